@@ -1,0 +1,3 @@
+from connect_hub.cli import main
+
+main()

@@ -1,0 +1,189 @@
+"""The database: how Tortoise reaches it, when it does not answer, and its migrations."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
+from tortoise.exceptions import OperationalError
+
+from connect_hub import embedded
+from connect_hub.database_url import credentials
+from connect_hub.settings import Settings, StartupError
+
+# The database does not answer, or not now: nobody's fault who asked, and worth another try.
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    OSError,  # refused, lost, reset, no such host, TLS; TimeoutError, Tortoise's DBConnectionError
+    asyncpg.InterfaceError,  # the connection or the pool is closed
+    asyncpg.InternalClientError,  # the connection was lost, and asyncpg notices it just now
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shut down, starting, a statement cancelled or timed out
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # we are not let in
+    asyncpg.InvalidCatalogNameError,
+)
+
+MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
+
+_POOL = {"minsize": 1, "maxsize": 10}
+_CONNECT_TIMEOUT = timedelta(seconds=10)
+_BOUNDS = {
+    "statement_timeout": timedelta(seconds=10),
+    "lock_timeout": timedelta(seconds=5),
+    "idle_in_transaction_session_timeout": timedelta(seconds=30),
+}
+_COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
+
+# For `aerich migrate --offline`, which makes a new migration: it needs the models only.
+AERICH_CONFIG: dict[str, Any] = {
+    "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": {}}},
+    "apps": {
+        "models": {
+            "models": ["connect_hub.models", "aerich.models"],
+            "default_connection": "default",
+        }
+    },
+    "use_tz": True,
+    "timezone": "UTC",
+}
+
+
+def tortoise_config(settings: Settings) -> dict[str, Any]:
+    """Configure Tortoise for serving: the database of the settings, bounded in every wait.
+
+    What DATABASE_URL says wins over our own bounds.
+
+    Raises:
+        StartupError: DATABASE_URL is wrong.
+    """
+    if settings.database_url is None:
+        data_dir = settings.data_dir or embedded.default_data_dir()
+        said = {
+            "host": str(embedded.socket_folder(data_dir)),
+            "port": 5432,
+            "user": embedded.USER,
+            "database": embedded.DATABASE,
+        }
+    else:
+        said = credentials(settings.database_url.get_secret_value())
+    said = {
+        **_POOL,
+        "timeout": _CONNECT_TIMEOUT.total_seconds(),
+        "command_timeout": _COMMAND_TIMEOUT.total_seconds(),
+        "reset": _keep_session,
+        **said,
+        "server_settings": _session(said),
+    }
+    apps = {"models": {"models": ["connect_hub.models"], "default_connection": "default"}}
+    return _config(said) | {"apps": apps}
+
+
+async def migrate(config: dict[str, Any]) -> list[str]:
+    """Apply the migrations that are missing and name them; any number may call it at once.
+
+    It uses connections of its own, without the bounds set for serving. Migrations of a newer
+    version that the database already has are left alone.
+
+    Raises:
+        StartupError: the database cannot be reached, or the user may not change it.
+    """
+    from aerich import Command  # noqa: PLC0415 - serving does without it
+
+    said = _unbounded(config["connections"]["default"]["credentials"])
+    config = _config(said)
+    async with _locked(said), TortoiseContext() as context:
+        await context.init(config)
+        command = Command(config, location=str(_migrations()))
+        try:
+            await command.init()
+            return await command.upgrade()
+        except OperationalError as error:
+            if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+                raise StartupError(
+                    f"The user {said['user']} may not change the database {said['database']}"
+                    f" ({error}): make it the owner, or migrate as a user who may."
+                ) from error
+            raise
+
+
+async def fetch(sql: str, *values: object) -> list[dict[str, Any]]:
+    """Run one statement of our own on Tortoise's connection, and return its rows."""
+    rows: list[dict[str, Any]] = await get_connection("default").execute_query_dict(
+        sql, list(values)
+    )
+    return rows
+
+
+async def is_migrated() -> bool:
+    """Tell whether the database that Tortoise is connected to has our newest migration."""
+    sql = "SELECT 1 FROM aerich WHERE app = 'models' AND version = $1"
+    try:
+        return bool(await fetch(sql, _newest_migration()))
+    except OperationalError as error:
+        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
+            return False
+        raise
+
+
+async def _keep_session(_connection: object) -> None:
+    """Spare a round trip at each release: no session state is used.
+
+    asyncpg itself rolls a transaction back that was left open, before it calls this.
+    """
+
+
+def _session(said: dict[str, Any]) -> dict[str, str]:
+    bounds = {name: f"{bound / timedelta(milliseconds=1):.0f}" for name, bound in _BOUNDS.items()}
+    ours = {"application_name": "connect-hub", "timezone": "UTC", "jit": "off", **bounds}
+    return {**ours, **said.get("server_settings", {})}
+
+
+def _config(said: dict[str, Any]) -> dict[str, Any]:
+    connection = {"engine": "tortoise.backends.asyncpg", "credentials": said}
+    return AERICH_CONFIG | {"connections": {"default": connection}}
+
+
+def _unbounded(said: dict[str, Any]) -> dict[str, Any]:
+    session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
+    return {**said, "command_timeout": None, "server_settings": session}
+
+
+@asynccontextmanager
+async def _locked(said: dict[str, Any]) -> AsyncIterator[None]:
+    connection = await _connect(said)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        yield
+    finally:
+        await connection.close()
+
+
+async def _connect(said: dict[str, Any]) -> Any:
+    known = said.keys() - _POOL.keys() - {"reset"}
+    try:
+        return await asyncpg.connect(**{name: said[name] for name in known})
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
+        reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
+        raise StartupError(
+            f"PostgreSQL at {said['host']}, port {said['port']}, cannot be used as"
+            f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
+        ) from error
+
+
+@cache
+def _newest_migration() -> str:
+    names = (file.name for file in _migrations().glob("models/[0-9]*_*.py"))
+    return max(names, key=lambda name: int(name.partition("_")[0]))
+
+
+def _migrations() -> Path:
+    package = Path(__file__).parent
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parents[1] / "migrations"

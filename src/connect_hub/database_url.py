@@ -1,0 +1,142 @@
+"""DATABASE_URL: a PostgreSQL address as libpq reads it, made into what asyncpg takes."""
+
+import re
+import ssl
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic import SecretStr
+
+from connect_hub.settings import StartupError
+
+_URL = re.compile(
+    r"postgres(?:ql)?://"
+    r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
+    r"(?P<host>\[[^\[\]@/?#]*\]|[^\[\]:@/?#]*)(?::(?P<port>[^@/?#]*))?"
+    r"(?:/(?P<dbname>[^@/?#]*))?"
+    r"(?:\?(?P<query>[^@#]*))?"
+)
+_WRONG_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_OPTION = re.compile(r"\s*(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)")
+_FORM = (
+    "DATABASE_URL takes postgresql://user:password@host:5432/database, with each @ : / ? # & % in"
+    " a name or a password percent-encoded (@ is %40)."
+)
+_ADDRESS = frozenset({"host", "port", "user", "password", "dbname"})
+_PARAMETERS = frozenset(
+    {"application_name", "connect_timeout", "options", "sslmode", "sslrootcert", *_ADDRESS}
+)
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_LONGEST_CONNECT_TIMEOUT = timedelta(hours=1)
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """Read DATABASE_URL into the credentials that Tortoise hands on to asyncpg.
+
+    The password comes as a callable, so that nothing that prints the credentials shows it. Where
+    there is none, asyncpg looks where libpq does: PGPASSWORD, then ~/.pgpass. As for libpq, the
+    database is named like the user if the URL does not say, and parameters after `?` win.
+    Source: PostgreSQL's manual, libpq, "Connection URIs" and "Parameter Key Words".
+
+    Raises:
+        StartupError: a sentence that shows no more of the URL than a parameter's name.
+    """
+    words = _words(url)
+    for name in ("host", "user"):
+        if name not in words:
+            raise StartupError(
+                f"DATABASE_URL names no {name}: it takes postgresql://user@host/database, or"
+                " postgresql://user@/database?host=/folder for a socket."
+            )
+    if "," in words["host"] + words.get("port", ""):
+        raise StartupError("DATABASE_URL takes one host and one port, not several.")
+    found: dict[str, Any] = {
+        "host": words["host"],
+        "port": _whole("port", words.get("port", "5432"), most=65535),
+        "user": words["user"],
+        "database": words.get("dbname", words["user"]),
+        "server_settings": _server_settings(words),
+    }
+    if "password" in words:
+        found["password"] = SecretStr(words["password"]).get_secret_value
+    if "connect_timeout" in words:
+        most = int(_LONGEST_CONNECT_TIMEOUT.total_seconds())
+        found["timeout"] = _whole("connect_timeout", words["connect_timeout"], most=most)
+    if "sslmode" in words or "sslrootcert" in words:
+        found["ssl"] = _ssl(words.get("sslmode"), words.get("sslrootcert"))
+    return found
+
+
+def _words(url: str) -> dict[str, str]:
+    match = _URL.fullmatch(url.strip())
+    if match is None or _WRONG_PERCENT.search(url):
+        raise StartupError(_FORM)
+    parts = match.groupdict(default="")
+    parameters = _parameters(parts.pop("query"))
+    parts["host"] = parts["host"].strip("[]")
+    words = {name: unquote(value) for name, value in (parts | parameters).items() if value}
+    if any("\N{REPLACEMENT CHARACTER}" in value for value in words.values()):
+        raise StartupError(_FORM)  # bytes that are not UTF-8
+    return words
+
+
+def _parameters(query: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    parameters = {name: value for name, _, value in pairs}
+    for name, equals, _ in pairs:
+        if name in _PARAMETERS and equals:
+            continue
+        # What follows a password may be the rest of it, after a & that was not encoded.
+        if "password" in parameters or not re.fullmatch(r"[a-z_]{1,32}", name):
+            raise StartupError(_FORM)
+        raise StartupError(
+            f"DATABASE_URL has a parameter that is not understood, {name}: it takes"
+            f" {', '.join(sorted(_PARAMETERS))}."
+        )
+    # An empty one says nothing, so it does not hide what stands before the `?`.
+    return {name: value for name, value in parameters.items() if value}
+
+
+def _whole(name: str, text: str, *, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+        raise StartupError(f"DATABASE_URL takes a whole number from 1 to {most} as {name}.")
+    return int(text)
+
+
+def _server_settings(words: dict[str, str]) -> dict[str, str]:
+    options = words.get("options", "")
+    if _OPTION.sub("", options).strip():
+        raise StartupError("DATABASE_URL takes options as `-c name=value -c name=value`.")
+    settings = {
+        found[1].replace("-", "_"): re.sub(r"\\(.)", r"\1", found[2])
+        for found in _OPTION.finditer(options)
+    }
+    if "application_name" in words:
+        settings["application_name"] = words["application_name"]
+    return settings
+
+
+def _ssl(mode: str | None, root_certificates: str | None) -> str | ssl.SSLContext:
+    if mode is not None and mode not in _SSL_MODES:
+        raise StartupError(f"DATABASE_URL takes one of {', '.join(_SSL_MODES)} as sslmode.")
+    if root_certificates is None and mode is not None:
+        return mode  # asyncpg knows them, with ~/.postgresql/root.crt
+    verifying = ("verify-full",) if root_certificates == "system" else _SSL_MODES[3:]
+    if mode not in verifying:
+        raise StartupError(
+            f"DATABASE_URL has sslrootcert but nothing would be verified with it: say"
+            f" sslmode={' or '.join(reversed(verifying))} too."
+        )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = mode == "verify-full"
+    try:
+        if root_certificates == "system":
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cafile=root_certificates)
+    except OSError:
+        raise StartupError(
+            "DATABASE_URL takes a readable file of PEM certificates, or system, as sslrootcert."
+        ) from None
+    return context

@@ -1,0 +1,125 @@
+"""Every setting, once: its name, unit and default.
+
+Settings are read from the environment or a file `.env`. A wrong one stops the start with one line.
+"""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class StartupError(Exception):
+    """The start stops here; the message is a sentence that says what to do."""
+
+
+def _default_data_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/connect-hub")
+    return user_data_path("connect-hub")
+
+
+_UNITS = {
+    "": timedelta(seconds=1),
+    "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+_DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
+
+
+def _parse_duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not (match := _DURATION.fullmatch(value.strip())):
+        raise ValueError(
+            "takes a duration such as '90' (seconds), '5 min', '12 hours' or '30 days'"
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part for part in (part.strip() for part in value.split(",")) if part)
+
+
+def _parse_durations(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(_parse_duration(part) for part in value.split(","))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+Durations = Annotated[
+    tuple[timedelta, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_durations)
+]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """All settings; the names are those of the environment, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    database_url: SecretStr | None = None
+    data_dir: Path = Field(default_factory=_default_data_dir)
+    secret_key: SecretStr | None = None
+    issuer: str = "connect-hub"
+    audience: str = "connect-hub"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    allowed_hosts: Words = ("localhost", "127.0.0.1", "[::1]")
+    sms_urls: Words = ()
+    code_length: int = Field(default=4, ge=4, le=8)
+    code_lifetime: Duration = timedelta(minutes=5)
+    resend_after: Durations = (
+        timedelta(seconds=30),
+        timedelta(seconds=60),
+        timedelta(seconds=120),
+    )
+    guesses_per_code: int = Field(default=3, ge=1, le=100)
+    access_token_lifetime: Duration = timedelta(minutes=60)
+    graphiql: bool = True
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is our own embedded PostgreSQL."""
+        return self.database_url is None
+
+    @model_validator(mode="after")
+    def _say_what_an_own_database_needs(self) -> Self:
+        if self.embedded:
+            return self
+        if self.secret_key is None:
+            raise ValueError(
+                "SECRET_KEY must be set once DATABASE_URL is: `connect-hub secret` prints a new one"
+            )
+        if not self.sms_urls:
+            raise ValueError(
+                "SMS_URLS must be set once DATABASE_URL is: a gateway, or simulated:// to hand each"
+                " code to whoever asks for it"
+            )
+        return self
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises:
+        StartupError: one line for the first setting that is wrong or missing.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        message = first["msg"].removeprefix("Value error, ")
+        raise StartupError(f"{name}: {message}." if name else f"{message}.") from None

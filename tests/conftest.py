@@ -1,0 +1,59 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from connect_hub import database, embedded
+from connect_hub.app import create_app
+from connect_hub.database import fetch
+from connect_hub.settings import Settings
+from connect_hub.sms import SimulatedSender
+from connect_hub.tokens import new_secret
+from tests.hub import Hub
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    # Not pytest's folder: it is closed to the user who runs PostgreSQL where the tests are root.
+    with TemporaryDirectory(prefix="connect-hub-") as folder, embedded.running(Path(folder)):
+        socket = quote(str(embedded.socket_folder(Path(folder))), safe="")
+        yield f"postgresql://{embedded.USER}@/{embedded.DATABASE}?host={socket}"
+
+
+@pytest.fixture(scope="session")
+def settings(postgres: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=postgres,
+        secret_key=new_secret(),
+        sms_urls=("simulated://?delay=0-0",),
+        allowed_hosts=("hub",),
+    )
+
+
+@pytest.fixture(scope="session")
+def sender() -> SimulatedSender:
+    return SimulatedSender(0, 0)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Starlette]:
+    await database.migrate(database.tortoise_config(settings))
+    app = create_app(settings, sender)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
+    """Give a client of the running server; every table is empty."""
+    for table in ("invited_count", "client", "sign_in_code"):
+        await fetch(f"DELETE FROM {table}")  # noqa: S608 (our own names)
+    sender.outbox.clear()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
+        yield Hub(http)

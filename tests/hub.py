@@ -1,0 +1,139 @@
+"""A client of the server as tests use it: through HTTP, by the operations of the schema."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from connect_hub.database import fetch
+
+CLIENT = """
+fragment Client on Client {
+  id phone invitationCode someoneInvitationCode createdAt
+  invitedClients { totalCount nodes { id phone invitedAt } }
+}
+"""
+REQUEST_CODE = """
+mutation($phone: String!) { requestCode(phone: $phone) {
+  __typename
+  ... on CodeSent { phone smsCode codeLength expiresAt resendAt }
+  ... on TooManyRequestsError { retryAt }
+  ... on UserError { message }
+} }
+"""
+SIGN_IN = """
+mutation($phone: String!, $code: String!) { %s(phone: $phone, code: $code) {
+  __typename
+  ... on SignedIn { accessToken expiresAt client { ...Client } }
+  ... on InvalidCodeError { attemptsLeft }
+  ... on TooManyRequestsError { retryAt }
+  ... on UserError { message }
+} }
+"""
+APPLY_INVITE = """
+mutation($code: String!) { applyInvite(invitationCode: $code) {
+  __typename
+  ... on InviteApplied { client { ...Client } }
+  ... on InvitationAlreadyAppliedError { someoneInvitationCode }
+  ... on UserError { message }
+} }
+"""
+ME = "{ me { ...Client } }"
+
+
+@dataclass
+class Person:
+    """Somebody who is signed in."""
+
+    hub: "Hub"
+    id: str
+    phone: str
+    token: str
+    invitation_code: str
+
+    async def me(self) -> Any:
+        return (await self.hub.data(ME + CLIENT, token=self.token))["me"]
+
+    async def apply(self, code: str) -> Any:
+        answer = await self.hub.data(APPLY_INVITE + CLIENT, token=self.token, code=code)
+        return answer["applyInvite"]
+
+
+@dataclass
+class Hub:
+    """The server, asked over HTTP."""
+
+    http: httpx.AsyncClient
+    _registered: int = 0
+
+    async def post(
+        self,
+        query: str,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        **variables: Any,
+    ) -> httpx.Response:
+        headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        body = {"query": query, "variables": variables}
+        return await self.http.post("/graphql", json=body, headers=headers)
+
+    async def data(self, query: str, *, token: str | None = None, **variables: Any) -> Any:
+        response = await self.post(query, token=token, **variables)
+        answer = response.json()
+        assert response.status_code == 200, answer
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def request_code(self, phone: str) -> Any:
+        return (await self.data(REQUEST_CODE, phone=phone))["requestCode"]
+
+    async def code_for(self, phone: str) -> str:
+        sent = await self.request_code(phone)
+        code: str = sent["smsCode"]
+        return code
+
+    async def register(self, phone: str, code: str) -> Any:
+        query = SIGN_IN % "register" + CLIENT
+        return (await self.data(query, phone=phone, code=code))["register"]
+
+    async def login(self, phone: str, code: str) -> Any:
+        query = SIGN_IN % "login" + CLIENT
+        return (await self.data(query, phone=phone, code=code))["login"]
+
+    async def person(self, phone: str | None = None) -> Person:
+        """Register somebody, under a phone of their own unless one is given."""
+        if phone is None:
+            phone = f"+7999{self._registered:07}"
+            self._registered += 1
+        signed_in = await self.register(phone, await self.code_for(phone))
+        client = signed_in["client"]
+        return Person(
+            hub=self,
+            id=client["id"],
+            phone=client["phone"],
+            token=signed_in["accessToken"],
+            invitation_code=client["invitationCode"],
+        )
+
+    async def people(self, count: int) -> list[Person]:
+        return await asyncio.gather(*(self.person() for _ in range(count)))
+
+
+async def pass_time(seconds: float) -> None:
+    """Let time pass by making every row older."""
+    ages = {"sign_in_code": ("expires_at", "resend_at"), "client": ("created_at",)}
+    for table, columns in ages.items():
+        older = ", ".join(f"{c} = {c} - make_interval(secs => $1)" for c in columns)
+        await fetch(f"UPDATE {table} SET {older}", float(seconds))  # noqa: S608 (our own names)
+    await fetch(
+        "UPDATE client SET invited_at = invited_at - make_interval(secs => $1)"
+        " WHERE invited_at IS NOT NULL",
+        float(seconds),
+    )
+
+
+def wrong(code: str) -> str:
+    """Make a code of the same length that is not this one."""
+    return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"

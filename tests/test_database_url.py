@@ -1,0 +1,231 @@
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from connect_hub.database import tortoise_config
+from connect_hub.database_url import credentials
+from connect_hub.settings import Settings, StartupError
+
+SECRET = "hunter2"
+CA = x509.BasicConstraints(ca=True, path_length=None)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://ann@db/hub", {"host": "db", "port": 5432, "user": "ann", "database": "hub"}),
+        ("postgres://ann@db/hub", {"user": "ann"}),
+        (" postgresql://ann@db/hub\n", {"database": "hub"}),
+        ("postgresql://ann@db:6543/hub", {"port": 6543}),
+        ("postgresql://ann@db", {"database": "ann"}),
+        ("postgresql://ann@db/", {"database": "ann"}),
+        ("postgresql://a%40b@db/a%2Fb%20c", {"user": "a@b", "database": "a/b c"}),
+        ("postgresql://ann@db/a+b", {"database": "a+b"}),
+        ("postgresql://ann@[2001:db8::1]:6543/hub", {"host": "2001:db8::1", "port": 6543}),
+        ("postgresql://ann@[::1]/hub", {"host": "::1", "port": 5432}),
+        ("postgresql://ann@%2Frun%2Fpg/hub", {"host": "/run/pg"}),
+        ("postgresql://ann@/hub?host=/run/pg&port=6543", {"host": "/run/pg", "port": 6543}),
+        ("postgresql:///?host=db&user=ann&dbname=hub", {"user": "ann", "database": "hub"}),
+        ("postgresql://ann@db/hub?user=bob&host=", {"user": "bob", "host": "db"}),
+        ("postgresql://ann@db/hub?connect_timeout=3", {"timeout": 3}),
+        ("postgresql://ann@db/hub", {"server_settings": {}}),
+        (
+            "postgresql://ann@db/hub?application_name=hub%201",
+            {"server_settings": {"application_name": "hub 1"}},
+        ),
+        (
+            "postgresql://ann@db/hub?options=-c%20jit=on%20--search_path=a,b\\%20c%20-cwork-mem=",
+            {"server_settings": {"jit": "on", "search_path": "a,b c", "work_mem": ""}},
+        ),
+    ],
+)
+def test_a_url_means_what_it_means_to_libpq(url: str, expected: dict[str, object]) -> None:
+    found = credentials(url)
+
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://ann:hunter2@db/hub", "hunter2"),
+        ("postgresql://ann:h%40%3A%2F%3F%23%25%C3%A4@db/hub", "h@:/?#%ä"),
+        ("postgresql://ann:a:b@db/hub", "a:b"),
+        ("postgresql://ann@db/hub?password=hunter2", "hunter2"),
+        ("postgresql://ann:other@db/hub?password=hunter2", "hunter2"),
+    ],
+)
+def test_a_password_is_taken_and_not_shown(url: str, password: str) -> None:
+    found = credentials(url)
+
+    assert found["password"]() == password
+    assert password not in repr(found)
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-full"])
+def test_an_sslmode_is_left_to_asyncpg(mode: str) -> None:
+    assert credentials(f"postgresql://ann@db/hub?sslmode={mode}")["ssl"] == mode
+
+
+@pytest.mark.parametrize(
+    ("mode", "checks_the_name"), [("require", False), ("verify-ca", False), ("verify-full", True)]
+)
+def test_root_certificates_are_verified_with(
+    mode: str, *, checks_the_name: bool, certificates: Path
+) -> None:
+    url = f"postgresql://ann@db/hub?sslmode={mode}&sslrootcert={certificates}"
+
+    context = credentials(url)["ssl"]
+
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname is checks_the_name
+    assert len(context.get_ca_certs()) == 1
+
+
+def test_the_root_certificates_of_the_system_are_verified_with() -> None:
+    context = credentials("postgresql://ann@db?sslmode=verify-full&sslrootcert=system")["ssl"]
+
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "takes postgresql://"),
+        ("hunter2", "takes postgresql://"),
+        ("mysql://ann:hunter2@db/hub", "takes postgresql://"),
+        ("postgresql+asyncpg://ann:hunter2@db/hub", "takes postgresql://"),
+        ("host=db user=ann password=hunter2", "takes postgresql://"),
+        ("postgresql://ann:x@hunter2@db/hub", "@ is %40"),
+        ("postgresql://ann:hunter2/x@db/hub", "@ is %40"),
+        ("postgresql://ann:1/hunter2@db/hub", "@ is %40"),
+        ("postgresql://ann:1?hunter2@db/hub", "@ is %40"),
+        ("postgresql://ann:1?hunter2=@db/hub", "@ is %40"),
+        ("postgresql://ann:hunter2#x@db/hub", "@ is %40"),
+        ("postgresql://ann:hunter2%@db/hub", "percent-encoded"),
+        ("postgresql://ann:hunter2%zz@db/hub", "percent-encoded"),
+        ("postgresql://ann:hunter2%00@db/hub", "percent-encoded"),
+        ("postgresql://ann:hunter2%ff@db/hub", "percent-encoded"),
+        ("postgresql://ann@db/hub?password=x&hunter2", "percent-encoded"),
+        ("postgresql://ann@db/hub?password=x&hunter=2", "percent-encoded"),
+        ("postgresql://ann:hunter2@[::1/hub", "takes postgresql://"),
+        ("postgresql://ann:hunter2@::1/hub", "names no host"),
+        ("postgresql:///hub", "names no host"),
+        ("postgresql://ann:hunter2@/hub", "names no host"),
+        ("postgresql://db/hub", "names no user"),
+        ("postgresql://:hunter2@db/hub", "names no user"),
+        ("postgresql://ann:hunter2@db1,db2/hub", "one host"),
+        ("postgresql://ann:hunter2@db1:5432,db2:5433/hub", "one host"),
+        ("postgresql://ann:hunter2@/hub?host=db1,db2", "one host"),
+        ("postgresql://ann:hunter2@db:0/hub", "1 to 65535 as port"),
+        ("postgresql://ann:hunter2@db:65536/hub", "1 to 65535 as port"),
+        ("postgresql://ann:hunter2@db:x/hub", "1 to 65535 as port"),
+        ("postgresql://ann:hunter2@db:٣/hub", "1 to 65535 as port"),
+        ("postgresql://ann:hunter2@db/hub?connect_timeout=0", "1 to 3600 as connect_timeout"),
+        ("postgresql://ann:hunter2@db/hub?connect_timeout=1.5", "1 to 3600 as connect_timeout"),
+        ("postgresql://ann:hunter2@db/hub?sslmode=hunter2", "verify-full as sslmode"),
+        ("postgresql://ann:hunter2@db/hub?sslrootcert=/ca.pem", "say sslmode=verify-full"),
+        (
+            "postgresql://ann:hunter2@db/hub?sslmode=prefer&sslrootcert=/ca.pem",
+            "say sslmode=verify-full",
+        ),
+        (
+            "postgresql://ann:hunter2@db/hub?sslmode=verify-ca&sslrootcert=system",
+            "say sslmode=verify-full",
+        ),
+        (
+            "postgresql://ann:hunter2@db/hub?sslmode=verify-ca&sslrootcert=/no/hunter2",
+            "as sslrootcert",
+        ),
+        ("postgresql://ann:hunter2@db/hub?options=-x%20hunter2", "-c name=value"),
+        ("postgresql://ann:hunter2@db/hub?options=-c%20jit", "-c name=value"),
+        (
+            "postgresql://ann:hunter2@db/hub?channel_binding=require",
+            "not understood, channel_binding: it takes",
+        ),
+        ("postgresql://ann:hunter2@db/hub?ssl=hunter2", "not understood, ssl: it takes"),
+    ],
+)
+def test_a_wrong_url_is_refused_in_a_sentence_without_the_password(url: str, said: str) -> None:
+    with pytest.raises(StartupError) as refusal:
+        credentials(url)
+
+    message = str(refusal.value)
+    assert message.startswith("DATABASE_URL ")
+    assert message.endswith(".")
+    assert said in message
+    assert "hunter" not in message
+    assert "hunter" not in repr((refusal.value.__cause__, refusal.value.__context__))
+
+
+def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
+    config = tortoise_config(_settings("postgresql://ann:hunter2@db/hub"))
+
+    found = config["connections"]["default"]["credentials"]
+    assert (found["timeout"], found["command_timeout"]) == (10, 12)
+    assert found["server_settings"] == {
+        "application_name": "connect-hub",
+        "timezone": "UTC",
+        "jit": "off",
+        "statement_timeout": "10000",
+        "lock_timeout": "5000",
+        "idle_in_transaction_session_timeout": "30000",
+    }
+    assert SECRET not in repr(config)
+
+
+def test_what_the_url_says_wins_over_our_bounds() -> None:
+    url = "postgresql://ann@db/hub?application_name=x&connect_timeout=3&options=-c%20jit=on"
+
+    found = tortoise_config(_settings(url))["connections"]["default"]["credentials"]
+
+    assert found["timeout"] == 3
+    assert found["server_settings"]["application_name"] == "x"
+    assert found["server_settings"]["jit"] == "on"
+    assert found["server_settings"]["lock_timeout"] == "5000"
+
+
+def test_without_a_url_the_embedded_database_is_used(tmp_path: Path) -> None:
+    config = tortoise_config(Settings(_env_file=None, database_url=None, data_dir=tmp_path))
+
+    found = config["connections"]["default"]["credentials"]
+    assert found["host"] == str(tmp_path / "socket")
+    assert (found["user"], found["database"]) == ("postgres", "postgres")
+
+
+async def test_postgresql_takes_what_was_read(postgres: str) -> None:
+    url = f"{postgres}&application_name=hub%201&options=-c%20search_path=a\\%20,b"
+
+    connection = await asyncpg.connect(**credentials(url))
+
+    assert await connection.fetchval("SHOW application_name") == "hub 1"
+    assert await connection.fetchval("SHOW search_path") == "a ,b"
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "our own")])
+    certificate = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=datetime.now(UTC),
+        not_valid_after=datetime.now(UTC) + timedelta(days=1),
+        extensions=[x509.Extension(CA.oid, critical=True, value=CA)],
+    ).sign(key, None)
+    file = tmp_path_factory.mktemp("tls") / "root.pem"
+    file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    return file
+
+
+def _settings(url: str) -> Settings:
+    return Settings(_env_file=None, database_url=url, secret_key="x", sms_urls=("simulated://",))
