@@ -1,0 +1,117 @@
+"""The ASGI application; everything is wired here."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from multiprocessing import parent_process
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from tortoise.contrib.starlette import RegisterTortoise
+
+from connect_hub import database, logs, sms
+from connect_hub.api.context import Context
+from connect_hub.api.schema import schema
+from connect_hub.api.view import GraphQLView, unavailable
+from connect_hub.auth import BearerBackend, Viewer
+from connect_hub.settings import Settings, load
+from connect_hub.tokens import AccessTokens, CodeKeys, Keyring, kept_secret
+
+READY_WITHIN = timedelta(seconds=1)
+
+
+def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = None) -> Starlette:
+    """Wire the application.
+
+    Args:
+        settings: read from the environment if left out.
+        sender: the one SMS_URLS describes if left out.
+
+    Raises:
+        StartupError: a setting is wrong.
+    """
+    settings = settings or load()
+    if settings.secret_key:
+        keyring = Keyring(settings.secret_key.get_secret_value())
+    else:
+        keyring = Keyring(kept_secret(settings.data_dir))
+    sender = sender or sms.sender_from(settings.sms_urls)
+    codes = CodeKeys(keyring)
+    tokens = AccessTokens(
+        keyring,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        lifetime=settings.access_token_lifetime,
+    )
+
+    def context(request: Request) -> Context:
+        viewer: Viewer = request.user
+        return Context(
+            settings=settings,
+            sender=sender,
+            codes=codes,
+            tokens=tokens,
+            client=viewer.client,
+            token_refusal=viewer.refusal,
+        )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        _end_with_parent()
+        async with RegisterTortoise(app, config=database.tortoise_config(settings)):
+            yield
+
+    return Starlette(
+        routes=[
+            Route(
+                "/graphql",
+                GraphQLView(schema, context=context, graphiql=settings.graphiql),
+                middleware=[Middleware(AuthenticationMiddleware, BearerBackend(tokens))],
+            ),
+            Route("/healthz", _alive),
+            Route("/readyz", _ready),
+        ],
+        middleware=[
+            Middleware(logs.RequestLog),
+            Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False),
+        ],
+        exception_handlers=dict.fromkeys(database.UNAVAILABLE, unavailable),
+        lifespan=lifespan,
+    )
+
+
+def serving() -> Starlette:
+    """Make the application of one serving process, its logs sent to standard error."""
+    logs.configure()
+    return create_app()
+
+
+async def _alive(_request: Request) -> Response:
+    """Answer as long as the process lives."""
+    return PlainTextResponse("alive\n")
+
+
+async def _ready(_request: Request) -> Response:
+    """Answer 200 only if the database answers in time and is migrated."""
+    try:
+        async with asyncio.timeout(READY_WITHIN.total_seconds()):
+            migrated = await database.is_migrated()
+    except database.UNAVAILABLE:
+        return PlainTextResponse("the database does not answer\n", 503)
+    if not migrated:
+        return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
+    return PlainTextResponse("ready\n")
+
+
+def _end_with_parent() -> None:
+    """Stop a worker whose parent was killed: it would keep the port."""
+    if parent := parent_process():
+        asyncio.get_running_loop().add_reader(parent.sentinel, os.kill, os.getpid(), signal.SIGTERM)

@@ -1,0 +1,78 @@
+"""Invitations: who applied whose code."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tortoise.exceptions import IntegrityError
+from tortoise.expressions import Q
+
+from connect_hub.domain.refusals import (
+    InvitationAlreadyApplied,
+    InvitationCodeNotFound,
+    InvitationRing,
+    OwnInvitationCode,
+)
+from connect_hub.models import Client, InvitedCount
+
+_CODE = re.compile(r"[0-9A-Z]{6}")
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the list of invited clients, latest first."""
+
+    invited_at: datetime
+    id: UUID
+
+
+async def apply_invite(client: Client, code: str) -> Client:
+    """Attach a client to the owner of an invitation code, once in its life.
+
+    Returns:
+        The client as it is now.
+
+    Raises:
+        InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
+    """
+    owner = await _owner_of(code)
+    if owner.id == client.id:
+        raise OwnInvitationCode
+    try:
+        applied = await Client.filter(id=client.id, inviter_id=None).update(inviter_id=owner.id)
+    except IntegrityError as error:
+        if getattr(error.__cause__, "constraint_name", None) == "client_no_ring":
+            raise InvitationRing from None
+        raise
+    client = await Client.get(id=client.id).select_related("inviter")
+    if not applied:
+        assert client.inviter is not None  # noqa: S101 (nobody's inviter is ever taken back)
+        raise InvitationAlreadyApplied(someone_invitation_code=client.inviter.invitation_code)
+    return client
+
+
+async def invited_clients(client: Client, *, first: int, after: Position | None) -> list[Client]:
+    """List up to `first` clients who applied this one's code, latest first."""
+    query = client.invited.order_by("-invited_at", "-id").limit(first)
+    if after:
+        query = query.filter(
+            Q(Q(invited_at__lt=after.invited_at) | Q(id__lt=after.id)),
+            invited_at__lte=after.invited_at,
+        )
+    return await query
+
+
+async def invited_count(client: Client) -> int:
+    """Tell how many applied this client's code."""
+    row = await InvitedCount.get_or_none(client_id=client.id)
+    return row.count if row else 0
+
+
+async def _owner_of(code: str) -> Client:
+    """Find who gives a code, read in any case."""
+    code = code.strip().upper()
+    owner = await Client.get_or_none(invitation_code=code) if _CODE.fullmatch(code) else None
+    if owner is None:
+        raise InvitationCodeNotFound
+    return owner

@@ -1,0 +1,45 @@
+"""Phone numbers as people type them, understood as E.164."""
+
+from collections.abc import Iterator
+from unicodedata import category, decimal, normalize
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+from connect_hub.domain.refusals import InvalidPhone
+
+_LONGEST = 64  # characters; longer ones are not read
+_MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+
+
+def parse(text: str) -> str:
+    """Understand a number written internationally, with + or 00, as E.164 (ITU-T E.164).
+
+    Digits of any script, spaces, dashes, dots and brackets are read.
+
+    Raises:
+        InvalidPhone: it is no valid mobile number.
+    """
+    if len(text) > _LONGEST:
+        raise InvalidPhone
+    dialled = "".join(_dialled(text))
+    if dialled.startswith("00"):
+        dialled = "+" + dialled[2:]
+    try:
+        number = phonenumbers.parse(dialled)
+    except phonenumbers.NumberParseException:
+        raise InvalidPhone from None
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
+        raise InvalidPhone
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def _dialled(text: str) -> Iterator[str]:
+    """Yield digits and plus signs; skip what people write between them."""
+    for character in normalize("NFKC", text):
+        if character == "+":
+            yield character
+        elif character.isdecimal():
+            yield str(decimal(character))
+        elif category(character) not in {"Zs", "Pd", "Cf"} and character not in "().\t":
+            raise InvalidPhone

@@ -1,0 +1,64 @@
+"""Everything that can be refused: a class each, its docstring the message a person can act on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class Refusal(Exception):  # noqa: N818 (a refusal is an answer, not a failure)
+    """A rule of the domain says no."""
+
+    def __str__(self) -> str:
+        return " ".join((type(self).__doc__ or "").split())
+
+
+class InvalidPhone(Refusal):
+    """This is no mobile phone number; write it with + and the country code, as in +79991234567."""
+
+
+class CountryNotServed(Refusal):
+    """Codes are not sent to phones of this country; use a phone of another one."""
+
+
+@dataclass(eq=False)
+class TooManyRequests(Refusal):
+    """This was asked for too often; ask again at the time given."""
+
+    retry_at: datetime
+
+
+class SmsNotSent(Refusal):
+    """No SMS could be sent to this phone; ask again in a minute."""
+
+
+@dataclass(eq=False)
+class InvalidCode(Refusal):
+    """The code is wrong, expired or used; correct it, or ask for a new one if none is left."""
+
+    attempts_left: int  # 0 also where no code is alive
+
+
+class PhoneAlreadyRegistered(Refusal):
+    """This phone is registered; call login with the same code."""
+
+
+class ClientNotFound(Refusal):
+    """This phone is not registered; call register with the same code."""
+
+
+class InvitationCodeNotFound(Refusal):
+    """Nobody has this invitation code; check its 6 letters and digits."""
+
+
+@dataclass(eq=False)
+class InvitationAlreadyApplied(Refusal):
+    """An invitation code has been applied before; it can be done only once."""
+
+    someone_invitation_code: str
+
+
+class OwnInvitationCode(Refusal):
+    """This is the client's own invitation code; apply the code of somebody else."""
+
+
+class InvitationRing(Refusal):
+    """The owner of this code was invited by this client, directly or through others."""

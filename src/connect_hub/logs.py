@@ -1,0 +1,105 @@
+"""Logs: one structured line a request, JSON unless a person watches; no secrets in any."""
+
+import logging
+import re
+import sys
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import EventDict, Processor
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PHONE = re.compile(r"(\+?\d{3})\d{4,12}(?=\d{2}(?!\d))")
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_LONGEST_NAME = 64  # of an operation
+
+
+def configure() -> None:
+    """Send all logs, those of the libraries too, as lines to standard error."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+    ]
+    if sys.stderr.isatty():
+        renderers: list[Processor] = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
+    else:
+        renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *renderers[:-1],
+                _mask,
+                renderers[-1],
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("connect_hub").setLevel(logging.INFO)
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+class RequestLog:
+    """Names each request by `X-Request-ID`, taken or made, and logs it once it is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; its line tells what the view left in the request's state."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 500
+        started = perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"][:_LONGEST_NAME],
+                    operation=state.get("operation", "")[:_LONGEST_NAME],
+                    outcome=state.get("outcome", ""),
+                    status=status,
+                    milliseconds=round((perf_counter() - started) * 1000, 1),
+                )
+
+
+def _mask(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Hide what looks like a phone or a token, whoever wrote it into a line."""
+    for name, value in event.items():
+        if isinstance(value, str) and name not in {"timestamp", "request_id"}:
+            event[name] = _TOKEN.sub("…", _PHONE.sub(r"\1…", value))
+    return event
