@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from connect_hub import database, embedded
+from connect_hub import database, embedded, logs
 from connect_hub.app import create_app
 from connect_hub.database import fetch
 from connect_hub.settings import Settings
@@ -42,6 +42,7 @@ def sender() -> SimulatedSender:
 
 @pytest.fixture(scope="session")
 async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Starlette]:
+    logs.configure()
     await database.migrate(database.tortoise_config(settings))
     app = create_app(settings, sender)
     async with app.router.lifespan_context(app):

