@@ -114,4 +114,9 @@ async def _ready(_request: Request) -> Response:
 def _end_with_parent() -> None:
     """Stop a worker whose parent was killed: it would keep the port."""
     if parent := parent_process():
-        asyncio.get_running_loop().add_reader(parent.sentinel, os.kill, os.getpid(), signal.SIGTERM)
+        asyncio.get_running_loop().add_reader(parent.sentinel, _end_after, parent.sentinel)
+
+
+def _end_after(parent: int) -> None:
+    asyncio.get_running_loop().remove_reader(parent)  # which stays readable
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,6 +1,7 @@
 """The command `connect-hub`."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from connect_hub import database, embedded, logs, sms, tokens
@@ -66,7 +68,10 @@ def serve(**options: str | int | None) -> None:
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])
         else:
-            Multiprocess(config, [listening]).run()
+            supervisor = Multiprocess(config, [listening])
+            supervisor.run()
+            if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+                sys.exit(STARTUP_FAILURE)
 
 
 @main.command()
@@ -102,9 +107,13 @@ def _listening(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
+        where = f"{settings.host} port {settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise StartupError(
+                f"{where} is in use: stop the program that listens there, or choose another --port."
+            ) from None
         raise StartupError(
-            f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}):"
-            " stop the program that does, or choose another with --port or --host."
+            f"Cannot listen on {where} ({error.strerror}): choose another --host or --port."
         ) from None
 
 

@@ -335,4 +335,4 @@ def _wait_until_ready(data_dir: Path, watch: Thread) -> None:
 def _last_words(said: str) -> str:
     lines = said.splitlines()
     fatal = [line for line in lines if re.search("FATAL|PANIC|error:", line)]
-    return (fatal or lines or ["nothing"])[-1]
+    return (fatal or lines[-1:] or ["nothing"])[0]  # what follows the first is its consequence

@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor
 
 log = structlog.get_logger()
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
 _PHONE = re.compile(r"(\+?\d{3})\d{4,12}(?=\d{2}(?!\d))")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
 _LONGEST_NAME = 64  # of an operation

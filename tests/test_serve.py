@@ -1,0 +1,499 @@
+import fcntl
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from graphql import build_schema
+
+import connect_hub
+from connect_hub import embedded
+from connect_hub.app import create_app
+from connect_hub.settings import Settings, StartupError
+
+only_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+# Each request on a connection of its own, so that with many workers any may answer.
+HTTP = httpx.Client(trust_env=False, headers={"Connection": "close"})
+
+REQUEST_CODE = """mutation RequestCode($phone: String!) {
+    requestCode(phone: $phone) { ... on CodeSent { smsCode } }
+}"""
+REGISTER = """mutation Register($phone: String!, $code: String!) {
+    register(phone: $phone, code: $code) {
+        ... on SignedIn { accessToken client { id phone } }
+        ... on InvalidCodeError { attemptsLeft }
+    }
+}"""
+ME = "query Me { me { id phone } }"
+
+ELSEWHERE = {
+    "DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
+    "SECRET_KEY": "BC8TUkA6ntD7aMrXtmS4r5WHgo9g934dNNkmuUf6wUM=",
+}
+WRONG = [  # and the setting that the refusal names
+    ({"PORT": "abc"}, "PORT"),
+    ({"CODE_LIFETIME": "soon"}, "CODE_LIFETIME"),
+    ({**ELSEWHERE, "SECRET_KEY": "short"}, "SECRET_KEY"),
+    ({**ELSEWHERE, "SECRET_KEY": ""}, "SECRET_KEY"),
+    ({**ELSEWHERE, "SMS_URLS": ""}, "SMS_URLS"),
+    ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
+    ({**ELSEWHERE, "SMS_URLS": "simulated://,json://localhost"}, "SMS_URLS"),
+]
+
+numbers = count(9161234567)
+
+
+@dataclass
+class Client:
+    """Whoever registered."""
+
+    phone: str
+    code: str
+    token: str
+    id: str
+
+
+@dataclass
+class Server:
+    """A process `connect-hub serve` that is ready."""
+
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    output: Path
+    errors: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.errors.read_text().splitlines()]
+
+    def line_about(self, response: httpx.Response) -> dict[str, Any]:
+        """Wait for it: it is written once the answer is out."""
+        made = response.headers["X-Request-ID"]
+        eventually(lambda: any(line["request_id"] == made for line in self.logged))
+        (line,) = (line for line in self.logged if line["request_id"] == made)
+        return line
+
+    @property
+    def port(self) -> int:
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/graphql", self.said)
+        assert match, self.said
+        return int(match[1])
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return HTTP.get(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+
+    def post(self, query: str, *, token: str | None = None, **variables: str) -> httpx.Response:
+        return HTTP.post(
+            f"http://127.0.0.1:{self.port}/graphql",
+            json={"query": query, "variables": variables},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
+
+    def ask(self, query: str, *, token: str | None = None, **variables: str) -> Any:
+        response = self.post(query, token=token, **variables)
+        assert response.status_code == 200, response.text
+        (answer,) = response.json()["data"].values()
+        return answer
+
+    def register(self) -> Client:
+        phone = f"+7{next(numbers)}"
+        code = self.ask(REQUEST_CODE, phone=phone)["smsCode"]
+        signed_in = self.ask(REGISTER, phone=phone, code=code)
+        return Client(phone, code, signed_in["accessToken"], signed_in["client"]["id"])
+
+    def knows(self, client: Client) -> bool:
+        me = self.ask(ME, token=client.token)
+        return bool(me == {"id": client.id, "phone": client.phone})
+
+    @property
+    def is_ready(self) -> bool:
+        return self.get("/readyz").status_code == 200
+
+    @property
+    def workers(self) -> set[int]:
+        found = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it may end meanwhile
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.process.pid and is_worker(int(process.name)):
+                    found.add(int(process.name))
+        return found
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A short path that other users can reach, unlike tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="ch-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    """A server that all tests leave running."""
+    with serving(folder / "shared", CODE_LENGTH="8") as server:  # 4 digits are found by chance
+        yield server
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> Path:
+    """A DATA_DIR whose database is there already, for servers that tests stop."""
+    done = run("migrate", DATA_DIR=str(folder / "made"))
+    assert re.fullmatch(r"(Applied \w+\.py\.\n)+", done.stdout), done
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / "made"
+
+
+@pytest.fixture(scope="module")
+def earlier() -> list[Client]:
+    """Who registered at servers stopped since then."""
+    return []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def second_serve(server: Server) -> Iterator[subprocess.Popen[str]]:
+    """Start before the first test, for it waits 5 s for the server to stop."""
+    with starting("serve", "--port", "0", DATA_DIR=str(server.data_dir)) as process:
+        yield process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def migrate_beside(server: Server) -> Iterator[subprocess.Popen[str]]:
+    with starting("migrate", DATA_DIR=str(server.data_dir)) as process:
+        yield process
+
+
+@contextmanager
+def serving(data_dir: Path, *options: str, port: int = 0, **settings: str) -> Iterator[Server]:
+    with (
+        tempfile.TemporaryDirectory(prefix="ch-") as name,
+        Path(name, "output").open("wb") as output,
+        Path(name, "errors").open("wb") as errors,
+        subprocess.Popen(
+            command("serve", "--port", str(port), *options),
+            env=environment(DATA_DIR=str(data_dir), **settings),
+            cwd=name,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        ) as process,
+    ):
+        server = Server(process, data_dir, Path(output.name), Path(errors.name))
+        try:
+            eventually(lambda: "Stop with" in server.said or process.poll() is not None)
+            assert process.poll() is None, server.errors.read_text()
+            assert server.is_ready
+            yield server
+            process.terminate()
+            assert process.wait(timeout=10) in {0, -signal.SIGKILL}
+        finally:
+            process.kill()
+
+
+@contextmanager
+def starting(*arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        command(*arguments),
+        env=environment(**settings),
+        cwd="/",  # where there is no .env
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "connect_hub", *arguments]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment, without the settings of whoever runs the tests."""
+    ours = {name.upper() for name in Settings.model_fields}
+    outer = {name: value for name, value in os.environ.items() if name not in ours}
+    source = str(Path(connect_hub.__file__).parents[1])  # PYTHONPATH may be relative
+    return outer | {"PYTHONPATH": source, "SMS_URLS": "simulated://?delay=0-0", **settings}
+
+
+def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    stdout, stderr = process.communicate(timeout=20)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    with starting(*arguments, **settings) as process:
+        return finished(process)
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once it is dead
+    return False
+
+
+def is_free(data_dir: Path) -> bool:
+    """Whether nothing of PostgreSQL runs in this folder any more."""
+    with (data_dir / "postgres.lock").open("r+b") as lock, suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def is_bindable(port: int) -> bool:
+    with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def test_serve_says_where_everything_is(server: Server) -> None:
+    data, *migrated, graphql, sms, last = server.said.splitlines()
+    assert data == f"Data:     {server.data_dir} (embedded PostgreSQL)"
+    assert all(re.fullmatch(r"Migrated: \w+\.py", line) for line in migrated)
+    assert graphql == f"GraphQL:  http://127.0.0.1:{server.port}/graphql (GraphiQL)"
+    assert sms == "SMS:      simulated; each code is handed to whoever asks for it"
+    assert last == "Stop with Ctrl-C."
+    page = server.get("/graphql", Accept="text/html")
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_whoever_registers_is_known_by_the_token(server: Server) -> None:
+    client = server.register()
+    assert server.knows(client)
+    assert server.ask(ME) is None
+
+
+def test_a_request_is_one_line_of_json(server: Server) -> None:
+    answer = server.post(REQUEST_CODE, phone="12")
+    line = server.line_about(answer)
+    assert line.pop("milliseconds") > 0
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "method": "POST",
+        "path": "/graphql",
+        "operation": "RequestCode",
+        "outcome": "InvalidPhoneError",
+        "status": 200,
+        "request_id": answer.headers["X-Request-ID"],
+    }
+
+
+def test_a_request_id_is_taken_from_the_client(server: Server) -> None:
+    answer = server.get("/healthz", **{"X-Request-ID": "Run-1_a.b"})
+    assert answer.headers["X-Request-ID"] == "Run-1_a.b"
+    assert server.line_about(answer)["path"] == "/healthz"
+
+
+@pytest.mark.parametrize("strange", ["x" * 65, "a b", "a\tb", '"}', "{}", "%0a", ""])
+def test_a_strange_request_id_is_replaced(server: Server, strange: str) -> None:
+    answer = server.get("/healthz", **{"X-Request-ID": strange})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+    assert server.line_about(answer)["path"] == "/healthz"
+
+
+def test_no_log_tells_a_phone_a_code_or_a_token(server: Server) -> None:
+    client = server.register()
+    known = server.ask(REQUEST_CODE, phone=client.phone)["smsCode"]
+    digits = client.phone.removeprefix("+")
+    server.post(REGISTER, phone=client.phone, code="00000000")
+    server.post(REGISTER, phone=client.phone, code=known)
+    server.post(f'mutation {{ login(phone: "{client.phone}", code: "{known}") {{ id }} }}')
+    server.post(f'mutation {{ login(phone: "{client.phone}", code: "{known}") }} }}')
+    server.post(f"query Of{digits} {{ me {{ id }} }}")
+    server.post(ME, token=client.token[:-1])
+    server.get(f"/graphql?query={{me{{id}}}}&phone={digits}&token={client.token}")
+    server.get(f"/{client.token}")
+    last = server.get(f"/{client.phone}/{client.token}")
+    assert server.line_about(last)["path"].startswith("/+791…")
+    postgres = (server.data_dir / "postgres.log").read_text()
+    everything = server.said + server.errors.read_text() + postgres
+    _, payload, signature = client.token.split(".")
+    for secret in (digits, digits[1:], client.code, known, payload, signature):
+        assert secret not in everything
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(
+    server: Server, folder: Path
+) -> None:
+    refused = run("serve", "--port", str(server.port), DATA_DIR=str(folder / "unused"))
+    assert refused.stderr == (
+        f"Error: 127.0.0.1 port {server.port} is in use:"
+        " stop the program that does, or choose another with --port or --host.\n"
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert not (folder / "unused").exists()
+    assert server.is_ready
+
+
+@pytest.mark.parametrize(("settings", "name"), WRONG)
+def test_a_wrong_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, str], name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", environment(DATA_DIR=str(tmp_path), **settings))
+    with pytest.raises(StartupError) as refused:
+        create_app()
+    assert re.fullmatch(rf".*\b{name}\b.*\.", str(refused.value))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"PORT": "abc"}, "PORT"),
+        ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
+        (ELSEWHERE, "DATABASE_URL"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(folder: Path, settings: dict[str, str], name: str) -> None:
+    refused = run("serve", **{"DATA_DIR": str(folder / "unused"), "PORT": "0", **settings})
+    assert re.fullmatch(rf"Error: .*\b{name}\b.*\.\n", refused.stderr)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert not (folder / "unused").exists()
+
+
+def test_schema_is_printed_without_a_database(folder: Path) -> None:
+    printed = run("schema", DATA_DIR=str(folder / "unused"))
+    schema = build_schema(printed.stdout)
+    assert schema.mutation_type
+    assert schema.mutation_type.name == "Mutation"
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert not (folder / "unused").exists()
+
+
+def test_a_second_serve_on_the_same_folder_is_refused(
+    server: Server, second_serve: subprocess.Popen[str]
+) -> None:
+    refused = finished(second_serve)
+    assert refused.stderr == (
+        f"Error: {server.data_dir} is in use by another connect-hub;"
+        " stop it or choose another DATA_DIR.\n"
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert server.is_ready
+
+
+def test_migrate_beside_a_server_joins_its_database(
+    server: Server, migrate_beside: subprocess.Popen[str]
+) -> None:
+    joined = finished(migrate_beside)
+    assert (joined.stdout, joined.stderr) == ("The database is up to date.\n", "")
+    assert joined.returncode == 0
+    assert server.is_ready
+
+
+@pytest.mark.parametrize(
+    ("workers", "stop"),
+    [("1", signal.SIGINT), ("2", signal.SIGINT), ("1", signal.SIGTERM)],
+    ids=["Ctrl-C", "Ctrl-C, 2 workers", "SIGTERM"],
+)
+def test_stopped_it_ends_well_and_starts_again(
+    made: Path, earlier: list[Client], workers: str, stop: signal.Signals
+) -> None:
+    with serving(made, "--workers", workers) as server:
+        assert all(map(server.knows, earlier))
+        earlier.append(server.register())
+        port = server.port
+        if stop is signal.SIGINT:
+            os.killpg(server.process.pid, stop)  # a terminal sends it to all
+        else:
+            server.process.send_signal(stop)
+        assert server.process.wait(timeout=10) == 0
+        assert is_free(made)
+        assert is_bindable(port)
+        assert not (made / "postgres" / "postmaster.pid").exists()
+        assert server.said.endswith("Stop with Ctrl-C.\n")
+        assert {line["event"] for line in server.logged} == {"request"}
+
+
+def test_killed_it_leaves_no_postgresql_and_loses_nothing(
+    made: Path, earlier: list[Client]
+) -> None:
+    with serving(made) as server:
+        assert all(map(server.knows, earlier))
+        client, port = server.register(), server.port
+        server.process.kill()
+        server.process.wait()
+        eventually(lambda: is_free(made))
+    with serving(made, port=port) as server:
+        assert server.port == port
+        assert server.knows(client)
+
+
+@only_linux
+def test_a_killed_worker_is_replaced_and_none_outlives_the_parent(
+    made: Path, earlier: list[Client]
+) -> None:
+    with serving(made, "--workers", "2") as server:
+        eventually(lambda: len(server.workers) == 2)
+        killed = min(server.workers)
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: killed not in server.workers and len(server.workers) == 2)
+        assert all(server.knows(client) for client in [server.register(), *earlier] * 4)
+        workers, port = server.workers, server.port
+        server.process.kill()
+        server.process.wait()
+        eventually(lambda: not any(map(is_worker, workers)))
+        eventually(lambda: is_free(made))
+        assert is_bindable(port)
+
+
+def test_without_its_database_a_server_says_so_until_it_is_back(made: Path) -> None:
+    with starting("secret") as one, starting("secret") as other:
+        first, second = (finished(process).stdout.strip() for process in (one, other))
+    assert first != second
+    host = quote(str(embedded.socket_folder(made)), safe="")
+    url = f"postgresql://{embedded.USER}@/{embedded.DATABASE}?host={host}"
+    with ExitStack() as postgres:
+        postgres.enter_context(embedded.running(made))
+        with serving(made, DATABASE_URL=url, SECRET_KEY=f"{first}, {second}") as server:
+            client = server.register()
+            postgres.close()
+            assert server.get("/healthz").status_code == 200
+            assert server.get("/readyz").status_code == 503
+            assert_unavailable(server.post(REQUEST_CODE, phone=client.phone))
+            assert_unavailable(server.post(REGISTER, phone=client.phone, code=client.code))
+            assert_unavailable(server.post(ME, token=client.token))
+            assert client.phone[1:] not in server.errors.read_text()
+            with embedded.running(made):
+                eventually(lambda: server.is_ready)
+                assert server.knows(client)
+                assert server.knows(server.register())
+
+
+def assert_unavailable(response: httpx.Response) -> None:
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    (error,) = response.json()["errors"]
+    assert error["message"] == "The database does not answer; try again in a moment."
+    assert error["extensions"] == {"code": "SERVICE_UNAVAILABLE"}
