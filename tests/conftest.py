@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from connect_hub import database, embedded, logs
 from connect_hub.app import create_app
 from connect_hub.database import fetch
+from connect_hub.keys import new_secret
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
-from connect_hub.tokens import new_secret
 from tests.hub import Hub
 
 
@@ -32,6 +32,7 @@ def settings(postgres: str) -> Settings:
         secret_key=new_secret(),
         sms_urls=("simulated://?delay=0-0",),
         allowed_hosts=("hub",),
+        trusted_proxies=("127.0.0.1/32",),
     )
 
 
@@ -52,8 +53,8 @@ async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Star
 @pytest.fixture
 async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
     """Give a client of the running server; every table is empty."""
-    for table in ("invited_count", "client", "sign_in_code"):
-        await fetch(f"DELETE FROM {table}")  # noqa: S608 (our own names)
+    for table in ("invited_count", "client", "sign_in_code", "allowance", "number_block"):
+        await fetch(f"DELETE FROM {table}")
     sender.outbox.clear()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:

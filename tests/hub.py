@@ -1,10 +1,15 @@
 """A client of the server as tests use it: through HTTP, by the operations of the schema."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 
+import asyncpg
 import httpx
+import pytest
 
 from connect_hub.database import fetch
 
@@ -65,7 +70,13 @@ class Hub:
     """The server, asked over HTTP."""
 
     http: httpx.AsyncClient
+    address: str | None = None  # of all requests; each has its own if this is None
+    _requests: int = 0
     _registered: int = 0
+
+    def at(self, address: str) -> "Hub":
+        """Be somebody at an address."""
+        return Hub(self.http, address)
 
     async def post(
         self,
@@ -75,7 +86,9 @@ class Hub:
         headers: dict[str, str] | None = None,
         **variables: Any,
     ) -> httpx.Response:
-        headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        headers = {"X-Forwarded-For": self._address(), **(headers or {})}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         body = {"query": query, "variables": variables}
         return await self.http.post("/graphql", json=body, headers=headers)
 
@@ -102,6 +115,10 @@ class Hub:
         query = SIGN_IN % "login" + CLIENT
         return (await self.data(query, phone=phone, code=code))["login"]
 
+    def _address(self) -> str:
+        self._requests += 1
+        return self.address or str(IPv4Address(0x0A000000 + self._requests))
+
     async def person(self, phone: str | None = None) -> Person:
         """Register somebody, under a phone of their own unless one is given."""
         if phone is None:
@@ -123,17 +140,45 @@ class Hub:
 
 async def pass_time(seconds: float) -> None:
     """Let time pass by making every row older."""
-    ages = {"sign_in_code": ("expires_at", "resend_at"), "client": ("created_at",)}
-    for table, columns in ages.items():
-        older = ", ".join(f"{c} = {c} - make_interval(secs => $1)" for c in columns)
-        await fetch(f"UPDATE {table} SET {older}", float(seconds))  # noqa: S608 (our own names)
-    await fetch(
-        "UPDATE client SET invited_at = invited_at - make_interval(secs => $1)"
-        " WHERE invited_at IS NOT NULL",
-        float(seconds),
-    )
+    for statement in _OLDER:
+        await fetch(statement, float(seconds))
+
+
+_OLDER = [
+    f"UPDATE {table} SET "
+    + ", ".join(f"{column} = {column} - make_interval(secs => $1)" for column in columns)
+    for table, columns in {
+        "sign_in_code": ("expires_at", "resend_at"),
+        "client": ("created_at", "invited_at"),
+        "allowance": ("refused_until", "expires_at"),
+        "number_block": ("since", "alarmed_at"),
+    }.items()
+] + [
+    """UPDATE allowance SET uses = ARRAY(
+           SELECT at - make_interval(secs => $1)
+           FROM unnest(uses) WITH ORDINALITY AS use (at, place) ORDER BY place
+       )"""
+]
 
 
 def wrong(code: str) -> str:
     """Make a code of the same length that is not this one."""
     return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
+
+
+@contextmanager
+def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Collect what is sent to the database: each is a round trip, BEGIN, COMMIT and reset too."""
+    sent: list[str] = []
+    with monkeypatch.context() as patch:
+        for name in ("execute", "fetch", "fetchrow", "fetchval", "executemany"):
+            original = getattr(asyncpg.Connection, name)
+
+            async def counted(
+                self: Any, query: str, *args: Any, _original: Any = original, **options: Any
+            ) -> Any:
+                sent.append(query)
+                return await _original(self, query, *args, **options)
+
+            patch.setattr(asyncpg.Connection, name, counted)
+        yield sent

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connect_hub.database import fetch
+from connect_hub.keys import Keys, new_secret
 from connect_hub.settings import Settings
-from connect_hub.tokens import AccessTokens, InvalidTokenError, Keyring, new_secret
+from connect_hub.tokens import AccessTokens, InvalidTokenError
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -19,11 +20,11 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 def _tokens(secret: str | None = None, **other: Any) -> AccessTokens:
     said = {"issuer": "connect-hub", "audience": "connect-hub", "lifetime": timedelta(hours=1)}
-    return AccessTokens(Keyring(secret or new_secret()), **{**said, **other})
+    return AccessTokens(Keys(secret or new_secret()), **{**said, **other})
 
 
 def _signing_key(secret: str) -> Ed25519PrivateKey:
-    (seed,) = Keyring(secret).derive("access token")
+    (seed,) = Keys(secret).derive("access token")
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
@@ -148,7 +149,7 @@ def test_no_other_algorithm_is_taken() -> None:
     good = tokens.issue(uuid4(), now=NOW).value
     claims = jwt.decode(good, options={"verify_signature": False})
     header = jwt.get_unverified_header(good)
-    none = jwt.encode(claims, None, "none", {**header, "alg": "none"})
+    none = jwt.encode(claims, "", "none", {**header, "alg": "none"})
     public = _signing_key(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     hs256 = jwt.encode(claims, public, "HS256", {**header, "alg": "HS256"})
     other_key = jwt.encode(claims, Ed25519PrivateKey.generate(), "EdDSA", header)

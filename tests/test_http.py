@@ -230,4 +230,4 @@ async def test_an_error_of_ours_shows_nothing_of_our_insides(
 
 async def _everything() -> Any:
     tables = ("client", "sign_in_code", "invited_count")
-    return [await fetch(f"SELECT * FROM {table}") for table in tables]  # noqa: S608 (our names)
+    return [await fetch(f"SELECT * FROM {table}") for table in tables]

@@ -3,14 +3,13 @@ import random
 from itertools import pairwise
 from typing import Any
 
-import asyncpg
 import pytest
 from tortoise.exceptions import IntegrityError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
 from connect_hub.database import fetch
 from connect_hub.models import Client
-from tests.hub import Hub, Person
+from tests.hub import Hub, Person, counted_statements
 
 PAGE = """
 query($first: Int = 20, $after: String) { me { invitedClients(first: $first, after: $after) {
@@ -213,25 +212,9 @@ async def test_nothing_is_read_that_was_not_asked_for(
     await middle.apply(owner.invitation_code)
     for guest in guests:
         await guest.apply(middle.invitation_code)
-    before = await _statements(monkeypatch, hub, middle, selection)
-    assert before == 1 + statements  # one reads the viewer
-
-
-async def _statements(
-    monkeypatch: pytest.MonkeyPatch, hub: Hub, person: Person, selection: str
-) -> int:
-    asked: list[str] = []
-    for name in ("fetch", "fetchrow", "execute"):
-        original = getattr(asyncpg.Connection, name)
-
-        async def counted(self: Any, query: str, *args: Any, _original: Any = original) -> Any:
-            asked.append(query)
-            return await _original(self, query, *args)
-
-        monkeypatch.setattr(asyncpg.Connection, name, counted)
-    await hub.data(f"{{ me {{ {selection} }} }}", token=person.token)
-    monkeypatch.undo()
-    return len(asked)
+    with counted_statements(monkeypatch) as asked:
+        await hub.data(f"{{ me {{ {selection} }} }}", token=middle.token)
+    assert len(asked) == 1 + statements  # one reads the viewer
 
 
 async def _page(owner: Person, **variables: Any) -> Any:

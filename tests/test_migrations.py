@@ -49,6 +49,7 @@ BY_HAND = frozenset(
         "constraint client.client_phone_until_deleted",
         "constraint invited_count.invited_count_not_negative",
         "constraint sign_in_code.sign_in_code_guesses_not_negative",
+        "function allowance_free_at(timestamp with time zone[],integer[],interval[])",
         "function client_no_ring()",
         "trigger client.client_no_ring",
         "trigger client.client_no_ring_insert",

@@ -18,12 +18,15 @@ from starlette.routing import Route
 from tortoise.contrib.starlette import RegisterTortoise
 
 from connect_hub import database, logs, sms
+from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
 from connect_hub.api.view import GraphQLView, unavailable
 from connect_hub.auth import BearerBackend, Viewer
+from connect_hub.domain import sweep
+from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
-from connect_hub.tokens import AccessTokens, CodeKeys, Keyring, kept_secret
+from connect_hub.tokens import AccessTokens
 
 READY_WITHIN = timedelta(seconds=1)
 
@@ -39,14 +42,12 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         StartupError: a setting is wrong.
     """
     settings = settings or load()
-    if settings.secret_key:
-        keyring = Keyring(settings.secret_key.get_secret_value())
-    else:
-        keyring = Keyring(kept_secret(settings.data_dir))
+    secret = settings.secret_key
+    keys = Keys(secret.get_secret_value() if secret else kept_secret(settings.data_dir))
     sender = sender or sms.sender_from(settings.sms_urls)
-    codes = CodeKeys(keyring)
+    addresses = ClientAddresses(settings.trusted_proxies)
     tokens = AccessTokens(
-        keyring,
+        keys,
         issuer=settings.issuer,
         audience=settings.audience,
         lifetime=settings.access_token_lifetime,
@@ -57,8 +58,9 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         return Context(
             settings=settings,
             sender=sender,
-            codes=codes,
+            keys=keys,
             tokens=tokens,
+            address=addresses.of(request),
             client=viewer.client,
             token_refusal=viewer.refusal,
         )
@@ -66,7 +68,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         _end_with_parent()
-        async with RegisterTortoise(app, config=database.tortoise_config(settings)):
+        async with (
+            RegisterTortoise(app, config=database.tortoise_config(settings)),
+            sweep.running(),
+        ):
             yield
 
     return Starlette(

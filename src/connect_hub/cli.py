@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, logs, sms, tokens
+from connect_hub import database, embedded, keys, logs, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.settings import Settings, StartupError, load
@@ -95,7 +95,7 @@ def schema() -> None:
 @main.command()
 def secret() -> None:
     """Print a fresh SECRET_KEY."""
-    click.echo(tokens.new_secret())
+    click.echo(keys.new_secret())
 
 
 def _exit(*_: object) -> NoReturn:

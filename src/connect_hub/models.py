@@ -1,9 +1,11 @@
 """What is kept. Constraints, triggers and functions beside these columns are in `migrations`."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import uuid4
 
 from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
 
 
@@ -55,3 +57,30 @@ class SignInCode(Model):
     class Meta:
         table = "sign_in_code"
         indexes: ClassVar = [("expires_at",)]
+
+
+class Allowance(Model):
+    """When one subject used what is limited, such as a phone its guesses."""
+
+    key = fields.BinaryField(primary_key=True)  # keyed hash of what is limited and of the subject
+    uses: list[datetime] = ArrayField(element_type="timestamptz")  # the latest, oldest first
+    refused_until = fields.DatetimeField(null=True)  # what the last try was told
+    expires_at = fields.DatetimeField()
+
+    class Meta:
+        table = "allowance"
+        indexes: ClassVar = [("expires_at",)]
+
+
+class NumberBlock(Model):
+    """How many codes went to a block of numbers within an hour, and were confirmed."""
+
+    prefix = fields.CharField(max_length=8, primary_key=True)  # + country code and 4 digits
+    since = fields.DatetimeField()
+    sent = fields.IntField()
+    confirmed = fields.IntField()
+    alarmed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "number_block"
+        indexes: ClassVar = [("since",)]

@@ -5,12 +5,20 @@ Settings are read from the environment or a file `.env`. A wrong one stops the s
 
 import os
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -32,6 +40,9 @@ _UNITS = {
     "day": timedelta(days=1),
 }
 _DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
+
+
+_COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 def _parse_duration(value: object) -> object:
@@ -56,11 +67,46 @@ def _parse_durations(value: object) -> object:
     return tuple(_parse_duration(part) for part in value.split(","))
 
 
+def _parse_countries(value: object) -> object:
+    countries = _split(value)
+    if isinstance(countries, tuple) and not all(map(_COUNTRY.fullmatch, countries)):
+        raise ValueError("takes countries by their ISO 3166 codes, such as 'DE,RU'")
+    return countries
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `count` in any `period`."""
+
+    count: int
+    period: timedelta
+
+
+_RATE = re.compile(r"(\d{1,5})/([1-9]\d{0,3})?(s|min|hour|day)s?")
+
+
+def _parse_rates(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(_parse_rate(part.strip()) for part in value.split(";"))
+
+
+def _parse_rate(text: str) -> Rate:
+    if not (match := _RATE.fullmatch(text)) or not int(match[1]):
+        raise ValueError("takes rates such as '30/hour' or '10/day;100/180days'")
+    return Rate(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
+
+
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Durations = Annotated[
     tuple[timedelta, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_durations)
 ]
+Rates = Annotated[tuple[Rate, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_rates)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+Countries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_countries)]
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -77,8 +123,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     allowed_hosts: Words = ("localhost", "127.0.0.1", "[::1]")
+    trusted_proxies: Networks = ()
     sms_urls: Words = ()
-    code_length: int = Field(default=4, ge=4, le=8)
+    sms_countries: Countries = ()
+    code_length: int = Field(default=4, ge=4, le=7)
     code_lifetime: Duration = timedelta(minutes=5)
     resend_after: Durations = (
         timedelta(seconds=30),
@@ -86,6 +134,13 @@ class Settings(BaseSettings):
         timedelta(seconds=120),
     )
     guesses_per_code: int = Field(default=3, ge=1, le=100)
+    guesses_per_phone: Rates = (Rate(10, timedelta(days=1)), Rate(100, timedelta(days=180)))
+    guesses_per_address: Rates = (Rate(30, timedelta(hours=1)),)
+    sends_per_phone: Rates = (Rate(5, timedelta(hours=1)), Rate(10, timedelta(days=1)))
+    sends_per_address: Rates = (Rate(60, timedelta(hours=1)),)
+    sends_total: Rates | None = None
+    pumping_guard: Literal["off", "alarm", "block"] = "alarm"
+    unknown_invitations_per_client: Rates = (Rate(10, timedelta(days=1)),)
     access_token_lifetime: Duration = timedelta(minutes=60)
     graphiql: bool = True
 
@@ -120,6 +175,6 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
+        name = str(first["loc"][0]).upper() if first["loc"] else ""
         message = first["msg"].removeprefix("Value error, ")
         raise StartupError(f"{name}: {message}." if name else f"{message}.") from None

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from connect_hub.api.errors import UnauthenticatedError
+from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
-from connect_hub.tokens import AccessTokens, CodeKeys
+from connect_hub.tokens import AccessTokens
 
 
 @dataclass(kw_only=True)
@@ -15,8 +16,9 @@ class Context:
 
     settings: Settings
     sender: SmsSender
-    codes: CodeKeys
+    keys: Keys
     tokens: AccessTokens
+    address: str  # of the client's network: what limits per address count by
     client: Client | None  # None for an anonymous request
     token_refusal: str | None  # why the bearer token that came is not accepted
     outcome: str = "ok"  # what the log says of this request

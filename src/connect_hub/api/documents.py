@@ -12,6 +12,9 @@ from graphql import (
     validate,
 )
 
+from connect_hub.api.limits import OneMutationRule
+
+RULES = [*specified_rules, OneMutationRule]
 MAX_TOKENS = 500  # in one document
 MAX_ERRORS = 5  # told at once
 _REMEMBERED = 1000  # documents
@@ -37,7 +40,7 @@ def prepare(schema: GraphQLSchema, text: str) -> DocumentNode:
     except GraphQLSyntaxError as error:
         error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
         raise InvalidDocumentError([error]) from None
-    if findings := validate(schema, document, specified_rules, max_errors=MAX_ERRORS):
+    if findings := validate(schema, document, RULES, max_errors=MAX_ERRORS):
         for finding in findings:
             finding.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
         raise InvalidDocumentError(findings[:MAX_ERRORS])

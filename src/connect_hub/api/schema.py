@@ -44,7 +44,7 @@ class Mutation:
         """Send a code."""
         use = info.context
         sent = await signin.request_code(
-            phone, sender=use.sender, keys=use.codes, settings=use.settings
+            phone, address=use.address, sender=use.sender, keys=use.keys, settings=use.settings
         )
         return types.CodeSent.of(sent)
 
@@ -52,14 +52,18 @@ class Mutation:
     async def register(self, info: Info, phone: Phone, code: Code) -> types.RegisterResult | None:
         """Create a client."""
         use = info.context
-        client = await signin.register(phone, code, keys=use.codes, settings=use.settings)
+        client = await signin.register(
+            phone, code, address=use.address, keys=use.keys, settings=use.settings
+        )
         return types.SignedIn.of(client, use.tokens.issue(client.id, now=datetime.now(UTC)))
 
     @strawberry.mutation(description="Sign in with a confirmed phone number.")
     async def login(self, info: Info, phone: Phone, code: Code) -> types.LoginResult | None:
         """Sign a client in."""
         use = info.context
-        client = await signin.login(phone, code, keys=use.codes, settings=use.settings)
+        client = await signin.login(
+            phone, code, address=use.address, keys=use.keys, settings=use.settings
+        )
         return types.SignedIn.of(client, use.tokens.issue(client.id, now=datetime.now(UTC)))
 
     @strawberry.mutation(
@@ -70,7 +74,10 @@ class Mutation:
         self, info: Info, invitation_code: InvitationCode
     ) -> types.ApplyInviteResult | None:
         """Attach the viewer to the owner of the code."""
-        client = await invitations.apply_invite(info.context.signed_in, invitation_code)
+        use = info.context
+        client = await invitations.apply_invite(
+            use.signed_in, invitation_code, keys=use.keys, settings=use.settings
+        )
         return types.InviteApplied(client=types.Client.of(client))
 
 

@@ -8,13 +8,17 @@ from uuid import UUID
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 
+from connect_hub.domain import allowances
+from connect_hub.domain.allowances import Allowance
 from connect_hub.domain.refusals import (
     InvitationAlreadyApplied,
     InvitationCodeNotFound,
     InvitationRing,
     OwnInvitationCode,
 )
+from connect_hub.keys import Keys
 from connect_hub.models import Client, InvitedCount
+from connect_hub.settings import Settings
 
 _CODE = re.compile(r"[0-9A-Z]{6}")
 
@@ -27,7 +31,7 @@ class Position:
     id: UUID
 
 
-async def apply_invite(client: Client, code: str) -> Client:
+async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Settings) -> Client:
     """Attach a client to the owner of an invitation code, once in its life.
 
     Returns:
@@ -35,8 +39,18 @@ async def apply_invite(client: Client, code: str) -> Client:
 
     Raises:
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
+        TooManyRequests: this client has tried unknown codes too often.
     """
+    uses = await allowances.spend(
+        Allowance.of(
+            str(client.id),
+            "unknown invitation codes",
+            rates=settings.unknown_invitations_per_client,
+            keys=keys,
+        )
+    )
     owner = await _owner_of(code)
+    await allowances.give_back(uses)
     if owner.id == client.id:
         raise OwnInvitationCode
     try:

@@ -1,6 +1,7 @@
 """Phone numbers as people type them, understood as E.164."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from unicodedata import category, decimal, normalize
 
 import phonenumbers
@@ -12,8 +13,17 @@ _LONGEST = 64  # characters; longer ones are not read
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
-def parse(text: str) -> str:
-    """Understand a number written internationally, with + or 00, as E.164 (ITU-T E.164).
+@dataclass(frozen=True)
+class Phone:
+    """A valid mobile number."""
+
+    e164: str = field(repr=False)
+    country: str  # ISO 3166 code
+    block: str  # + country code and 4 digits: what numbers bought together share
+
+
+def parse(text: str) -> Phone:
+    """Understand a number written internationally, with + or 00 (ITU-T E.164).
 
     Digits of any script, spaces, dashes, dots and brackets are read.
 
@@ -31,7 +41,13 @@ def parse(text: str) -> str:
         raise InvalidPhone from None
     if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
         raise InvalidPhone
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    country_code = f"+{number.country_code}"
+    return Phone(
+        e164=e164,
+        country=phonenumbers.region_code_for_number(number) or "",
+        block=e164[: len(country_code) + 4],
+    )
 
 
 def _dialled(text: str) -> Iterator[str]:

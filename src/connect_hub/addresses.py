@@ -1,0 +1,70 @@
+"""The address a request comes from, as the limits per address count it."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import structlog
+from starlette.requests import HTTPConnection
+
+log = structlog.get_logger()
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_SUBSCRIBER = 64  # bits of an IPv6 address; whoever has these changes the others at will
+
+
+class ClientAddresses:
+    """Finds addresses, through proxies that are trusted and no others."""
+
+    def __init__(self, trusted_proxies: Sequence[Network]) -> None:
+        self._trusted = trusted_proxies
+        self._warned = False
+
+    def of(self, connection: HTTPConnection) -> str:
+        """Tell the address of the one who asks: an IPv4 address or an IPv6 network of 64 bits.
+
+        `X-Forwarded-For` is read from its right end, as far as trusted proxies wrote it.
+        """
+        peer = _parsed(connection.client.host) if connection.client else None
+        if peer is None:  # a unix socket
+            return "local"
+        for hop in reversed(",".join(connection.headers.getlist("x-forwarded-for")).split(",")):
+            if not hop.strip():
+                continue
+            if not any(peer in network for network in self._trusted):
+                self._warn()
+                break
+            forwarded = _parsed(hop)
+            if forwarded is None:
+                break
+            peer = forwarded
+        return _counted(peer)
+
+    def _warn(self) -> None:
+        """Say once that the header is not believed: the peer may be a proxy that nobody named."""
+        if not self._warned:
+            log.warning(
+                "x-forwarded-for of an untrusted peer is ignored", setting="TRUSTED_PROXIES"
+            )
+        self._warned = True
+
+
+def _parsed(text: str) -> Address | None:
+    """Read an address, with or without a port; an IPv4 address mapped into IPv6 is IPv4."""
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _counted(address: Address) -> str:
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(ip_network((address, _SUBSCRIBER), strict=False))

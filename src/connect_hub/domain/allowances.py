@@ -1,0 +1,96 @@
+"""How often what may be tried: exact under concurrency, the same for all replicas.
+
+An allowance is one row in PostgreSQL: the times of the latest uses. Whether another is free needs
+no counting: of the rate "10 in a day" the tenth use back must be a day ago. One upsert, under the
+lock of its row, looks and writes; the time is the database's.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from connect_hub.database import fetch
+from connect_hub.domain.refusals import TooManyRequests
+from connect_hub.keys import Keys
+from connect_hub.settings import Rate
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one subject may do: at most so many times in any of the periods.
+
+    Its key is a keyed hash, so that no phone and no address stands in the table.
+    """
+
+    key: bytes
+    rates: tuple[Rate, ...]
+
+    @classmethod
+    def of(cls, subject: str, what: str, *, rates: tuple[Rate, ...], keys: Keys) -> Self:
+        """Name what a subject may do."""
+        return cls(keys.pseudonym(subject, purpose=what), rates)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of an allowance, which can be given back."""
+
+    key: bytes
+    at: datetime
+
+
+_SPEND = """
+    INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
+    SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + max(period)
+    FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
+    GROUP BY key ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
+        SELECT
+            CASE WHEN free_at > at THEN had.uses
+                 ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
+            CASE WHEN free_at > at THEN free_at END,
+            CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
+        FROM (
+            SELECT clock_timestamp() AS at, max(count) AS most, max(period) AS longest,
+                   allowance_free_at(had.uses, array_agg(count), array_agg(period)) AS free_at
+            FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
+            WHERE rate.key = excluded.key
+        ) AS verdict
+    )
+    RETURNING key, uses[cardinality(uses)] AS at, refused_until
+"""
+
+
+async def spend(*allowances: Allowance) -> list[Use]:
+    """Use each allowance once, or none of them if one is used up.
+
+    Raises:
+        TooManyRequests: until the time when all are free again.
+    """
+    rated = [(each.key, rate.count, rate.period) for each in allowances for rate in each.rates]
+    if not rated:
+        return []
+    rows = await fetch(_SPEND, *(list(column) for column in zip(*rated, strict=True)))
+    refused = [row["refused_until"] for row in rows if row["refused_until"]]
+    uses = [Use(row["key"], row["at"]) for row in rows if not row["refused_until"]]
+    if refused:
+        await give_back(uses)
+        raise TooManyRequests(retry_at=max(refused))
+    return uses
+
+
+# Rows are locked in the order of their keys, as `spend` does: no two statements wait in a circle.
+_GIVE_BACK = """
+    WITH mine AS (SELECT key FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
+    UPDATE allowance SET uses = array_remove(uses, use.at)
+    FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
+    WHERE allowance.key = mine.key
+"""
+
+
+async def give_back(uses: Iterable[Use]) -> None:
+    """Undo uses that turned out to be none."""
+    uses = list(uses)
+    if uses:
+        await fetch(_GIVE_BACK, [use.key for use in uses], [use.at for use in uses])

@@ -1,0 +1,237 @@
+"""Sign-in codes: sent, guessed and spent, each in one statement."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from secrets import token_bytes
+from typing import Any
+from unicodedata import category, decimal
+from uuid import uuid4
+
+from tortoise.expressions import F
+
+from connect_hub.database import fetch
+from connect_hub.domain import allowances, pumping
+from connect_hub.domain.allowances import Allowance, Use
+from connect_hub.domain.phone import Phone
+from connect_hub.domain.refusals import InvalidCode, TooManyRequests
+from connect_hub.keys import Keys
+from connect_hub.models import Client, SignInCode
+from connect_hub.settings import Settings
+
+# A phone whose guesses are spent is not locked, or any stranger could lock out its owner: its next
+# codes are so long that many guesses are worth nothing.
+LONG_CODE = 8  # digits
+GUESSES_PER_LONG_CODE = 100
+
+
+@dataclass(frozen=True, repr=False)
+class Code:
+    """A code to be sent, and the traffic of its block of numbers."""
+
+    digits: str
+    expires_at: datetime
+    resend_at: datetime
+    traffic: pumping.Traffic
+
+
+@dataclass(frozen=True, repr=False)
+class Confirmed:
+    """A code guessed right and not yet spent; `uses` are those of a wrong guess."""
+
+    phone: Phone
+    nonce: bytes
+    uses: list[Use]
+
+
+# A live code is sent again, any other is replaced; both wait for resend_at.
+_NEXT = f"""
+    WITH code AS (
+        INSERT INTO sign_in_code AS code
+            (phone, key_id, nonce, length, expires_at, resend_at, sends, guesses)
+        SELECT $1, $2, $3, CASE WHEN allowance_free_at(uses, $10, $11) > now()
+                                THEN {LONG_CODE} ELSE $4 END,
+               now() + $5, now() + ($6::interval[])[1], 1, 0
+        FROM (SELECT) AS once LEFT JOIN allowance ON key = $9
+        ON CONFLICT (phone) DO UPDATE SET
+            (key_id, nonce, length, expires_at, resend_at, sends, guesses) = (
+                SELECT key_id, nonce, length, expires_at,
+                       now() + ($6::interval[])[least(sends + 1, cardinality($6))],
+                       sends + 1, guesses
+                FROM (VALUES
+                    (true, code.key_id, code.nonce, code.length, code.expires_at,
+                     code.sends, code.guesses),
+                    (false, excluded.key_id, excluded.nonce, excluded.length, excluded.expires_at,
+                     0, 0)
+                ) AS next (live, key_id, nonce, length, expires_at, sends, guesses)
+                WHERE live = (
+                    code.expires_at > now() AND code.length >= excluded.length
+                    AND code.guesses < CASE code.length WHEN {LONG_CODE}
+                                       THEN {GUESSES_PER_LONG_CODE} ELSE $7 END
+                    AND code.key_id = ANY ($8)
+                )
+            )
+        WHERE code.resend_at <= now()
+        RETURNING key_id, nonce, length, expires_at, resend_at
+    ), traffic AS (
+        INSERT INTO number_block AS block (prefix, since, sent, confirmed)
+        SELECT $12, now(), 1, 0 FROM code
+        ON CONFLICT (prefix) DO UPDATE SET (since, sent, confirmed, alarmed_at) = (
+            SELECT since, sent + 1, confirmed, alarmed_at
+            FROM (VALUES
+                (true, block.since, block.sent, block.confirmed, block.alarmed_at),
+                (false, now(), 0, 0, NULL)
+            ) AS period (current, since, sent, confirmed, alarmed_at)
+            WHERE current = (greatest(block.since, block.alarmed_at) > now() - $13::interval)
+        )
+        RETURNING prefix, sent, confirmed, alarmed_at
+    )
+    SELECT * FROM code, traffic
+"""
+_RESEND_AT = """
+    SELECT coalesce((SELECT resend_at FROM sign_in_code WHERE phone = $1), now()) AS resend_at
+"""
+
+
+async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
+    """Take the live code of a phone once more, or a new one; a send of it is counted.
+
+    Raises:
+        TooManyRequests: until the wait since the last send is over.
+    """
+    guesses = _guesses_of(phone, keys=keys, settings=settings)
+    rows = await fetch(
+        _NEXT,
+        phone.e164,
+        keys.code_key_ids[0],
+        token_bytes(16),
+        settings.code_length,
+        settings.code_lifetime,
+        settings.resend_after,
+        settings.guesses_per_code,
+        keys.code_key_ids,
+        guesses.key,
+        [rate.count for rate in guesses.rates],
+        [rate.period for rate in guesses.rates],
+        phone.block,
+        pumping.PERIOD,
+    )
+    if not rows:
+        waiting = await fetch(_RESEND_AT, phone.e164)
+        raise TooManyRequests(retry_at=waiting[0]["resend_at"])
+    row = rows[0]
+    return Code(
+        digits=_digits(phone, row, keys=keys),
+        expires_at=row["expires_at"],
+        resend_at=row["resend_at"],
+        traffic=pumping.Traffic(row["prefix"], row["sent"], row["confirmed"], row["alarmed_at"]),
+    )
+
+
+_COUNT_GUESS = f"""
+    UPDATE sign_in_code SET guesses = guesses + 1
+    WHERE phone = $1 AND expires_at > now() AND key_id = ANY ($3)
+    AND guesses < CASE length WHEN {LONG_CODE} THEN {GUESSES_PER_LONG_CODE} ELSE $2 END
+    RETURNING key_id, nonce, length, guesses
+"""
+
+
+async def confirm(
+    phone: Phone, typed: str, *, address: str, keys: Keys, settings: Settings
+) -> Confirmed:
+    """Compare what was typed with the live code; the guess is counted before.
+
+    Raises:
+        InvalidCode: it is wrong, or no code is alive.
+        TooManyRequests: this address has guessed wrong too often.
+    """
+    uses = await allowances.spend(
+        Allowance.of(
+            address, "guesses of an address", rates=settings.guesses_per_address, keys=keys
+        )
+    )
+    rows = await fetch(_COUNT_GUESS, phone.e164, settings.guesses_per_code, keys.code_key_ids)
+    if not rows:
+        raise InvalidCode(attempts_left=0)
+    row = rows[0]
+    limit = GUESSES_PER_LONG_CODE
+    if row["length"] < LONG_CODE:
+        limit = settings.guesses_per_code
+        try:
+            uses += await allowances.spend(_guesses_of(phone, keys=keys, settings=settings))
+        except TooManyRequests:  # this code is dead: the next one is long
+            raise InvalidCode(attempts_left=0) from None
+    if not compare_digest(_read(typed).encode(), _digits(phone, row, keys=keys).encode()):
+        raise InvalidCode(attempts_left=limit - row["guesses"])
+    return Confirmed(phone, row["nonce"], uses)
+
+
+async def release(confirmed: Confirmed) -> None:
+    """Leave a confirmed code alive, as if it had not been guessed."""
+    await SignInCode.filter(phone=confirmed.phone.e164, nonce=confirmed.nonce).update(
+        guesses=F("guesses") - 1
+    )
+    await allowances.give_back(confirmed.uses)
+
+
+_SPENT = """
+    WITH spent AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
+    counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
+    )
+"""
+_SPEND = _SPENT + "SELECT FROM spent"
+_SPEND_ON_CLIENT = f"""{_SPENT}
+    INSERT INTO client (id, phone, invitation_code, created_at)
+    SELECT $4, phone, $5, now() FROM spent
+    RETURNING *
+"""
+
+
+async def spend(confirmed: Confirmed) -> None:
+    """Take a confirmed code out of the world; only one of many can.
+
+    Raises:
+        InvalidCode: another was first.
+    """
+    await _spend(_SPEND, confirmed)
+
+
+async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Client:
+    """Do so and create the phone's client, both or neither.
+
+    Raises:
+        InvalidCode: another was first.
+        IntegrityError: the phone or the invitation code is taken; the code is not spent.
+    """
+    rows = await _spend(_SPEND_ON_CLIENT, confirmed, uuid4(), invitation_code)
+    return Client._init_from_db(**rows[0])  # noqa: SLF001 (a row that is there, to Tortoise)
+
+
+async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[dict[str, Any]]:
+    phone = confirmed.phone
+    rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
+    if not rows:
+        raise InvalidCode(attempts_left=0)
+    await allowances.give_back(confirmed.uses)
+    return rows
+
+
+def _guesses_of(phone: Phone, *, keys: Keys, settings: Settings) -> Allowance:
+    return Allowance.of(
+        phone.e164, "guesses of a phone", rates=settings.guesses_per_phone, keys=keys
+    )
+
+
+def _digits(phone: Phone, row: dict[str, Any], *, keys: Keys) -> str:
+    return keys.code(phone.e164, key_id=row["key_id"], nonce=row["nonce"], length=row["length"])
+
+
+def _read(typed: str) -> str:
+    """Read digits of any script; "?" stands for what is neither digit, space nor dash."""
+    return "".join(
+        str(decimal(character)) if character.isdecimal() else "?"
+        for character in typed
+        if category(character) not in {"Zs", "Pd"}
+    )

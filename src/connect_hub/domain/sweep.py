@@ -1,0 +1,63 @@
+"""Removal of rows that have expired, a few at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from random import uniform
+
+import structlog
+
+from connect_hub.database import UNAVAILABLE, fetch
+from connect_hub.domain.pumping import PERIOD
+
+EVERY = timedelta(minutes=1)
+BATCH = 1000  # rows of a table
+
+log = structlog.get_logger()
+
+# Rows that another replica sweeps just now, or that are in use, are passed over.
+_SWEEP = """
+    DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {table} WHERE {expired} LIMIT $1 FOR UPDATE SKIP LOCKED
+    )) RETURNING 1
+"""
+_EXPIRED = {
+    "sign_in_code": "expires_at < now() AND resend_at < now()",
+    "allowance": "expires_at < now()",
+    "number_block": (
+        f"since < now() - interval '{PERIOD.total_seconds()} s'"
+        f" AND (alarmed_at IS NULL OR alarmed_at < now() - interval '{PERIOD.total_seconds()} s')"
+    ),
+}
+
+
+async def once() -> bool:
+    """Remove a batch of each table; tell whether any had a whole batch."""
+    full = False
+    for table, expired in _EXPIRED.items():
+        removed = await fetch(_SWEEP.format(table=table, expired=expired), BATCH)
+        full |= len(removed) == BATCH
+    return full
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[None]:
+    """Sweep every minute or so, as long as this lasts."""
+    task = asyncio.create_task(_forever())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _forever() -> None:
+    more = False
+    while True:
+        await asyncio.sleep(1 if more else EVERY.total_seconds() * uniform(0.5, 1.5))  # noqa: S311
+        try:
+            more = await once()
+        except UNAVAILABLE as error:
+            log.warning("sweep failed", reason=type(error).__name__)
