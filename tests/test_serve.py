@@ -150,7 +150,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
     """A server that all tests leave running."""
-    with serving(folder / "shared", CODE_LENGTH="8") as server:  # 4 digits are found by chance
+    with serving(folder / "shared", CODE_LENGTH="7") as server:  # 4 digits are found by chance
         yield server
 
 
@@ -348,7 +348,7 @@ def test_a_port_that_is_taken_is_refused_before_anything_starts(
     refused = run("serve", "--port", str(server.port), DATA_DIR=str(folder / "unused"))
     assert refused.stderr == (
         f"Error: 127.0.0.1 port {server.port} is in use:"
-        " stop the program that does, or choose another with --port or --host.\n"
+        " stop the program that listens there, or choose another --port.\n"
     )
     assert (refused.returncode, refused.stdout) == (1, "")
     assert not (folder / "unused").exists()
