@@ -48,11 +48,11 @@ _SERVER = {
     "log_min_messages": "log",  # not the errors of clients, which quote phone numbers
 }
 
-# Tells PostgreSQL's pid, then reads until the owner writes or is gone, however that came about. INT
-# is repeated because PostgreSQL's first moments ignore it. Only PostgreSQL keeps the standard
-# output: its end of file means that all of PostgreSQL has ended.
+# Tells PostgreSQL's pid, then reads until the owner writes or is gone, however that came about,
+# maybe before it is told, hence PIPE. INT is repeated because PostgreSQL's first moments ignore it.
+# Only PostgreSQL keeps the standard output: its end of file means that all of PostgreSQL has ended.
 _GUARD = """
-trap '' HUP INT TERM
+trap '' HUP INT PIPE TERM
 "$@" </dev/null & postgres=$!
 echo $postgres
 exec >/dev/null
