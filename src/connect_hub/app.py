@@ -11,6 +11,7 @@ from multiprocessing import parent_process
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,6 +25,7 @@ from connect_hub.api.schema import schema
 from connect_hub.api.view import GraphQLView, unavailable
 from connect_hub.auth import BearerBackend, Viewer
 from connect_hub.domain import sweep
+from connect_hub.headers import SecurityHeaders
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens
@@ -78,7 +80,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         routes=[
             Route(
                 "/graphql",
-                GraphQLView(schema, context=context, graphiql=settings.graphiql),
+                GraphQLView(schema, context=context, settings=settings),
                 middleware=[Middleware(AuthenticationMiddleware, BearerBackend(tokens))],
             ),
             Route("/healthz", _alive),
@@ -86,7 +88,15 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         ],
         middleware=[
             Middleware(logs.RequestLog),
+            Middleware(SecurityHeaders, hsts=settings.hsts),
             Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+                expose_headers=["X-Request-ID", "Retry-After", "WWW-Authenticate"],
+            ),
         ],
         exception_handlers=dict.fromkeys(database.UNAVAILABLE, unavailable),
         lifespan=lifespan,

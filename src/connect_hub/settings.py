@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     allowed_hosts: Words = ("localhost", "127.0.0.1", "[::1]")
     trusted_proxies: Networks = ()
+    cors_origins: Words = ()
+    hsts: Duration | None = None
     sms_urls: Words = ()
     sms_countries: Countries = ()
     code_length: int = Field(default=4, ge=4, le=7)
@@ -143,6 +145,9 @@ class Settings(BaseSettings):
     unknown_invitations_per_client: Rates = (Rate(10, timedelta(days=1)),)
     access_token_lifetime: Duration = timedelta(minutes=60)
     graphiql: bool = True
+    introspection: bool = True
+    trusted_documents: Path | None = None
+    trusted_documents_only: bool = False
 
     @property
     def embedded(self) -> bool:

@@ -1,47 +1,107 @@
 """GraphQL text → a document that may be executed: parsed, within the limits and valid."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
+import orjson
 from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
     parse,
     specified_rules,
     validate,
 )
 
-from connect_hub.api.limits import OneMutationRule
+from connect_hub.api.limits import MAX_ERRORS, MAX_TOKENS, exceeded
+from connect_hub.settings import StartupError
 
-RULES = [*specified_rules, OneMutationRule]
-MAX_TOKENS = 500  # in one document
-MAX_ERRORS = 5  # told at once
-_REMEMBERED = 1000  # documents
+REMEMBERED = 1000  # documents
 
 
 class InvalidDocumentError(Exception):
     """This text is no valid document."""
 
-    def __init__(self, errors: list[GraphQLError]) -> None:
+    def __init__(self, errors: list[GraphQLError], *, code: str) -> None:
         super().__init__()
-        self.errors = errors
+        self.errors = errors[:MAX_ERRORS]
+        for error in self.errors:
+            error.extensions = {"code": code}
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def prepare(schema: GraphQLSchema, text: str) -> DocumentNode:
-    """Parse and validate a document; what was valid once is remembered by its text.
+class Documents:
+    """Parses and validates documents for one schema; what was valid is remembered by its text."""
 
-    Raises:
-        InvalidDocumentError: with up to MAX_ERRORS errors, each with its code.
-    """
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+        self._schema = schema
+        self._rules = [*specified_rules, *([] if introspection else _NO_INTROSPECTION)]
+        self._hide_suggestions = not introspection
+        self.prepare = lru_cache(REMEMBERED)(self._prepare)
+
+    def _prepare(self, text: str) -> DocumentNode:
+        """Make a document of a text.
+
+        Raises:
+            InvalidDocumentError: with up to MAX_ERRORS errors, each with its code.
+        """
+        try:
+            document = parse(text, max_tokens=MAX_TOKENS)
+            findings = exceeded(document) or self._validate(document)
+        except GraphQLSyntaxError as error:
+            raise InvalidDocumentError([error], code="GRAPHQL_PARSE_FAILED") from None
+        if findings:
+            raise InvalidDocumentError(findings, code="GRAPHQL_VALIDATION_FAILED")
+        return document
+
+    def _validate(self, document: DocumentNode) -> list[GraphQLError]:
+        return validate(
+            self._schema,
+            document,
+            self._rules,
+            max_errors=MAX_ERRORS,
+            hide_suggestions=self._hide_suggestions,
+        )
+
+
+_NO_INTROSPECTION = [NoSchemaIntrospectionCustomRule]
+
+
+class TrustedDocuments:
+    """The texts of a manifest `{"hash": "text", …}`, as GraphQL Code Generator writes it."""
+
+    def __init__(self, manifest: Path | None, documents: Documents) -> None:
+        """Read the manifest; without one nothing is trusted.
+
+        Raises:
+            StartupError: it cannot be read, or a document of it is not valid.
+        """
+        self._texts = _read(manifest) if manifest else {}
+        for name, text in self._texts.items():
+            try:
+                documents.prepare(text)
+            except InvalidDocumentError as error:
+                reason = error.errors[0].message
+                raise StartupError(
+                    f"TRUSTED_DOCUMENTS: the document {name} is not valid ({reason}):"
+                    " generate the manifest anew for this version's schema.graphql."
+                ) from None
+
+    def get(self, name: str) -> str | None:
+        """Find a text by its hash, with or without `sha256:` before it."""
+        return self._texts.get(name.removeprefix("sha256:"))
+
+
+def _read(manifest: Path) -> Mapping[str, str]:
     try:
-        document = parse(text, max_tokens=MAX_TOKENS)
-    except GraphQLSyntaxError as error:
-        error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
-        raise InvalidDocumentError([error]) from None
-    if findings := validate(schema, document, RULES, max_errors=MAX_ERRORS):
-        for finding in findings:
-            finding.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
-        raise InvalidDocumentError(findings[:MAX_ERRORS])
-    return document
+        texts = orjson.loads(manifest.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StartupError(f"TRUSTED_DOCUMENTS: {manifest} cannot be read ({error}).") from None
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise StartupError(
+            f"TRUSTED_DOCUMENTS: {manifest} takes a JSON object of hashes and documents, as"
+            " GraphQL Code Generator's client preset writes it."
+        )
+    return texts

@@ -1,0 +1,156 @@
+"""What an HTTP request asks for (https://graphql.github.io/graphql-over-http/draft/)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+MAX_BODY = 64 * 1024  # bytes
+
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+HTML = "text/html"
+
+
+class RequestError(Exception):
+    """This HTTP request is none that GraphQL can answer."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str = "BAD_REQUEST",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a request asks to be executed: a text, or the hash of a trusted document."""
+
+    query: str | None
+    document_id: str | None
+    operation_name: str | None
+    variables: dict[str, Any] | None
+
+
+async def parameters_of(request: Request) -> Parameters:
+    """Read what a GET or POST request asks.
+
+    Raises:
+        RequestError: it asks nothing that can be answered.
+    """
+    given = await _given(request)
+    parameters = Parameters(
+        query=_text(given, "query"),
+        document_id=_document_id(given),
+        operation_name=_text(given, "operationName"),
+        variables=_object(given, "variables"),
+    )
+    if parameters.query is None and parameters.document_id is None:
+        raise RequestError(400, "The operation is missing: send it in `query`.")
+    return parameters
+
+
+def media_type_for(request: Request, *, graphiql: bool) -> str | None:
+    """Choose the media type of the answer; None where the client takes none of ours."""
+    page = graphiql and request.method == "GET" and not _ASKING & request.query_params.keys()
+    offered = [JSON, GRAPHQL, HTML] if page else [JSON, GRAPHQL]
+    return _preferred(request.headers.get("accept", "*/*"), offered)
+
+
+_ASKING = {"query", "documentId", "extensions"}
+
+
+async def _given(request: Request) -> dict[str, Any]:
+    if request.method == "GET":
+        parameters: dict[str, Any] = dict(request.query_params)
+        for name in ("variables", "extensions"):
+            if name in parameters:
+                parameters[name] = _parsed(parameters[name], f"`{name}`")
+        return parameters
+    if request.method != "POST":
+        raise RequestError(
+            405, "Send GET or POST.", code="METHOD_NOT_ALLOWED", headers={"Allow": "GET, POST"}
+        )
+    given = _parsed(await _body(request), "The body")
+    if isinstance(given, list):
+        raise RequestError(400, "Send one operation a request: batches are not taken.")
+    if not isinstance(given, dict):
+        raise RequestError(400, "The body takes a JSON object with the operation in `query`.")
+    return given
+
+
+async def _body(request: Request) -> bytes:
+    media, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media.strip().lower() != JSON or charset not in {"", "charset=utf-8"}:
+        raise RequestError(415, f"Send the body as {JSON} in UTF-8.", code="UNSUPPORTED_MEDIA_TYPE")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise RequestError(
+                413, f"The body is over {MAX_BODY} bytes long.", code="PAYLOAD_TOO_LARGE"
+            )
+    return body
+
+
+def _parsed(text: str | bytes, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:  # also where nested too deeply
+        raise RequestError(400, f"{what} is no JSON.") from None
+
+
+def _text(given: dict[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RequestError(400, f"`{name}` takes a string or null.")
+    return value
+
+
+def _object(given: dict[str, Any], name: str) -> dict[str, Any] | None:
+    value = given.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise RequestError(400, f"`{name}` takes an object or null.")
+    return value
+
+
+def _document_id(given: dict[str, Any]) -> str | None:
+    """Read the hash of a trusted document, as the draft or as Apollo sends it."""
+    persisted = _object(_object(given, "extensions") or {}, "persistedQuery")
+    return _text(given, "documentId") or _text(persisted or {}, "sha256Hash")
+
+
+def _preferred(accept: str, offered: list[str]) -> str | None:
+    """Choose by quality, then exactness, then the order of the header (RFC 9110, 12.5.1)."""
+    ranges = [_media_range(part) for part in accept.split(",")]
+
+    def rank(offer: str) -> tuple[float, int, int]:
+        patterns = ["*/*", offer.partition("/")[0] + "/*", offer]
+        matches = [
+            (patterns.index(media), quality, -place)
+            for place, (media, quality) in enumerate(ranges)
+            if media in patterns
+        ]
+        exactness, quality, place = max(matches, default=(0, 0.0, 0))
+        return quality, exactness, place if exactness else 0
+
+    best = max(offered, key=rank)
+    return best if rank(best)[0] > 0 else None
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    media, *parameters = [piece.strip().lower() for piece in part.split(";")]
+    quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+    try:
+        return media, float(quality)
+    except ValueError:
+        return media, 0.0
