@@ -59,3 +59,11 @@ async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
         yield Hub(http)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A short path that other users can reach, unlike tmp_path."""
+    with TemporaryDirectory(prefix="ch-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)

@@ -1,6 +1,5 @@
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from time import process_time
@@ -8,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import build_client_schema, get_introspection_query, print_schema
-from starlette.applications import Starlette
+from graphql import get_introspection_query
 
+from connect_hub.api.documents import REMEMBERED, Documents, InvalidDocumentError
 from connect_hub.api.schema import schema
 from connect_hub.app import create_app
 from connect_hub.settings import Settings, StartupError
@@ -18,23 +17,198 @@ from tests.hub import Hub
 
 ME = "query Me { me { id } }"
 HASH = sha256(ME.encode()).hexdigest()
+BY_HASH = [
+    {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}},
+    {"documentId": HASH},
+    {"documentId": f"sha256:{HASH}"},
+]
 
 
-def _app(settings: Settings, **changed: Any) -> Starlette:
-    return create_app(settings.model_copy(update=changed))
-
-
-async def _asked(app: Starlette, body: dict[str, Any] | None = None, **options: Any) -> Any:
-    """Ask another application on the same database, as one replica beside the other."""
+async def _asked(settings: Settings, body: dict[str, Any], **changed: Any) -> httpx.Response:
+    """Ask an application with other settings."""
+    app = create_app(settings.model_copy(update=changed))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
-        if body is None:
-            return await http.get("/graphql", **options)
-        return await http.post("/graphql", json=body, **options)
+        return await http.post("/graphql", json=body)
+
+
+def _code(response: httpx.Response) -> str:
+    (code,) = {error["extensions"]["code"] for error in response.json()["errors"]}
+    assert isinstance(code, str)
+    return code
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    file = tmp_path / "manifest.json"
+    file = tmp_path / "persisted-documents.json"
     file.write_text(json.dumps({HASH: ME}))
     return file
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("body", BY_HASH)
+async def test_a_trusted_document_is_executed_by_its_hash(
+    settings: Settings, manifest: Path, body: dict[str, Any]
+) -> None:
+    for only in (False, True):
+        response = await _asked(
+            settings, body, trusted_documents=manifest, trusted_documents_only=only
+        )
+        assert response.json() == {"data": {"me": None}}
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_text_is_executed_unless_only_trusted_documents_are(
+    settings: Settings, manifest: Path
+) -> None:
+    trusted = {"trusted_documents": manifest}
+    text = {"query": "{ __typename }"}
+    response = await _asked(settings, text, **trusted)
+    assert response.json() == {"data": {"__typename": "Query"}}
+    response = await _asked(settings, text, **trusted, trusted_documents_only=True)
+    assert _code(response) == "PERSISTED_QUERY_REQUIRED"
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_text_beside_a_hash_is_executed_only_where_texts_are(
+    settings: Settings, manifest: Path
+) -> None:
+    both = {"query": "{ __typename }", "documentId": "unknown"}
+    trusted = {"trusted_documents": manifest}
+    assert "data" in (await _asked(settings, both, **trusted)).json()
+    response = await _asked(settings, both, **trusted, trusted_documents_only=True)
+    assert _code(response) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+async def test_an_unknown_hash_is_a_request_error(hub: Hub) -> None:
+    response = await hub.http.post("/graphql", json=BY_HASH[0])
+    assert _code(response) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("[]", "JSON object"),
+        ('{"a": 1}', "JSON object"),
+        ('{"a": "{ nothing }"}', "document a is not valid"),
+    ],
+)
+def test_a_wrong_manifest_stops_the_start(
+    settings: Settings, tmp_path: Path, text: str | None, says: str
+) -> None:
+    file = tmp_path / "manifest.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(StartupError, match=f"TRUSTED_DOCUMENTS: .*{says}"):
+        create_app(settings.model_copy(update={"trusted_documents": file}))
+
+
+@pytest.mark.usefixtures("app")
+async def test_introspection_can_be_switched_off_and_suggestions_with_it(
+    settings: Settings,
+) -> None:
+    introspection = {"query": get_introspection_query()}
+    misspelt = {"query": "{ me { phon } }"}
+    assert "data" in (await _asked(settings, introspection)).json()
+    assert "phone" in (await _asked(settings, misspelt)).text
+    off = await _asked(settings, introspection, introspection=False)
+    assert _code(off) == "GRAPHQL_VALIDATION_FAILED"
+    assert "'phone'" not in (await _asked(settings, misspelt, introspection=False)).text
+    typename = await _asked(settings, {"query": "{ __typename }"}, introspection=False)
+    assert typename.json() == {"data": {"__typename": "Query"}}
+
+
+def _nested(levels: int) -> str:
+    """Nest `me` as deep as validation does not mind, for depth is looked at before."""
+    return "{" + "me{" * levels + "id" + "}" * levels + "}"
+
+
+def _introspecting(levels: int) -> str:
+    return '{ __type(name: "Query") {' + "ofType {" * levels + "name" + "}" * levels + "} }"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (_nested(8), "8 levels of fields"),
+        (_introspecting(16), "16 levels of introspection"),
+        ("{" + "".join(f"a{n}: __typename " for n in range(16)) + "}", "15 aliases"),
+        ("{" + "__typename " * 17 + "}", "15 aliases and repeated"),
+        ("{ __typename " + "@skip(if: true) " * 21 + "}", "20 directives"),
+        ("{ ...F0 }" + "".join(f"fragment F{n} on Query {{ a }}" for n in range(21)), "20 frag"),
+        ("{ ...A ...A } fragment A on Query { " + "a: __typename " * 8 + "}", "15 aliases"),
+    ],
+)
+async def test_an_operation_that_costs_too_much_is_refused(hub: Hub, text: str, says: str) -> None:
+    response = await hub.post(text)
+    assert _code(response) == "GRAPHQL_VALIDATION_FAILED"
+    assert says in response.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        get_introspection_query(
+            specified_by_url=True,
+            directive_is_repeatable=True,
+            schema_description=True,
+            input_value_deprecation=True,
+        ),
+        _introspecting(14),
+        "{ me { invitedClients { edges { node { id } } pageInfo { endCursor } } } }",
+        "{" + "".join(f"a{n}: __typename " for n in range(15)) + "}",
+    ],
+)
+async def test_an_operation_within_the_limits_is_executed(hub: Hub, text: str) -> None:
+    assert "data" in (await hub.post(text)).json()
+
+
+def _fragments(count: int, *, spreads: int) -> str:
+    chain = "".join(
+        f"fragment F{n} on Client {{ {f'...F{n + 1} ' * spreads} }}" for n in range(count)
+    )
+    return "{ me { ...F0 } }" + chain + f"fragment F{count} on Client {{ id }}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _fragments(18, spreads=2),
+        _fragments(40, spreads=2),
+        "{ me { ...F0 } }"
+        + "".join(
+            f"fragment F{n} on Client {{ ...F{(n + 1) % 20} ...F{(n + 2) % 20} }}"
+            for n in range(20)
+        ),
+        "{ me {" + "id " * 480 + "} }",
+        "{ me {" + "invitedClients { nodes { id } } " * 60 + "} }",
+        "{ me {" + "... { invitedClients { nodes { id } } } " * 35 + "} }",
+        "{ me {" + "... {" * 150 + "id" + "}" * 150 + "} }",
+        "{" + "me {" * 220,
+        "{" + "nothing " * 480 + "}",
+        '{ me(a: "' + "x" * 65_000 + '") { id } }',
+        '{ me(a: """' + "\n x" * 21_000 + '""") { id } }',
+        "mutation { login(phone: " + "[" * 450,
+        "#\n" * 32_000,
+        "," * 65_000,
+    ],
+    ids=range(14),
+)
+def test_no_document_costs_more_than_50_ms(text: str) -> None:
+    spent = []
+    for _ in range(5):  # and the least of them, for this machine does other things too
+        documents = Documents(schema._schema, introspection=True)  # noqa: SLF001
+        started = process_time()
+        with suppress(InvalidDocumentError):
+            documents.prepare(text)
+        spent.append(process_time() - started)
+    assert min(spent) < 0.050
+
+
+def test_a_bounded_number_of_documents_is_remembered() -> None:
+    documents = Documents(schema._schema, introspection=True)  # noqa: SLF001
+    for n in range(REMEMBERED + 100):
+        documents.prepare(f"query Q{n} {{ __typename }}")
+    assert documents.prepare.cache_info().currsize == REMEMBERED

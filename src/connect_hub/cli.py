@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
@@ -79,7 +80,7 @@ def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
     try:
-        with _database(settings):
+        with _database(settings, patience=timedelta()):
             applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
     except embedded.InUseError:  # a server runs on it: join
         applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
@@ -117,8 +118,8 @@ def _listening(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _database(settings: Settings) -> AbstractContextManager[None]:
-    return embedded.running(settings.data_dir) if settings.embedded else nullcontext()
+def _database(settings: Settings, **options: timedelta) -> AbstractContextManager[None]:
+    return embedded.running(settings.data_dir, **options) if settings.embedded else nullcontext()
 
 
 def _say_where(settings: Settings, *, port: int, applied: list[str]) -> None:

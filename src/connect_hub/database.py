@@ -64,9 +64,8 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
         StartupError: DATABASE_URL is wrong.
     """
     if settings.database_url is None:
-        data_dir = settings.data_dir or embedded.default_data_dir()
         said = {
-            "host": str(embedded.socket_folder(data_dir)),
+            "host": str(embedded.socket_folder(settings.data_dir)),
             "port": 5432,
             "user": embedded.USER,
             "database": embedded.DATABASE,

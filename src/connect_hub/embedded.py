@@ -23,15 +23,13 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any, cast
 
-import platformdirs
-
 from connect_hub.settings import StartupError
 
 USER = "postgres"
 DATABASE = "postgres"
 
 _LONGEST_SOCKET = 100  # bytes; systems allow 103 or more
-_PATIENCE = timedelta(seconds=5)  # with a predecessor that is shutting down
+_PATIENCE = timedelta(seconds=5)
 _POLL = timedelta(milliseconds=20)
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
@@ -65,24 +63,21 @@ class InUseError(StartupError):
     """Another process owns the folder."""
 
 
-def default_data_dir() -> Path:
-    """Where data is kept unless DATA_DIR says otherwise."""
-    if _is_root():
-        return Path("/var/lib/connect-hub")
-    return platformdirs.user_data_path("connect-hub")
-
-
 def socket_folder(data_dir: Path) -> Path:
     """Where the unix socket of this folder's PostgreSQL is, the `host` of its clients."""
     return data_dir.absolute() / "socket"
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[None]:
+def running(data_dir: Path, *, patience: timedelta = _PATIENCE) -> Iterator[None]:
     """Run the PostgreSQL of this folder, ready for connections, for as long as the context lasts.
 
     It stops when this process ends, in whatever way, and not before: Ctrl-C does not reach it.
     Children may be spawned but not forked: a fork would keep it running.
+
+    Args:
+        data_dir: the folder; it is made if it is not there.
+        patience: how long to wait for a predecessor that is shutting down.
 
     Raises:
         InUseError: the folder has another owner, or a PostgreSQL that has not ended yet.
@@ -94,7 +89,7 @@ def running(data_dir: Path) -> Iterator[None]:
     with ExitStack() as at_exit:
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = at_exit.enter_context(_claimed(data_dir))
+            lock = at_exit.enter_context(_claimed(data_dir, patience))
             child = _child_options(data_dir, lock, at_exit)
             _make_way(data_dir, child)
             binaries, major = _find_binaries(package, data_dir, child)
@@ -133,10 +128,10 @@ def _check_length(data_dir: Path) -> None:
 
 
 @contextmanager
-def _claimed(data_dir: Path) -> Iterator[int]:
+def _claimed(data_dir: Path, patience: timedelta) -> Iterator[int]:
     lock = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        deadline = time.monotonic() + _PATIENCE.total_seconds()
+        deadline = time.monotonic() + patience.total_seconds()
         while not _locked(lock):
             if time.monotonic() > deadline:
                 raise InUseError(

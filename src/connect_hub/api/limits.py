@@ -93,9 +93,9 @@ class _Costs:
 
     def of(self, selections: SelectionSetNode | None) -> Cost:
         nodes = selections.selections if selections else ()
-        named = [node.name.value for node in nodes if isinstance(node, FieldNode)]
+        plain = [n.name.value for n in nodes if isinstance(n, FieldNode) and not n.alias]
         cost = Cost(
-            aliases=len(named) - len(set(named)),
+            aliases=len(plain) - len(set(plain)),
             directives=sum(len(node.directives or ()) for node in nodes),
         )
         for node in nodes:
