@@ -41,7 +41,7 @@ def _code(response: httpx.Response) -> str:
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     file = tmp_path / "persisted-documents.json"
-    file.write_text(json.dumps({HASH: ME}))
+    file.write_text(json.dumps({f"sha256:{HASH}": ME}))
     return file
 
 
@@ -188,13 +188,14 @@ def _fragments(count: int, *, spreads: int) -> str:
         "{ me {" + "... {" * 150 + "id" + "}" * 150 + "} }",
         "{" + "me {" * 220,
         "{" + "nothing " * 480 + "}",
-        '{ me(a: "' + "x" * 65_000 + '") { id } }',
-        '{ me(a: """' + "\n x" * 21_000 + '""") { id } }',
+        '{ me(a: "' + "x" * 16_000 + '") { id } }',
+        '{ me(a: """' + "\n x" * 5_000 + '""") { id } }',
         "mutation { login(phone: " + "[" * 450,
-        "#\n" * 32_000,
-        "," * 65_000,
+        "#\n" * 8_000,
+        "," * 16_000,
+        '{ me(a: "' + "x" * 65_000,
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_no_document_costs_more_than_50_ms(text: str) -> None:
     spent = []

@@ -19,7 +19,9 @@ from graphql import (
 from connect_hub.api.limits import MAX_ERRORS, MAX_TOKENS, exceeded
 from connect_hub.settings import StartupError
 
-REMEMBERED = 1000  # documents
+REMEMBERED = 256  # documents
+MAX_LENGTH = 16 * 1024  # characters of a document
+_PREFIX = "sha256:"
 
 
 class InvalidDocumentError(Exception):
@@ -47,6 +49,9 @@ class Documents:
         Raises:
             InvalidDocumentError: with up to MAX_ERRORS errors, each with its code.
         """
+        if len(text) > MAX_LENGTH:
+            too_long = GraphQLError(f"A document takes {MAX_LENGTH} characters: use variables.")
+            raise InvalidDocumentError([too_long], code="GRAPHQL_PARSE_FAILED")
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
             findings = exceeded(document) or self._validate(document)
@@ -91,7 +96,7 @@ class TrustedDocuments:
 
     def get(self, name: str) -> str | None:
         """Find a text by its hash, with or without `sha256:` before it."""
-        return self._texts.get(name.removeprefix("sha256:"))
+        return self._texts.get(name.removeprefix(_PREFIX))
 
 
 def _read(manifest: Path) -> Mapping[str, str]:
@@ -104,4 +109,4 @@ def _read(manifest: Path) -> Mapping[str, str]:
             f"TRUSTED_DOCUMENTS: {manifest} takes a JSON object of hashes and documents, as"
             " GraphQL Code Generator's client preset writes it."
         )
-    return texts
+    return {name.removeprefix(_PREFIX): text for name, text in texts.items()}

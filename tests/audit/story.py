@@ -1,0 +1,163 @@
+# ruff: noqa: INP001 (a program of its own, in an environment of its own)
+"""The README's story, told by the client that is generated from the schema: story.py URL."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from secrets import randbelow
+from typing import assert_never
+
+import pytest
+from generated.python import (
+    ApplyInviteApplyInviteInvitationAlreadyAppliedError,
+    ApplyInviteApplyInviteInvitationCodeNotFoundError,
+    ApplyInviteApplyInviteInvitationRingError,
+    ApplyInviteApplyInviteInviteApplied,
+    ApplyInviteApplyInviteOwnInvitationCodeError,
+    ApplyInviteApplyInviteTooManyRequestsError,
+    Client,
+    GraphQLClientHttpError,
+    LoginLoginClientNotFoundError,
+    LoginLoginInvalidCodeError,
+    LoginLoginInvalidPhoneError,
+    LoginLoginSignedIn,
+    LoginLoginTooManyRequestsError,
+    RegisterRegisterInvalidCodeError,
+    RegisterRegisterInvalidPhoneError,
+    RegisterRegisterPhoneAlreadyRegisteredError,
+    RegisterRegisterSignedIn,
+    RegisterRegisterTooManyRequestsError,
+    RequestCodeRequestCodeCodeSent,
+    RequestCodeRequestCodeCountryNotServedError,
+    RequestCodeRequestCodeInvalidPhoneError,
+    RequestCodeRequestCodeSmsNotSentError,
+    RequestCodeRequestCodeTooManyRequestsError,
+)
+
+
+class RefusedError(Exception):
+    """What the server refused with is the argument."""
+
+
+async def code_for(client: Client, phone: str) -> str:
+    match (await client.request_code(phone)).request_code:
+        case RequestCodeRequestCodeCodeSent() as sent:
+            assert sent.phone == phone
+            assert sent.expires_at > datetime.now(UTC)
+            assert sent.sms_code
+            assert len(sent.sms_code) == sent.code_length
+            return sent.sms_code
+        case (
+            RequestCodeRequestCodeCountryNotServedError()
+            | RequestCodeRequestCodeInvalidPhoneError()
+            | RequestCodeRequestCodeSmsNotSentError()
+            | RequestCodeRequestCodeTooManyRequestsError()
+            | None
+        ) as refusal:
+            raise RefusedError(refusal)
+        case other:
+            assert_never(other)
+
+
+async def register(client: Client, phone: str, code: str) -> RegisterRegisterSignedIn:
+    match (await client.register(phone, code)).register:
+        case RegisterRegisterSignedIn() as signed_in:
+            return signed_in
+        case (
+            RegisterRegisterInvalidCodeError()
+            | RegisterRegisterInvalidPhoneError()
+            | RegisterRegisterPhoneAlreadyRegisteredError()
+            | RegisterRegisterTooManyRequestsError()
+            | None
+        ) as refusal:
+            raise RefusedError(refusal)
+        case other:
+            assert_never(other)
+
+
+async def login(client: Client, phone: str, code: str) -> LoginLoginSignedIn:
+    match (await client.login(phone, code)).login:
+        case LoginLoginSignedIn() as signed_in:
+            return signed_in
+        case (
+            LoginLoginClientNotFoundError()
+            | LoginLoginInvalidCodeError()
+            | LoginLoginInvalidPhoneError()
+            | LoginLoginTooManyRequestsError()
+            | None
+        ) as refusal:
+            raise RefusedError(refusal)
+        case other:
+            assert_never(other)
+
+
+async def apply(client: Client, code: str, token: str) -> ApplyInviteApplyInviteInviteApplied:
+    match (await client.apply_invite(code, headers=bearing(token))).apply_invite:
+        case ApplyInviteApplyInviteInviteApplied() as applied:
+            return applied
+        case (
+            ApplyInviteApplyInviteInvitationAlreadyAppliedError()
+            | ApplyInviteApplyInviteInvitationCodeNotFoundError()
+            | ApplyInviteApplyInviteInvitationRingError()
+            | ApplyInviteApplyInviteOwnInvitationCodeError()
+            | ApplyInviteApplyInviteTooManyRequestsError()
+            | None
+        ) as refusal:
+            raise RefusedError(refusal)
+        case other:
+            assert_never(other)
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def tell(client: Client) -> None:
+    anns_phone, bens_phone = (f"+7916{randbelow(10**7):07}" for _ in range(2))
+
+    # Ann registers, at the second try.
+    code = await code_for(client, anns_phone)
+    wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
+    mistyped = (await client.register(anns_phone, wrong)).register
+    assert isinstance(mistyped, RegisterRegisterInvalidCodeError)
+    assert mistyped.attempts_left > 0
+    early = (await client.login(anns_phone, code)).login
+    assert isinstance(early, LoginLoginClientNotFoundError)
+    ann = await register(client, anns_phone, code)
+    assert ann.client.phone == anns_phone
+    assert (await client.me(headers=bearing(ann.access_token))).me == ann.client
+    assert (await client.me()).me is None
+
+    # Ben registers and applies Ann's invitation code.
+    ben = await register(client, bens_phone, await code_for(client, bens_phone))
+    applied = await apply(client, ann.client.invitation_code, ben.access_token)
+    assert applied.client.someone_invitation_code == ann.client.invitation_code
+    for inviter, token, refused in (
+        (ann, ben.access_token, ApplyInviteApplyInviteInvitationAlreadyAppliedError),
+        (ann, ann.access_token, ApplyInviteApplyInviteOwnInvitationCodeError),
+        (ben, ann.access_token, ApplyInviteApplyInviteInvitationRingError),
+    ):
+        with pytest.raises(RefusedError) as refusal:
+            await apply(client, inviter.client.invitation_code, token)
+        assert isinstance(refusal.value.args[0], refused)
+    with pytest.raises(GraphQLClientHttpError, match="401"):
+        await client.apply_invite(ann.client.invitation_code)
+
+    # Ann signs in once more and sees him.
+    back = await login(client, anns_phone, await code_for(client, anns_phone))
+    me = (await client.me(first=1, headers=bearing(back.access_token))).me
+    assert me
+    assert me.invited_clients.total_count == 1
+    assert [node.phone for node in me.invited_clients.nodes] == [bens_phone]
+    after = me.invited_clients.page_info.end_cursor
+    me = (await client.me(after=after, headers=bearing(back.access_token))).me
+    assert me
+    assert not me.invited_clients.nodes
+
+
+async def main(url: str) -> None:
+    async with Client(url) as client:
+        await tell(client)
+
+
+asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,155 @@
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from dotenv import dotenv_values
+from graphql import build_schema, parse, validate
+
+from connect_hub.api.schema import schema
+from connect_hub.settings import Settings
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text()
+TEMPLATE = (REPOSITORY / ".env.template").read_text()
+SCHEMA = (REPOSITORY / "schema.graphql").read_text()
+ADDRESS = "http://127.0.0.1:8000"
+PATIENCE = 60  # seconds, with a server that starts
+
+FIELDS = Settings.model_fields
+NAMES = [name.upper() for name in FIELDS]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.upper() in NAMES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Serve as a newcomer would, on a fresh database; only the SMS take no time."""
+    with TemporaryDirectory(prefix="ch-") as folder:
+        said = Path(folder) / "said"
+        with (
+            said.open("wb") as output,
+            subprocess.Popen(
+                [sys.executable, "-m", "connect_hub", "serve", "--port", "0"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=os.environ | {"DATA_DIR": folder, "SMS_URLS": "simulated://?delay=0"},
+            ) as process,
+        ):
+            try:
+                yield where(said, process)
+            finally:
+                process.terminate()
+
+
+def where(said: Path, process: "subprocess.Popen[bytes]") -> str:
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        if "Stop with Ctrl-C" in said.read_text():
+            found = re.search(r"http://127\.0\.0\.1:\d+", said.read_text())
+            assert found
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError(said.read_text())
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def table(first_column: str) -> dict[str, list[str]]:
+    """Read one table of the README: the cells beside each `name`."""
+    _, _, text = README.partition(f"\n| {first_column} |")
+    rows, _, _ = text.partition("\n\n")
+    cells = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows.split("\n")]
+    return {first.strip("`"): rest for first, *rest in cells if first.startswith("`")}
+
+
+def test_the_schema_in_the_repository_is_the_one_printed() -> None:
+    assert schema.as_str() + "\n" == SCHEMA, "run: connect-hub schema > schema.graphql"
+
+
+def test_the_readme_names_every_operation() -> None:
+    built = build_schema(SCHEMA)
+    for root in (built.query_type, built.mutation_type):
+        assert root
+        for name in root.fields:
+            assert re.search(rf"\b{name}\b", README), name
+
+
+def test_the_readme_s_operations_fit_the_schema() -> None:
+    operations = blocks("graphql") + re.findall(r"^[A-Z_]+='(.*\{.*)'$", README, re.MULTILINE)
+    assert len(operations) == 10
+    for operation in operations:
+        assert not validate(build_schema(SCHEMA), parse(operation)), operation
+
+
+def test_the_readme_has_every_setting_and_its_default(tmp_path: Path) -> None:
+    settings = table("setting")
+    assert list(settings) == NAMES
+    said = tmp_path / ".env"
+    for name, (default, _) in settings.items():
+        if written := re.fullmatch("`(.*)`", default):
+            said.write_text(f"{name}={written[1]}")
+            assert Settings(_env_file=said) == Settings(_env_file=None), name
+        else:
+            field = FIELDS[name.lower()]
+            assert field.default_factory or not field.default, f"{name} has a default to tell"
+
+
+def test_the_template_has_every_setting_and_its_default(tmp_path: Path) -> None:
+    said = tmp_path / ".env"
+    said.write_text(re.sub(r"^#(?=[A-Z])", "", TEMPLATE, flags=re.MULTILINE))
+    assert list(dotenv_values(said)) == NAMES
+    assert Settings(_env_file=said) == Settings(_env_file=None)
+
+
+def test_the_template_changes_nothing_as_it_is() -> None:
+    assert all(line.startswith("#") for line in TEMPLATE.splitlines() if line)
+
+
+def test_the_readme_has_every_error_code() -> None:
+    source = "".join(file.read_text() for file in (REPOSITORY / "src/connect_hub").rglob("*.py"))
+    codes = re.findall(r'\bcode"?(?:: str)? ?[=:] ?"([A-Z_]+)"', source)
+    assert set(table("code")) == set(codes)
+
+
+def test_the_readme_has_every_module() -> None:
+    _, _, layout = README.partition("## Layout")
+    layout, _, _ = layout.partition("\n## ")
+    files = (REPOSITORY / "src/connect_hub").rglob("*.py")
+    assert sorted(re.findall(r"^ +(\w+\.py) ", layout, re.MULTILINE)) == sorted(
+        file.name for file in files if not file.name.startswith("__")
+    )
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_readme_s_story_runs_when_pasted(address: str) -> None:
+    script = "\n".join(blocks("bash")).replace(ADDRESS, address)
+    assert script.count(address) == 1
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert not [answer for answer in answers if "errors" in answer or "message" in str(answer)]
+    ann = [answer["data"]["me"] for answer in answers if "me" in answer["data"]]
+    assert [len(me["invitedClients"]["nodes"]) for me in ann] == [0, 1, 1]
+    assert ann[-1]["phone"] == "+79991234567"
+    assert ann[-1]["invitedClients"]["nodes"][0]["phone"] == "+79991234568"
+    (applied,) = (a["data"]["applyInvite"] for a in answers if "applyInvite" in a["data"])
+    assert applied["client"]["someoneInvitationCode"] == ann[-1]["invitationCode"]
+    assert answers[-2]["data"]["login"]["accessToken"]
