@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
 
+from connect_hub.database import ANY_ID, Rendered
 from connect_hub.models import Client
 from connect_hub.tokens import AccessTokens, InvalidTokenError
 
@@ -16,6 +17,9 @@ class Viewer(BaseUser):
 
     client: Client | None = None
     refusal: str | None = None
+
+
+_living = Rendered(lambda: Client.filter(id=ANY_ID, deleted_at=None))
 
 
 class BearerBackend(AuthenticationBackend):
@@ -43,7 +47,7 @@ class BearerBackend(AuthenticationBackend):
         if scheme.lower() != "bearer":
             raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
         claims = self._tokens.verify(token.strip(), now=datetime.now(UTC))
-        client = await Client.get_or_none(id=claims.client_id, deleted_at=None)
+        client = await _living.one(claims.client_id)
         if client is None:
             raise InvalidTokenError("The client of this token is gone; register anew.")
         return client

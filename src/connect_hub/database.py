@@ -1,20 +1,25 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import asyncpg
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
 
 from connect_hub import embedded
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
+
+MODEL = TypeVar("MODEL", bound=Model)
 
 # The database does not answer, or not now: nobody's fault who asked, and worth another try.
 UNAVAILABLE: tuple[type[Exception], ...] = (
@@ -118,6 +123,35 @@ async def fetch(sql: str, *values: object) -> list[dict[str, Any]]:
         sql, list(values)
     )
     return rows
+
+
+ANY_ID = UUID(int=0)  # stand in for values while a query is rendered
+ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Rendered(Generic[MODEL]):
+    """A query set whose SQL is rendered once: that takes longer than to run it.
+
+    It is called with the query's values in the order of their placeholders, which is the order they
+    are written in.
+    """
+
+    def __init__(self, query: Callable[[], QuerySet[MODEL]]) -> None:
+        self._query = query
+        self._rendered: tuple[str, type[MODEL]] | None = None
+
+    async def __call__(self, *values: object) -> list[MODEL]:
+        """Run it on Tortoise's connection."""
+        if self._rendered is None:
+            query = self._query()  # which needs Tortoise to know the models
+            self._rendered = query.sql(params_inline=False), query.model
+        sql, model = self._rendered
+        return [model._init_from_db(**row) for row in await fetch(sql, *values)]  # noqa: SLF001
+
+    async def one(self, *values: object) -> MODEL | None:
+        """Run it where there is one row or none."""
+        rows = await self(*values)
+        return rows[0] if rows else None
 
 
 async def is_migrated() -> bool:

@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from secrets import token_hex
 from uuid import UUID
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connect_hub.keys import Keys
 
+REMEMBERED = 10_000  # tokens, of half a kilobyte each
 _LEEWAY = timedelta(seconds=60)  # how far the clocks of two replicas may differ
 _CLAIMS = {"iss", "aud", "sub", "jti", "iat", "exp"}
 
@@ -26,6 +28,8 @@ class Claims:
     """What a verified access token says."""
 
     client_id: UUID
+    issued_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class AccessTokens:
         self._issuer = issuer
         self._audience = audience
         self._lifetime = lifetime
+        self._verified = lru_cache(REMEMBERED)(self._verify)
 
     def issue(self, client_id: UUID, *, now: datetime) -> AccessToken:
         """Sign a token for a client that is valid from `now` for the lifetime."""
@@ -73,11 +78,20 @@ class AccessTokens:
         Raises:
             InvalidTokenError: it is not ours, not for us, not yet or no longer valid.
         """
+        claims = self._verified(token)
+        if claims.issued_at > now + _LEEWAY:
+            raise InvalidTokenError("The bearer token is from the future; sign in again.")
+        if claims.expires_at <= now - _LEEWAY:
+            raise InvalidTokenError("The bearer token has expired; sign in again.")
+        return claims
+
+    def _verify(self, token: str) -> Claims:
+        """Check what stays as it is, whatever the time; good tokens are remembered."""
         try:
             header = jwt.get_unverified_header(token)
             if header.get("typ") != "at+jwt":
                 raise InvalidTokenError("This is not an access token.")
-            claims = jwt.decode(
+            said = jwt.decode(
                 token,
                 self._public_keys[header["kid"]],
                 algorithms=["EdDSA"],
@@ -85,20 +99,17 @@ class AccessTokens:
                 audience=self._audience,
                 options={
                     "require": sorted(_CLAIMS),
-                    "verify_exp": False,  # at `now`, below
+                    "verify_exp": False,  # at `now`, each time
                     "verify_iat": False,
                 },
             )
-            issued_at = datetime.fromtimestamp(claims["iat"], UTC)
-            expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-            client_id = UUID(claims["sub"])
+            return Claims(
+                client_id=UUID(said["sub"]),
+                issued_at=datetime.fromtimestamp(said["iat"], UTC),
+                expires_at=datetime.fromtimestamp(said["exp"], UTC),
+            )
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, OSError):
             raise InvalidTokenError("The bearer token is not one of ours; sign in again.") from None
-        if issued_at > now + _LEEWAY:
-            raise InvalidTokenError("The bearer token is from the future; sign in again.")
-        if expires_at <= now - _LEEWAY:
-            raise InvalidTokenError("The bearer token has expired; sign in again.")
-        return Claims(client_id)
 
 
 def _thumbprint(key: Ed25519PrivateKey) -> str:

@@ -1,6 +1,7 @@
 """GraphQL text → a document that may be executed: parsed, within the limits and valid."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from graphql import (
     validate,
 )
 
+from connect_hub.api.compiled import Plans
 from connect_hub.api.limits import MAX_ERRORS, MAX_TOKENS, exceeded
 from connect_hub.settings import StartupError
 
@@ -34,6 +36,14 @@ class InvalidDocumentError(Exception):
             error.extensions = {"code": code}
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A document that may be executed, and what was compiled of it."""
+
+    document: DocumentNode
+    plans: Plans = field(default_factory=dict)
+
+
 class Documents:
     """Parses and validates documents for one schema; what was valid is remembered by its text."""
 
@@ -43,7 +53,7 @@ class Documents:
         self._hide_suggestions = not introspection
         self.prepare = lru_cache(REMEMBERED)(self._prepare)
 
-    def _prepare(self, text: str) -> DocumentNode:
+    def _prepare(self, text: str) -> Prepared:
         """Make a document of a text.
 
         Raises:
@@ -59,7 +69,7 @@ class Documents:
             raise InvalidDocumentError([error], code="GRAPHQL_PARSE_FAILED") from None
         if findings:
             raise InvalidDocumentError(findings, code="GRAPHQL_VALIDATION_FAILED")
-        return document
+        return Prepared(document)
 
     def _validate(self, document: DocumentNode) -> list[GraphQLError]:
         return validate(

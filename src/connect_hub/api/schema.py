@@ -7,6 +7,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import types
+from connect_hub.api.compiled import CompilingExecutor
 from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS
 from connect_hub.domain import invitations, signin
@@ -85,5 +86,6 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     exception_handlers=HANDLERS,
+    execution_context_class=CompilingExecutor,
     config=StrawberryConfig(scalar_map=types.SCALARS),
 )

@@ -88,25 +88,29 @@ class InvitedClientConnection:
     total_count: int = field(description="How many were invited in all.")
 
     @classmethod
-    def of(cls, rows: list[models.Client], *, first: int, after: str | None, count: int) -> Self:
-        """Build a page from up to `first` rows and one more if there is a next page."""
+    def of(
+        cls,
+        rows: list[models.Client],
+        *,
+        first: int,
+        after: str | None,
+        count: int,
+        selected: set[str],
+    ) -> Self:
+        """Build what is selected of a page from `first` rows, and one more if there is a next."""
         page = rows[:first]
-        nodes = [InvitedClient.of(row) for row in page]
-        cursors = [_cursor(row) for row in page]
-        return cls(
-            nodes=nodes,
-            edges=[
-                InvitedClientEdge(cursor=cursor, node=node)
-                for cursor, node in zip(cursors, nodes, strict=True)
-            ],
-            page_info=PageInfo(
-                has_next_page=len(rows) > first,
-                has_previous_page=after is not None,
-                start_cursor=cursors[0] if cursors else None,
-                end_cursor=cursors[-1] if cursors else None,
-            ),
-            total_count=count,
+        nodes = [InvitedClient.of(row) for row in page] if selected & {"nodes", "edges"} else []
+        edges = [
+            InvitedClientEdge(cursor=_cursor(row), node=node)
+            for row, node in zip(page, nodes if "edges" in selected else [], strict=False)
+        ]
+        page_info = PageInfo(
+            has_next_page=len(rows) > first,
+            has_previous_page=after is not None,
+            start_cursor=_cursor(page[0]) if page else None,
+            end_cursor=_cursor(page[-1]) if page else None,
         )
+        return cls(nodes=nodes, edges=edges, page_info=page_info, total_count=count)
 
 
 @strawberry.type(description="A person who registered with a phone number.")
@@ -135,10 +139,8 @@ class Client:
     @strawberry.field(description="The code this client applied; null until then.")
     async def someone_invitation_code(self) -> str | None:
         """Read the inviter's code."""
-        if self.row.inviter_id is None:
-            return None
-        inviter = await models.Client.get(id=self.row.inviter_id)
-        return inviter.invitation_code
+        inviter = await invitations.inviter_of(self.row)
+        return inviter.invitation_code if inviter else None
 
     @strawberry.field(description="Who applied this client's code, latest first.")
     async def invited_clients(
@@ -161,7 +163,9 @@ class Client:
             rows = await invitations.invited_clients(self.row, first=first + 1, after=position)
         if "totalCount" in selected:
             count = await invitations.invited_count(self.row)
-        return InvitedClientConnection.of(rows, first=first, after=after or None, count=count)
+        return InvitedClientConnection.of(
+            rows, first=first, after=after or None, count=count, selected=selected
+        )
 
 
 @strawberry.type(description="A code is on its way.")

@@ -81,8 +81,8 @@ class GraphQLView:
         return _response(body, status, media, _HEADERS_OF_STATUS.get(status))
 
     async def _execute(self, parameters: Parameters, request: Request) -> ExecutionResult:
-        document = self._documents.prepare(self._text(parameters))
-        operation = get_operation_ast(document, parameters.operation_name)
+        prepared = self._documents.prepare(self._text(parameters))
+        operation = get_operation_ast(prepared.document, parameters.operation_name)
         if operation and operation.operation is not OperationType.QUERY and request.method == "GET":
             raise RequestError(
                 405,
@@ -95,13 +95,14 @@ class GraphQLView:
         context = self._context(request)
         result = execute(
             self._schema,
-            document,
+            prepared.document,
             context_value=context,
             variable_values=parameters.variables,
             operation_name=parameters.operation_name,
             max_coercion_errors=MAX_ERRORS,
             executor_class=self._executor,
             hide_suggestions=not self._settings.introspection,
+            plans=prepared.plans,
         )
         result = await result if isawaitable(result) else result
         request.state.outcome = context.outcome

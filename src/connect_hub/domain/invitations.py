@@ -8,6 +8,7 @@ from uuid import UUID
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 
+from connect_hub.database import ANY_ID, ANY_TIME, Rendered
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance
 from connect_hub.domain.refusals import (
@@ -66,21 +67,44 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
     return client
 
 
+_first_page = Rendered(
+    lambda: Client.filter(inviter_id=ANY_ID).order_by("-invited_at", "-id").limit(1)
+)
+_later_page = Rendered(
+    lambda: (
+        Client.filter(
+            Q(Q(invited_at__lt=ANY_TIME) | Q(id__lt=ANY_ID)),
+            inviter_id=ANY_ID,
+            invited_at__lte=ANY_TIME,
+        )
+        .order_by("-invited_at", "-id")
+        .limit(1)
+    )
+)
+
+
 async def invited_clients(client: Client, *, first: int, after: Position | None) -> list[Client]:
     """List up to `first` clients who applied this one's code, latest first."""
-    query = client.invited.order_by("-invited_at", "-id").limit(first)
-    if after:
-        query = query.filter(
-            Q(Q(invited_at__lt=after.invited_at) | Q(id__lt=after.id)),
-            invited_at__lte=after.invited_at,
-        )
-    return await query
+    if after is None:
+        return await _first_page(client.id, first)
+    return await _later_page(after.invited_at, after.id, client.id, after.invited_at, first)
+
+
+_count = Rendered(lambda: InvitedCount.filter(client_id=ANY_ID))
 
 
 async def invited_count(client: Client) -> int:
     """Tell how many applied this client's code."""
-    row = await InvitedCount.get_or_none(client_id=client.id)
+    row = await _count.one(client.id)
     return row.count if row else 0
+
+
+_by_id = Rendered(lambda: Client.filter(id=ANY_ID))
+
+
+async def inviter_of(client: Client) -> Client | None:
+    """Find whose code a client applied."""
+    return await _by_id.one(client.inviter_id) if client.inviter_id else None
 
 
 async def _owner_of(code: str) -> Client:

@@ -7,6 +7,7 @@ from secrets import choice
 from tortoise.exceptions import IntegrityError
 
 from connect_hub import sms
+from connect_hub.database import Rendered
 from connect_hub.domain import allowances, codes, phone, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
@@ -95,6 +96,9 @@ async def register(
     raise RuntimeError("every invitation code drawn is taken: they are used up")
 
 
+_by_phone = Rendered(lambda: Client.filter(phone=""))
+
+
 async def login(number: str, code: str, *, address: str, keys: Keys, settings: Settings) -> Client:
     """Find the client of a confirmed phone.
 
@@ -104,7 +108,7 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
     """
     whose = phone.parse(number)
     confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
-    client = await Client.get_or_none(phone=whose.e164)
+    client = await _by_phone.one(whose.e164)
     if client is None:
         await codes.release(confirmed)
         raise ClientNotFound
