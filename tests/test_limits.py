@@ -329,8 +329,7 @@ async def test_a_sign_in_makes_eight_round_trips(hub: Hub, monkeypatch: pytest.M
     with counted_statements(monkeypatch) as statements:
         code = await hub.code_for(PHONE)
         assert _name(await hub.login(PHONE, code)) == "SignedIn"
-    # me's list and code, read for the answer of login, are no part of signing in
-    answer = 2
+    answer = 2  # the page and the count of invited clients, which were asked for besides
     assert len(statements) == 8 + answer
 
 

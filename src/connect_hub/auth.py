@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
+from tortoise.expressions import F
 
 from connect_hub.database import ANY_ID, Rendered
 from connect_hub.models import Client
@@ -19,7 +20,11 @@ class Viewer(BaseUser):
     refusal: str | None = None
 
 
-_living = Rendered(lambda: Client.filter(id=ANY_ID, deleted_at=None))
+_living = Rendered(
+    lambda: Client.filter(id=ANY_ID, deleted_at=None).annotate(
+        applied_code=F("inviter__invitation_code")
+    )
+)
 
 
 class BearerBackend(AuthenticationBackend):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -133,25 +133,30 @@ class Rendered(Generic[MODEL]):
     """A query set whose SQL is rendered once: that takes longer than to run it.
 
     It is called with the query's values in the order of their placeholders, which is the order they
-    are written in.
+    are written in. Annotations become attributes of the models.
     """
 
     def __init__(self, query: Callable[[], QuerySet[MODEL]]) -> None:
         self._query = query
-        self._rendered: tuple[str, type[MODEL]] | None = None
 
-    async def __call__(self, *values: object) -> list[MODEL]:
+    @cached_property
+    def _rendered(self) -> tuple[str, type[MODEL], list[str]]:
+        query = self._query()  # at the first call: Tortoise has to know the models
+        return query.sql(params_inline=False), query.model, list(query._annotations)  # noqa: SLF001
+
+    async def rows(self, *values: object) -> list[dict[str, Any]]:
         """Run it on Tortoise's connection."""
-        if self._rendered is None:
-            query = self._query()  # which needs Tortoise to know the models
-            self._rendered = query.sql(params_inline=False), query.model
-        sql, model = self._rendered
-        return [model._init_from_db(**row) for row in await fetch(sql, *values)]  # noqa: SLF001
+        return await fetch(self._rendered[0], *values)
 
     async def one(self, *values: object) -> MODEL | None:
         """Run it where there is one row or none."""
-        rows = await self(*values)
-        return rows[0] if rows else None
+        _, model, annotations = self._rendered
+        for row in await self.rows(*values):
+            found = model._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
+            for name in annotations:
+                setattr(found, name, row[name])
+            return found
+        return None
 
 
 async def is_migrated() -> bool:

@@ -25,6 +25,8 @@ class Client(Model):
 
     invited: fields.ReverseRelation["Client"]
 
+    applied_code: str | None = None  # the inviter's code, where a query joins it
+
     class Meta:
         table = "client"
         indexes: ClassVar = [("inviter_id", "invited_at", "id")]  # a page of invited clients

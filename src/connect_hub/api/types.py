@@ -6,14 +6,14 @@ from typing import Annotated, NewType, Self
 from uuid import UUID
 
 import strawberry
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
 from strawberry import field
-from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField, Selection
 from strawberry.types.scalar import ScalarDefinition
 
 from connect_hub import models
 from connect_hub.api import errors
 from connect_hub.domain import invitations
-from connect_hub.domain.invitations import Position
+from connect_hub.domain.invitations import Invited, Position
 from connect_hub.domain.signin import SentCode
 from connect_hub.tokens import AccessToken
 
@@ -49,12 +49,12 @@ class InvitedClient:
     invited_at: datetime = field(description="When the client applied the viewer's code.")
 
     @classmethod
-    def of(cls, row: models.Client) -> Self:
+    def of(cls, invited: Invited) -> Self:
         """Show an invited client."""
         return cls(
-            id=strawberry.ID(str(row.id)),
-            phone=PhoneNumber(row.phone or ""),
-            invited_at=_invited_at(row),
+            id=strawberry.ID(str(invited.id)),
+            phone=PhoneNumber(invited.phone),
+            invited_at=invited.invited_at,
         )
 
 
@@ -90,7 +90,7 @@ class InvitedClientConnection:
     @classmethod
     def of(
         cls,
-        rows: list[models.Client],
+        rows: list[Invited],
         *,
         first: int,
         after: str | None,
@@ -123,6 +123,9 @@ class Client:
     invitation_code: str = field(
         description="The code this client gives to others: 6 capital letters and digits."
     )
+    someone_invitation_code: str | None = field(
+        description="The code this client applied; null until then."
+    )
     created_at: datetime = field(description="When the client registered.")
 
     @classmethod
@@ -133,14 +136,9 @@ class Client:
             id=strawberry.ID(str(row.id)),
             phone=PhoneNumber(row.phone or ""),
             invitation_code=row.invitation_code,
+            someone_invitation_code=row.applied_code,
             created_at=row.created_at,
         )
-
-    @strawberry.field(description="The code this client applied; null until then.")
-    async def someone_invitation_code(self) -> str | None:
-        """Read the inviter's code."""
-        inviter = await invitations.inviter_of(self.row)
-        return inviter.invitation_code if inviter else None
 
     @strawberry.field(description="Who applied this client's code, latest first.")
     async def invited_clients(
@@ -157,7 +155,7 @@ class Client:
         if not 1 <= first <= MAX_PAGE:
             raise errors.BadUserInputError(f"`first` takes 1 to {MAX_PAGE}, not {first}.")
         position = _position(after) if after else None
-        selected = _names(info.selected_fields[0].selections)
+        selected = _selected(info)
         rows, count = [], 0
         if selected - {"totalCount"}:
             rows = await invitations.invited_clients(self.row, first=first + 1, after=position)
@@ -250,15 +248,10 @@ ApplyInviteResult = Annotated[
 ]
 
 
-def _invited_at(row: models.Client) -> datetime:
-    assert row.invited_at is not None  # noqa: S101 (the table has one with each inviter)
-    return row.invited_at
-
-
-def _cursor(row: models.Client) -> str:
+def _cursor(invited: Invited) -> str:
     """Write a place: microseconds since 1970 in 8 bytes and the id in 16, base64url."""
-    microseconds = (_invited_at(row) - _EPOCH) // timedelta(microseconds=1)
-    return urlsafe_b64encode(microseconds.to_bytes(8) + row.id.bytes).decode()
+    microseconds = (invited.invited_at - _EPOCH) // timedelta(microseconds=1)
+    return urlsafe_b64encode(microseconds.to_bytes(8) + invited.id.bytes).decode()
 
 
 def _position(cursor: str) -> Position:
@@ -270,15 +263,20 @@ def _position(cursor: str) -> Position:
         raise errors.BadUserInputError("`after` takes a cursor that a page came with.") from None
 
 
-def _names(selections: list[Selection]) -> set[str]:
-    """Collect the fields selected, through fragments."""
+def _selected(info: strawberry.Info) -> set[str]:
+    """Collect the names selected below a field, through fragments."""
+    raw = info._raw_info  # noqa: SLF001 (Strawberry's own way builds a tree of objects first)
     names: set[str] = set()
-    for selection in selections:
-        match selection:
-            case SelectedField(name=name):
-                names.add(name)
-            case FragmentSpread(selections=inner) | InlineFragment(selections=inner):
-                names |= _names(inner)
+    selections = [node.selection_set for node in raw.field_nodes]
+    while selections:
+        for node in ((selection := selections.pop()) and selection.selections) or ():
+            match node:
+                case FieldNode(name=name):
+                    names.add(name.value)
+                case InlineFragmentNode(selection_set=inner):
+                    selections.append(inner)
+                case FragmentSpreadNode(name=name):
+                    selections.append(raw.fragments[name.value].selection_set)
     return names
 
 

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
-from tortoise.expressions import Q
+from tortoise.expressions import F, Q
 
 from connect_hub.database import ANY_ID, ANY_TIME, Rendered
 from connect_hub.domain import allowances
@@ -60,11 +61,18 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         if getattr(error.__cause__, "constraint_name", None) == "client_no_ring":
             raise InvitationRing from None
         raise
-    client = await Client.get(id=client.id).select_related("inviter")
+    client = await Client.annotate(applied_code=F("inviter__invitation_code")).get(id=client.id)
     if not applied:
-        assert client.inviter is not None  # noqa: S101 (nobody's inviter is ever taken back)
-        raise InvitationAlreadyApplied(someone_invitation_code=client.inviter.invitation_code)
+        raise InvitationAlreadyApplied(someone_invitation_code=client.applied_code or "")
     return client
+
+
+class Invited(NamedTuple):
+    """A client as the one who invited it sees it."""
+
+    id: UUID
+    phone: str  # E.164
+    invited_at: datetime
 
 
 _first_page = Rendered(
@@ -83,11 +91,14 @@ _later_page = Rendered(
 )
 
 
-async def invited_clients(client: Client, *, first: int, after: Position | None) -> list[Client]:
+async def invited_clients(client: Client, *, first: int, after: Position | None) -> list[Invited]:
     """List up to `first` clients who applied this one's code, latest first."""
     if after is None:
-        return await _first_page(client.id, first)
-    return await _later_page(after.invited_at, after.id, client.id, after.invited_at, first)
+        rows = await _first_page.rows(client.id, first)
+    else:
+        at = after.invited_at
+        rows = await _later_page.rows(at, after.id, client.id, at, first)
+    return [Invited(row["id"], row["phone"], row["invited_at"]) for row in rows]
 
 
 _count = Rendered(lambda: InvitedCount.filter(client_id=ANY_ID))
@@ -97,14 +108,6 @@ async def invited_count(client: Client) -> int:
     """Tell how many applied this client's code."""
     row = await _count.one(client.id)
     return row.count if row else 0
-
-
-_by_id = Rendered(lambda: Client.filter(id=ANY_ID))
-
-
-async def inviter_of(client: Client) -> Client | None:
-    """Find whose code a client applied."""
-    return await _by_id.one(client.inviter_id) if client.inviter_id else None
 
 
 async def _owner_of(code: str) -> Client:

@@ -5,6 +5,7 @@ from datetime import datetime
 from secrets import choice
 
 from tortoise.exceptions import IntegrityError
+from tortoise.expressions import F
 
 from connect_hub import sms
 from connect_hub.database import Rendered
@@ -96,7 +97,9 @@ async def register(
     raise RuntimeError("every invitation code drawn is taken: they are used up")
 
 
-_by_phone = Rendered(lambda: Client.filter(phone=""))
+_by_phone = Rendered(
+    lambda: Client.filter(phone="").annotate(applied_code=F("inviter__invitation_code"))
+)
 
 
 async def login(number: str, code: str, *, address: str, keys: Keys, settings: Settings) -> Client:
