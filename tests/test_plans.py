@@ -1,0 +1,64 @@
+"""How PostgreSQL finds the rows of each statement that a request makes."""
+
+import re
+
+import pytest
+from tortoise.connection import get_connection
+from tortoise.transactions import in_transaction
+
+from connect_hub.database import fetch
+from tests.hub import CLIENT, ME, Hub, counted_statements
+
+PAGE = "query($after: String) { me { invitedClients(after: $after) { pageInfo { endCursor } } } }"
+
+
+async def _hot_statements(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    with counted_statements(monkeypatch) as statements:
+        owner = await hub.person()
+        guest = await hub.person()
+        await guest.apply(owner.invitation_code)
+        await fetch("DELETE FROM sign_in_code")
+        await hub.login(owner.phone, await hub.code_for(owner.phone))
+        await hub.data(ME + CLIENT, token=owner.token)
+        first = await hub.data(PAGE, token=owner.token)
+        after = first["me"]["invitedClients"]["pageInfo"]["endCursor"]
+        await hub.data(PAGE, token=owner.token, after=after)
+    return {sql for sql in statements if sql != "DELETE FROM sign_in_code"}
+
+
+async def test_each_hot_statement_is_an_index_lookup(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = await _hot_statements(hub, monkeypatch)
+    assert len(statements) >= 12
+    async with in_transaction():
+        await fetch("SET LOCAL enable_seqscan = off")  # by which small tables would be read
+        for sql in statements:
+            lines = await _plan(sql)
+            assert "Seq Scan" not in lines, f"{sql}\n{lines}"
+
+
+async def test_a_page_is_read_in_order_from_the_index(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = await _hot_statements(hub, monkeypatch)
+    pages = [sql for sql in statements if "ORDER BY" in sql and '"invited_at"' in sql]
+    assert len(pages) == 2
+    async with in_transaction():
+        await fetch("SET LOCAL enable_seqscan = off")
+        await fetch("SET LOCAL enable_bitmapscan = off")
+        for sql in pages:
+            lines = await _plan(sql)
+            assert "Index Scan Backward" in lines, lines
+            assert "Sort" not in lines, lines
+
+
+async def _plan(sql: str) -> str:
+    """Explain a statement as it is planned for any values."""
+    await fetch("SET LOCAL plan_cache_mode = force_generic_plan")
+    await get_connection("default").execute_script(f"PREPARE hot AS {sql}")
+    values = max((int(n) for n in re.findall(r"\$(\d+)", sql)), default=0)
+    arguments = f"({', '.join(['NULL'] * values)})" if values else ""
+    rows = await fetch(f"EXPLAIN EXECUTE hot{arguments}")
+    await fetch("DEALLOCATE hot")
+    return "\n".join(row["QUERY PLAN"] for row in rows)
