@@ -166,6 +166,24 @@ async def test_pages_stay_as_they_are_while_somebody_is_added(hub: Hub) -> None:
     assert ids == [guest.id for guest in reversed(guests)]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ me { invitedClients { totalCount } invitedClients { nodes { id } } } }",
+        """{ me { ...A ...B } }
+           fragment A on Client { invitedClients { totalCount } }
+           fragment B on Client { invitedClients { ... { nodes { id } } } }""",
+    ],
+)
+async def test_what_is_asked_for_in_several_places_is_read_for_all_of_them(
+    hub: Hub, query: str
+) -> None:
+    owner, guest = await hub.people(2)
+    await guest.apply(owner.invitation_code)
+    me = (await hub.data(query, token=owner.token))["me"]
+    assert me["invitedClients"] == {"totalCount": 1, "nodes": [{"id": guest.id}]}
+
+
 async def test_an_empty_list_is_a_page_without_cursors(hub: Hub) -> None:
     (owner,) = await hub.people(1)
     page = await _page(owner, first=1)

@@ -4,12 +4,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from connect_hub import sms
+from connect_hub.app import create_app
 from connect_hub.database import fetch
 from connect_hub.domain import sweep
+from connect_hub.keys import new_secret
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
 from tests.hub import Hub, counted_statements, pass_time, wrong
@@ -97,6 +101,27 @@ async def test_a_short_code_dies_when_the_guesses_of_its_phone_are_spent(hub: Hu
     sent = await hub.request_code(PHONE)
     assert sent["codeLength"] == 8
     assert _name(await hub.login(PHONE, sent["smsCode"])) == "SignedIn"
+
+
+async def test_attempts_left_knows_of_the_phone_s_guesses_too(hub: Hub) -> None:
+    await _guess_until_spent(hub, PHONE, 8)
+    code = await _fresh_code(hub, PHONE)
+    left = [(await hub.login(PHONE, wrong(code)))["attemptsLeft"] for _ in range(3)]
+    assert left == [1, 0, 0]
+
+
+async def test_no_limit_begins_anew_while_the_secret_is_being_changed(
+    hub: Hub, settings: Settings
+) -> None:
+    await _guess_until_spent(hub, PHONE)
+    await pass_time(2 * HOUR)
+    await fetch("DELETE FROM sign_in_code")
+    assert settings.secret_key is not None
+    both = SecretStr(f"{new_secret()},{settings.secret_key.get_secret_value()}")
+    replica = create_app(settings.model_copy(update={"secret_key": both}), SimulatedSender(0, 0))
+    transport = httpx.ASGITransport(replica)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
+        assert (await Hub(http).request_code(PHONE))["codeLength"] == 8
 
 
 async def test_a_long_code_takes_a_hundred_guesses_and_no_more(hub: Hub) -> None:
@@ -256,6 +281,15 @@ async def test_pumping_can_be_blocked_for_an_hour(hub: Hub, settings: Settings) 
         assert _name(await hub.request_code("+79992999999")) == "CodeSent"
         await pass_time(HOUR)
         assert _name(await hub.request_code("+79991999999")) == "CodeSent"
+
+
+async def test_pumping_is_blocked_at_once_for_parallel_requests_too(
+    hub: Hub, settings: Settings, sender: SimulatedSender
+) -> None:
+    with _changed(settings, pumping_guard="block"):
+        await _codes_to_a_block(hub, 95)
+        await asyncio.gather(*(hub.request_code(f"+79991{n:06}") for n in range(500, 550)))
+    assert len(sender.outbox) == 99
 
 
 async def test_a_client_tries_ten_unknown_invitation_codes_a_day(hub: Hub) -> None:

@@ -25,7 +25,7 @@ from connect_hub.api.schema import schema
 from connect_hub.api.view import GraphQLView, unavailable
 from connect_hub.auth import BearerBackend, Viewer
 from connect_hub.domain import sweep
-from connect_hub.headers import SecurityHeaders
+from connect_hub.headers import HeaderLimit, SecurityHeaders
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens
@@ -81,7 +81,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Route(
                 "/graphql",
                 GraphQLView(schema, context=context, settings=settings),
-                middleware=[Middleware(AuthenticationMiddleware, BearerBackend(tokens))],
+                middleware=[
+                    Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False),
+                    Middleware(AuthenticationMiddleware, BearerBackend(tokens)),
+                ],
             ),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
@@ -89,7 +92,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         middleware=[
             Middleware(logs.RequestLog),
             Middleware(SecurityHeaders, hsts=settings.hsts),
-            Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False),
+            Middleware(HeaderLimit),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,

@@ -45,7 +45,9 @@ class Keys:
     def __init__(self, secret_key: str) -> None:
         self._secrets = [_decode(part.strip()) for part in secret_key.split(",")]
         self._code_keys = {sha256(key).hexdigest()[:8]: key for key in self.derive("sign-in code")}
-        self._subject_key = self.derive("allowance")[0]
+        # The oldest one: while SECRET_KEY is being changed, all replicas know it, and no limit
+        # begins anew.
+        self._subject_key = self.derive("allowance")[-1]
 
     def derive(self, purpose: str) -> list[bytes]:
         """Derive a key of 32 bytes from each secret (HKDF-SHA256, RFC 5869)."""

@@ -24,6 +24,7 @@ from graphql import (
 MAX_TOKENS = 500  # in one document
 MAX_DEPTH = 8  # fields below each other
 MAX_INTROSPECTION_DEPTH = 16  # the same below __schema and __type
+MAX_INTROSPECTIONS = 1  # __schema or __type: the answer is long
 MAX_ALIASES = 15  # and fields repeated beside each other
 MAX_DIRECTIVES = 20
 MAX_FRAGMENTS = 20  # in one document; validation compares each with each
@@ -37,6 +38,7 @@ class Cost(NamedTuple):
     introspection_depth: int = 0
     aliases: int = 0
     directives: int = 0
+    introspections: int = 0
     fields: int = 0  # at the top of this part, besides __typename
 
     def beside(self, other: Cost) -> Cost:
@@ -46,6 +48,7 @@ class Cost(NamedTuple):
             max(self.introspection_depth, other.introspection_depth),
             self.aliases + other.aliases,
             self.directives + other.directives,
+            self.introspections + other.introspections,
             self.fields + other.fields,
         )
 
@@ -70,6 +73,7 @@ def _messages(operation: OperationDefinitionNode, costs: _Costs) -> list[str]:
     limits = [
         (cost.depth, MAX_DEPTH, "levels of fields"),
         (cost.introspection_depth, MAX_INTROSPECTION_DEPTH, "levels of introspection"),
+        (cost.introspections, MAX_INTROSPECTIONS, "field `__schema` or `__type`"),
         (cost.aliases, MAX_ALIASES, "aliases and repeated fields"),
         (cost.directives + len(operation.directives or ()), MAX_DIRECTIVES, "directives"),
     ]
@@ -112,11 +116,15 @@ class _Costs:
 
     def _of_field(self, node: FieldNode) -> Cost:
         inner = self.of(node.selection_set)
-        aliases = inner.aliases + (node.alias is not None)
-        fields = int(node.name.value != "__typename")
-        if node.name.value in {"__schema", "__type"}:
-            return Cost(1, inner.depth + 1, aliases, inner.directives, fields)
-        return Cost(inner.depth + 1, inner.introspection_depth, aliases, inner.directives, fields)
+        introspects = node.name.value in {"__schema", "__type"}
+        return Cost(
+            depth=1 if introspects else inner.depth + 1,
+            introspection_depth=inner.depth + 1 if introspects else inner.introspection_depth,
+            aliases=inner.aliases + (node.alias is not None),
+            directives=inner.directives,
+            introspections=inner.introspections + introspects,
+            fields=int(node.name.value != "__typename"),
+        )
 
     def _of_fragment(self, name: str) -> Cost:
         if name not in self._known:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import strawberry
+from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import types
@@ -89,3 +90,11 @@ schema = strawberry.Schema(
     execution_context_class=CompilingExecutor,
     config=StrawberryConfig(scalar_map=types.SCALARS),
 )
+
+
+def _is_one_of(type_: object, _info: object) -> bool | None:
+    return type_.is_one_of if isinstance(type_, GraphQLInputObjectType) else None
+
+
+# Strawberry's own resolver fails for types that wrap others.
+schema._schema.type_map["__Type"].fields["isOneOf"].resolve = _is_one_of  # type: ignore[attr-defined]  # noqa: SLF001

@@ -80,6 +80,20 @@ async def spend(*allowances: Allowance) -> list[Use]:
     return uses
 
 
+_LEFT = """
+    SELECT min(count - (SELECT count(*) FROM unnest(uses) AS at WHERE at > now() - period)) AS left
+    FROM allowance, unnest($2::int[], $3::interval[]) AS rate (count, period) WHERE key = $1
+"""
+
+
+async def left(allowance: Allowance) -> int:
+    """Tell how many uses are left now, of an allowance that was used before."""
+    counts = [rate.count for rate in allowance.rates]
+    periods = [rate.period for rate in allowance.rates]
+    (row,) = await fetch(_LEFT, allowance.key, counts, periods)
+    return max(0, row["left"] or 0)
+
+
 # Rows are locked in the order of their keys, as `spend` does: no two statements wait in a circle.
 _GIVE_BACK = """
     WITH mine AS (SELECT key FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE)

@@ -56,7 +56,7 @@ _NEXT = f"""
         ON CONFLICT (phone) DO UPDATE SET
             (key_id, nonce, length, expires_at, resend_at, sends, guesses) = (
                 SELECT key_id, nonce, length, expires_at,
-                       now() + ($6::interval[])[least(sends + 1, cardinality($6))],
+                       clock_timestamp() + ($6::interval[])[least(sends + 1, cardinality($6))],
                        sends + 1, guesses
                 FROM (VALUES
                     (true, code.key_id, code.nonce, code.length, code.expires_at,
@@ -71,7 +71,7 @@ _NEXT = f"""
                     AND code.key_id = ANY ($8)
                 )
             )
-        WHERE code.resend_at <= now()
+        WHERE code.resend_at <= clock_timestamp()
         RETURNING key_id, nonce, length, expires_at, resend_at
     ), traffic AS (
         INSERT INTO number_block AS block (prefix, since, sent, confirmed)
@@ -154,16 +154,19 @@ async def confirm(
     if not rows:
         raise InvalidCode(attempts_left=0)
     row = rows[0]
-    limit = GUESSES_PER_LONG_CODE
-    if row["length"] < LONG_CODE:
-        limit = settings.guesses_per_code
+    is_long = row["length"] == LONG_CODE
+    of_phone = _guesses_of(phone, keys=keys, settings=settings)
+    if not is_long:
         try:
-            uses += await allowances.spend(_guesses_of(phone, keys=keys, settings=settings))
+            uses += await allowances.spend(of_phone)
         except TooManyRequests:  # this code is dead: the next one is long
             raise InvalidCode(attempts_left=0) from None
-    if not compare_digest(_read(typed).encode(), _digits(phone, row, keys=keys).encode()):
-        raise InvalidCode(attempts_left=limit - row["guesses"])
-    return Confirmed(phone, row["nonce"], uses)
+    if compare_digest(_read(typed).encode(), _digits(phone, row, keys=keys).encode()):
+        return Confirmed(phone, row["nonce"], uses)
+    if is_long:
+        raise InvalidCode(attempts_left=GUESSES_PER_LONG_CODE - row["guesses"])
+    left = min(settings.guesses_per_code - row["guesses"], await allowances.left(of_phone))
+    raise InvalidCode(attempts_left=left)
 
 
 async def release(confirmed: Confirmed) -> None:

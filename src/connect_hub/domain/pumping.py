@@ -33,8 +33,8 @@ class Traffic:
 
 
 _ALARM = """
-    UPDATE number_block SET alarmed_at = now() WHERE prefix = $1 AND alarmed_at IS NULL
-    RETURNING alarmed_at
+    UPDATE number_block SET alarmed_at = coalesce(alarmed_at, now()) WHERE prefix = $1
+    RETURNING alarmed_at, alarmed_at = now() AS first
 """
 
 
@@ -48,15 +48,14 @@ async def check(traffic: Traffic, *, guard: Literal["off", "alarm", "block"]) ->
         return
     alarmed_at = traffic.alarmed_at
     if not alarmed_at:
-        rows = await fetch(_ALARM, traffic.prefix)
-        if not rows:  # another request was first
-            return
-        alarmed_at = rows[0]["alarmed_at"]
-        log.warning(
-            "sms pumping suspected",
-            block=traffic.prefix,
-            sent=traffic.sent,
-            confirmed=traffic.confirmed,
-        )
+        (row,) = await fetch(_ALARM, traffic.prefix)
+        alarmed_at = row["alarmed_at"]
+        if row["first"]:
+            log.warning(
+                "sms pumping suspected",
+                block=traffic.prefix,
+                sent=traffic.sent,
+                confirmed=traffic.confirmed,
+            )
     if guard == "block":
         raise TooManyRequests(retry_at=alarmed_at + PERIOD)

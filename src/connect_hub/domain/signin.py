@@ -55,10 +55,10 @@ async def request_code(
     uses = await _spend_send(to, address=address, keys=keys, settings=settings)
     try:
         code = await codes.next_code(to, keys=keys, settings=settings)
+        await pumping.check(code.traffic, guard=settings.pumping_guard)
     except Refusal:
         await allowances.give_back(uses)
         raise
-    await pumping.check(code.traffic, guard=settings.pumping_guard)
     try:
         await sender.send(sms.Message(to.e164, f"{code.digits} is your sign-in code."))
     except sms.NotSentError:

@@ -1,0 +1,87 @@
+"""The running server, and the guard that ends it with its owner."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any, cast
+
+from connect_hub.embedded.processes import last_words
+from connect_hub.settings import StartupError
+
+_POLL = timedelta(milliseconds=20)
+
+_SERVER = {
+    "listen_addresses": "",
+    "port": "5432",
+    "max_connections": "200",
+    "client_connection_check_interval": "1s",  # what a killed client asked for is not worked out
+    "log_checkpoints": "off",
+    "log_min_messages": "log",  # not the errors of clients, which quote phone numbers
+}
+
+# Tells PostgreSQL's pid, then reads until the owner writes or is gone, however that came about,
+# maybe before it is told, hence PIPE. INT is repeated because PostgreSQL's first moments ignore it.
+# Only PostgreSQL keeps the standard output: its end of file means that all of PostgreSQL has ended.
+_GUARD = """
+trap '' HUP INT PIPE TERM
+"$@" </dev/null & postgres=$!
+echo $postgres
+exec >/dev/null
+read -r _
+while kill -INT $postgres 2>/dev/null; do sleep 0.1; done
+"""
+
+
+@contextmanager
+def serving(data_dir: Path, socket: Path, binaries: Path, child: dict[str, Any]) -> Iterator[None]:
+    """Run PostgreSQL, ready for connections, for as long as the context lasts."""
+    folder = str(socket).replace('"', '""')
+    settings = {**_SERVER, "unix_socket_directories": f'"{folder}"'}
+    server: list[str | Path] = [binaries / "postgres", "-D", data_dir / "postgres"]
+    server += [f"--{name}={value}" for name, value in settings.items()]
+    with subprocess.Popen(  # noqa: S603
+        ["/bin/sh", "-c", _GUARD, "sh", *server],
+        **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0, **child},
+    ) as guard:
+        stop, life = cast("IO[bytes]", guard.stdin), cast("IO[bytes]", guard.stdout)
+        watch = Thread(target=_watch, args=(guard, stop, life, int(life.readline())), daemon=True)
+        watch.start()
+        try:
+            _wait_until_ready(data_dir, watch)
+            yield
+        finally:
+            with suppress(BrokenPipeError):
+                stop.write(b"\n")
+            watch.join()
+
+
+def _watch(guard: subprocess.Popen[bytes], stop: IO[bytes], life: IO[bytes], postgres: int) -> None:
+    """Let neither PostgreSQL nor its guard outlive the other."""
+    ends = select.poll()
+    ends.register(stop, 0)  # reports an error once the guard does not read it any more
+    ends.register(life, 0)  # reports a hang-up once PostgreSQL has ended
+    while life.fileno() not in dict(ends.poll()):
+        with suppress(ProcessLookupError):
+            os.kill(postgres, signal.SIGINT)
+        time.sleep(_POLL.total_seconds())
+    guard.kill()
+    guard.wait()
+
+
+def _wait_until_ready(data_dir: Path, watch: Thread) -> None:
+    while watch.is_alive():
+        with suppress(FileNotFoundError):
+            text = (data_dir / "postgres" / "postmaster.pid").read_text()
+            if [line.strip() for line in text.splitlines()][7:8] == ["ready"]:
+                return
+        time.sleep(_POLL.total_seconds())
+    log = data_dir / "postgres.log"
+    said = last_words(log.read_text(errors="replace"))
+    raise StartupError(f"PostgreSQL did not start: {said} ({log})")
