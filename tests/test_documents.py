@@ -136,6 +136,7 @@ def _introspecting(levels: int) -> str:
         (_introspecting(16), "16 levels of introspection"),
         ("{" + "".join(f"a{n}: __typename " for n in range(16)) + "}", "15 aliases"),
         ("{" + "__typename " * 17 + "}", "15 aliases and repeated"),
+        ("{ __schema { a: types { name } types { name } } }", "1 field `__schema`"),
         ("{ a: __schema { description } b: __schema { description } }", "1 field `__schema`"),
         ("{ __typename " + "@skip(if: true) " * 21 + "}", "20 directives"),
         ("{ ...F0 }" + "".join(f"fragment F{n} on Query {{ a }}" for n in range(21)), "20 frag"),

@@ -284,6 +284,7 @@ async def test_a_folder_is_in_use_while_its_owner_or_any_postgresql_lives(
         assert say(process) == say(killed) == "ready"
         postgres, shell = postmaster(data_dir), guard(data_dir)
         killed.send_signal(signal.SIGSTOP)  # so that it cannot do anything for its guard
+        eventually(lambda: " T " in Path(f"/proc/{killed.pid}/stat").read_text())
         os.kill(shell, signal.SIGKILL)
         killed.kill()
         killed.wait()

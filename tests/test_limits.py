@@ -263,6 +263,12 @@ async def test_pumping_raises_one_alarm_an_hour_and_sends_on(hub: Hub) -> None:
         await _codes_to_a_block(hub, 105, confirmed=3)
     alarms = [entry for entry in logs if entry["event"] == "sms pumping suspected"]
     assert [(a["block"], a["sent"], a["confirmed"]) for a in alarms] == [("+79991", 103, 3)]
+    (counted,) = await fetch("SELECT prefix, alarms FROM number_block")
+    assert counted == {"prefix": "+79991", "alarms": 1}
+    await pass_time(HOUR)
+    await _codes_to_a_block(hub, 100)
+    (counted,) = await fetch("SELECT alarms FROM number_block")
+    assert counted["alarms"] == 2
 
 
 async def test_codes_that_are_confirmed_raise_no_alarm(hub: Hub) -> None:
@@ -281,6 +287,17 @@ async def test_pumping_can_be_blocked_for_an_hour(hub: Hub, settings: Settings) 
         assert _name(await hub.request_code("+79992999999")) == "CodeSent"
         await pass_time(HOUR)
         assert _name(await hub.request_code("+79991999999")) == "CodeSent"
+
+
+async def test_a_send_refused_by_the_pumping_guard_costs_nothing(
+    hub: Hub, settings: Settings
+) -> None:
+    with _changed(settings, pumping_guard="block", sends_total=(Rate(105, timedelta(hours=1)),)):
+        await _codes_to_a_block(hub, 99)
+        for n in range(20):
+            refused = await hub.request_code(f"+7999199{n:04}")
+            assert _name(refused) == "TooManyRequestsError"
+        assert _name(await hub.request_code("+79992000000")) == "CodeSent"
 
 
 async def test_pumping_is_blocked_at_once_for_parallel_requests_too(
@@ -347,6 +364,24 @@ async def test_what_has_expired_is_swept_a_batch_at_a_time(
         pass
     for table in ("sign_in_code", "allowance", "number_block"):
         assert not await fetch(f"SELECT FROM {table}")
+
+
+async def test_a_sweep_that_fails_is_followed_by_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swept = asyncio.Event()
+    outcomes = iter([ValueError("the first one fails")])
+
+    async def once() -> bool:
+        for failure in outcomes:
+            raise failure
+        swept.set()
+        return False
+
+    monkeypatch.setattr(sweep, "once", once)
+    monkeypatch.setattr(sweep, "EVERY", timedelta(milliseconds=1))
+    async with asyncio.timeout(5), sweep.running():
+        await swept.wait()
 
 
 async def test_replicas_sweep_at_once_without_waiting_for_each_other(hub: Hub) -> None:

@@ -40,6 +40,10 @@ ELSEWHERE = {
 WRONG = [  # and the setting that the refusal names
     ({"PORT": "abc"}, "PORT"),
     ({"CODE_LIFETIME": "soon"}, "CODE_LIFETIME"),
+    ({"ALLOWED_HOSTS": "foo*"}, "ALLOWED_HOSTS"),
+    ({"SMS_COUNTRIES": "germany"}, "SMS_COUNTRIES"),
+    ({"GUESSES_PER_PHONE": "0/day"}, "GUESSES_PER_PHONE"),
+    ({"TRUSTED_PROXIES": "my-proxy"}, "TRUSTED_PROXIES"),
     ({**ELSEWHERE, "SECRET_KEY": "short"}, "SECRET_KEY"),
     ({**ELSEWHERE, "SECRET_KEY": ""}, "SECRET_KEY"),
     ({**ELSEWHERE, "SMS_URLS": ""}, "SMS_URLS"),

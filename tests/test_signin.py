@@ -58,6 +58,7 @@ async def test_codes_are_drawn_from_all_ten_thousand(hub: Hub) -> None:
         "+7 (999) 123-45-67",
         "0079991234567",
         "00 7 999 123.45.67",
+        " +79991234567\r\n",
         "+٧٩٩٩١٢٣٤٥٦٧",
         "＋７９９９１２３４５６７",  # noqa: RUF001 (full-width digits)
         "\u202a+7\u00a0999\u00a0123‑45‑67\u202c",  # noqa: RUF001 (as pasted from an address book)
@@ -82,6 +83,7 @@ async def test_a_phone_is_understood_however_it_is_typed(hub: Hub, typed: str) -
         "+7999123+4567",
         "+79991234567;ext=5",
         "+999991234567",
+        "+881612345678",  # a satellite
         "\0",
         "+7" * 1000,
     ],
@@ -168,6 +170,19 @@ async def test_register_of_a_known_phone_leaves_the_code_for_login(hub: Hub) -> 
         refused = await hub.register(PHONE, code)
         assert refused["__typename"] == "PhoneAlreadyRegisteredError"
     assert (await hub.login(PHONE, code))["__typename"] == "SignedIn"
+
+
+async def test_register_of_a_known_phone_is_no_error_of_the_database(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hub.person(PHONE)
+    code = await hub.code_for(PHONE)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("PostgreSQL would log the phone")
+
+    monkeypatch.setattr("tortoise.backends.asyncpg.client.IntegrityError", fail)
+    assert (await hub.register(PHONE, code))["__typename"] == "PhoneAlreadyRegisteredError"
 
 
 async def test_nothing_is_told_of_a_phone_before_a_right_code(hub: Hub) -> None:

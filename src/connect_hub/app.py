@@ -22,10 +22,10 @@ from connect_hub import database, logs, sms
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
-from connect_hub.api.view import GraphQLView, unavailable
+from connect_hub.api.view import GraphQLView, failed
 from connect_hub.auth import BearerBackend, Viewer
 from connect_hub.domain import sweep
-from connect_hub.headers import HeaderLimit, SecurityHeaders
+from connect_hub.headers import SecurityHeaders
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         ):
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(
                 "/graphql",
@@ -92,7 +92,6 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         middleware=[
             Middleware(logs.RequestLog),
             Middleware(SecurityHeaders, hsts=settings.hsts),
-            Middleware(HeaderLimit),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
@@ -101,9 +100,11 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 expose_headers=["X-Request-ID", "Retry-After", "WWW-Authenticate"],
             ),
         ],
-        exception_handlers=dict.fromkeys(database.UNAVAILABLE, unavailable),
+        exception_handlers=dict.fromkeys(database.ERRORS, failed),
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would send clients to whatever Host they name
+    return app
 
 
 def serving() -> Starlette:

@@ -51,6 +51,8 @@ class BearerBackend(AuthenticationBackend):
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
+        if not token.strip():
+            raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
         claims = self._tokens.verify(token.strip(), now=datetime.now(UTC))
         client = await _living.one(claims.client_id)
         if client is None:

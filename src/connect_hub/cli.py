@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 from connect_hub import database, embedded, keys, logs, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
+from connect_hub.protocol import BoundedProtocol
 from connect_hub.settings import Settings, StartupError, load
 
 
@@ -59,7 +60,8 @@ def serve(**options: str | int | None) -> None:
             factory=True,
             workers=settings.workers,
             loop="uvloop",
-            http="httptools",
+            http=BoundedProtocol,
+            lifespan="on",
             log_config=None,
             access_log=False,
             proxy_headers=False,

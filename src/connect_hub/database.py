@@ -1,5 +1,6 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from uuid import UUID
 import asyncpg
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import BaseORMException, OperationalError
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -34,6 +35,9 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.InvalidAuthorizationSpecificationError,  # we are not let in
     asyncpg.InvalidCatalogNameError,
 )
+
+# All that the database may answer with, those included.
+ERRORS = (*UNAVAILABLE, asyncpg.PostgresError, BaseORMException)
 
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
@@ -119,9 +123,10 @@ async def migrate(config: dict[str, Any]) -> list[str]:
 
 async def fetch(sql: str, *values: object) -> list[dict[str, Any]]:
     """Run one statement of our own on Tortoise's connection, and return its rows."""
-    rows: list[dict[str, Any]] = await get_connection("default").execute_query_dict(
-        sql, list(values)
-    )
+    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):  # the wait for a connection too
+        rows: list[dict[str, Any]] = await get_connection("default").execute_query_dict(
+            sql, list(values)
+        )
     return rows
 
 

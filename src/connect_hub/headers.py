@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SECURITY = {
@@ -13,24 +12,6 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-MAX_HEADERS = 32 * 1024  # bytes of all header lines of a request
-
-
-class HeaderLimit:
-    """Refuses requests with more headers than anybody needs, which take long to read."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 431 (RFC 6585)."""
-        if sum(len(name) + len(value) for name, value in scope.get("headers", ())) > MAX_HEADERS:
-            refusal = PlainTextResponse(f"The headers are over {MAX_HEADERS} bytes long.\n", 431)
-            await refusal(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -1,6 +1,7 @@
 """Every key, derived from SECRET_KEY by purpose."""
 
 import hmac
+import os
 from base64 import b64decode, b64encode
 from contextlib import suppress
 from hashlib import sha256
@@ -23,16 +24,33 @@ def new_secret() -> str:
 
 
 def kept_secret(folder: Path) -> str:
-    """Read the secret kept in a folder; make it first, readable by its owner only."""
+    """Read the secret kept in a folder; make it first, readable by its owner only.
+
+    Raises:
+        StartupError: the folder cannot be used, or the file in it is no secret.
+    """
     file = folder / "secret_key"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=folder) as fresh:  # 0600, and whole before it has its name
-            fresh.write(new_secret())
-            fresh.flush()
-            with suppress(FileExistsError):
-                file.hardlink_to(fresh.name)
-    return file.read_text()
+    try:
+        if not file.exists():
+            _keep(new_secret(), file)
+        secret = file.read_text()
+        _decode(secret.strip())
+    except (OSError, StartupError) as error:
+        raise StartupError(
+            f"{file} cannot be used ({error}): make the folder writable, or set SECRET_KEY."
+        ) from None
+    return secret
+
+
+def _keep(secret: str, file: Path) -> None:
+    """Write a file that is whole, and on the disk, before it has its name."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=file.parent) as fresh:  # 0600
+        fresh.write(secret)
+        fresh.flush()
+        os.fsync(fresh.fileno())
+        with suppress(FileExistsError):
+            file.hardlink_to(fresh.name)
 
 
 class Keys:

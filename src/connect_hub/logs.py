@@ -16,8 +16,10 @@ from structlog.typing import EventDict, Processor
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
-_PHONE = re.compile(r"(\+?\d{3})\d{4,12}(?=\d{2}(?!\d))")
+_PHONE = re.compile(r"((?:\+|(?<![\w.+-]))\d{3})\d{4,10}(\d{2})(?!\w)")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
+_UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _LONGEST_NAME = 64  # of an operation
 
 
@@ -28,16 +30,15 @@ def configure() -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
     ]
-    render: list[Processor]
     if sys.stderr.isatty():
         plain = structlog.dev.plain_traceback  # the others show local variables
-        render = [_mask, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+        render: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
     else:
         render = [
             structlog.processors.format_exc_info,
-            _mask,
             structlog.processors.JSONRenderer(serializer=_json),
         ]
+    render.append(_mask)
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -73,7 +74,7 @@ class RequestLog:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
-        status = 500
+        status = 499  # the client went away
         started = perf_counter()
 
         async def send_with_id(message: Message) -> None:
@@ -86,21 +87,21 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except Exception:
+                status = 500
+                raise
             finally:
                 log.info(
                     "request",
                     method=scope["method"],
-                    path=scope["path"][:_LONGEST_NAME],
-                    operation=state.get("operation", "")[:_LONGEST_NAME],
+                    path=_UNPRINTABLE.sub("?", scope["path"][:_LONGEST_NAME]),
+                    operation=_LONG_NUMBER.sub("…", state.get("operation", ""))[:_LONGEST_NAME],
                     outcome=state.get("outcome", ""),
                     status=status,
                     milliseconds=round((perf_counter() - started) * 1000, 1),
                 )
 
 
-def _mask(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _mask(_logger: object, _method: str, line: Any) -> Any:
     """Hide what looks like a phone or a token, whoever wrote it into a line."""
-    for name, value in event.items():
-        if isinstance(value, str) and name not in {"timestamp", "request_id"}:
-            event[name] = _TOKEN.sub("…", _PHONE.sub(r"\1…", value))
-    return event
+    return _TOKEN.sub("…", _PHONE.sub(r"\1…\2", line))

@@ -56,6 +56,8 @@ class SignInCode(Model):
     sends = fields.SmallIntField()
     guesses = fields.SmallIntField()
 
+    __repr__ = object.__repr__  # Tortoise's shows the phone
+
     class Meta:
         table = "sign_in_code"
         indexes: ClassVar = [("expires_at",)]
@@ -82,6 +84,7 @@ class NumberBlock(Model):
     sent = fields.IntField()
     confirmed = fields.IntField()
     alarmed_at = fields.DatetimeField(null=True)
+    alarms = fields.IntField()  # raised so far; kept for 30 days after the last
 
     class Meta:
         table = "number_block"

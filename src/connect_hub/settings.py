@@ -39,10 +39,10 @@ _UNITS = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
 }
-_DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
-
-
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9_.\[\]:-]+")
+_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
 
 
 def _parse_duration(value: object) -> object:
@@ -74,6 +74,20 @@ def _parse_countries(value: object) -> object:
     return countries
 
 
+def _parse_hosts(value: object) -> object:
+    hosts = _split(value)
+    if isinstance(hosts, tuple) and not all(map(_HOST.fullmatch, hosts)):
+        raise ValueError("takes names or addresses without a port; '*.example.com' and '*' too")
+    return hosts
+
+
+def _parse_origins(value: object) -> object:
+    origins = _split(value)
+    if isinstance(origins, tuple) and not all(map(_ORIGIN.fullmatch, origins)):
+        raise ValueError("takes origins such as 'https://app.example.com', without a path")
+    return origins
+
+
 @dataclass(frozen=True)
 class Rate:
     """At most `count` in any `period`."""
@@ -98,6 +112,7 @@ def _parse_rate(text: str) -> Rate:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+Life = Annotated[Duration, Field(gt=timedelta())]
 Durations = Annotated[
     tuple[timedelta, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_durations)
 ]
@@ -106,6 +121,8 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 Countries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_countries)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_hosts)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -122,14 +139,14 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
-    allowed_hosts: Words = ("localhost", "127.0.0.1", "[::1]")
+    allowed_hosts: Hosts = ("localhost", "127.0.0.1", "[::1]")
     trusted_proxies: Networks = ()
-    cors_origins: Words = ()
+    cors_origins: Origins = ()
     hsts: Duration | None = None
     sms_urls: Words = ()
     sms_countries: Countries = ()
     code_length: int = Field(default=4, ge=4, le=7)
-    code_lifetime: Duration = timedelta(minutes=5)
+    code_lifetime: Life = timedelta(minutes=5)
     resend_after: Durations = (
         timedelta(seconds=30),
         timedelta(seconds=60),
@@ -143,7 +160,7 @@ class Settings(BaseSettings):
     sends_total: Rates | None = None
     pumping_guard: Literal["off", "alarm", "block"] = "alarm"
     unknown_invitations_per_client: Rates = (Rate(10, timedelta(days=1)),)
-    access_token_lifetime: Duration = timedelta(minutes=60)
+    access_token_lifetime: Life = timedelta(minutes=60)
     graphiql: bool = True
     introspection: bool = True
     trusted_documents: Path | None = None
@@ -153,6 +170,12 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the database is our own embedded PostgreSQL."""
         return self.database_url is None
+
+    @model_validator(mode="after")
+    def _say_what_trusted_documents_need(self) -> Self:
+        if self.trusted_documents_only and not self.trusted_documents:
+            raise ValueError("TRUSTED_DOCUMENTS_ONLY takes TRUSTED_DOCUMENTS beside it: a manifest")
+        return self
 
     @model_validator(mode="after")
     def _say_what_an_own_database_needs(self) -> Self:

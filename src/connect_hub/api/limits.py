@@ -24,7 +24,7 @@ from graphql import (
 MAX_TOKENS = 500  # in one document
 MAX_DEPTH = 8  # fields below each other
 MAX_INTROSPECTION_DEPTH = 16  # the same below __schema and __type
-MAX_INTROSPECTIONS = 1  # __schema or __type: the answer is long
+MAX_INTROSPECTIONS = 1  # __schema or __type, nothing in it twice: the answer is long
 MAX_ALIASES = 15  # and fields repeated beside each other
 MAX_DIRECTIVES = 20
 MAX_FRAGMENTS = 20  # in one document; validation compares each with each
@@ -73,7 +73,11 @@ def _messages(operation: OperationDefinitionNode, costs: _Costs) -> list[str]:
     limits = [
         (cost.depth, MAX_DEPTH, "levels of fields"),
         (cost.introspection_depth, MAX_INTROSPECTION_DEPTH, "levels of introspection"),
-        (cost.introspections, MAX_INTROSPECTIONS, "field `__schema` or `__type`"),
+        (
+            cost.introspections,
+            MAX_INTROSPECTIONS,
+            "field `__schema` or `__type`, without aliases,",
+        ),
         (cost.aliases, MAX_ALIASES, "aliases and repeated fields"),
         (cost.directives + len(operation.directives or ()), MAX_DIRECTIVES, "directives"),
     ]
@@ -122,7 +126,7 @@ class _Costs:
             introspection_depth=inner.depth + 1 if introspects else inner.introspection_depth,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
-            introspections=inner.introspections + introspects,
+            introspections=inner.introspections + introspects * (1 + inner.aliases),
             fields=int(node.name.value != "__typename"),
         )
 

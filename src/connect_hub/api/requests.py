@@ -1,6 +1,6 @@
 """What an HTTP request asks for (https://graphql.github.io/graphql-over-http/draft/)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -37,7 +37,7 @@ class Parameters:
     query: str | None
     document_id: str | None
     operation_name: str | None
-    variables: dict[str, Any] | None
+    variables: dict[str, Any] | None = field(repr=False)
 
 
 async def parameters_of(request: Request) -> Parameters:

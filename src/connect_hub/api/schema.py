@@ -96,5 +96,5 @@ def _is_one_of(type_: object, _info: object) -> bool | None:
     return type_.is_one_of if isinstance(type_, GraphQLInputObjectType) else None
 
 
-# Strawberry's own resolver fails for types that wrap others.
+# Strawberry's own resolver reads `extensions`, which lists and non-null types do not have.
 schema._schema.type_map["__Type"].fields["isOneOf"].resolve = _is_one_of  # type: ignore[attr-defined]  # noqa: SLF001

@@ -19,6 +19,8 @@ from connect_hub.tokens import AccessToken
 
 MAX_PAGE = 100  # nodes
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 PhoneNumber = NewType("PhoneNumber", str)
 
 SCALARS: dict[object, ScalarDefinition] = {
@@ -168,7 +170,9 @@ class Client:
 
 @strawberry.type(description="A code is on its way.")
 class CodeSent:
-    """Built from a sent code."""
+    """Built from a sent code; no repr shows it."""
+
+    __repr__ = object.__repr__
 
     phone: PhoneNumber = field(description="The number as the server understood it.")
     sms_code: str | None = field(
@@ -194,7 +198,9 @@ class CodeSent:
 
 @strawberry.type(description="Proof of a signed-in client.")
 class SignedIn:
-    """Built from a client and its token."""
+    """Built from a client and its token; no repr shows it."""
+
+    __repr__ = object.__repr__
 
     access_token: str = field(description="For the header `Authorization: Bearer …`.")
     expires_at: datetime = field(description="When the access token expires.")
@@ -278,6 +284,3 @@ def _selected(info: strawberry.Info) -> set[str]:
                 case FragmentSpreadNode(name=name):
                     selections.append(raw.fragments[name.value].selection_set)
     return names
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -122,11 +122,12 @@ class GraphQLView:
         raise InvalidDocumentError([GraphQLError(message)], code="PERSISTED_QUERY_NOT_FOUND")
 
 
-def unavailable(request: Request, error: Exception) -> Response:
-    """Answer for a database that did not, where no resolver was reached."""
+def failed(request: Request, error: Exception) -> Response:
+    """Answer where the database failed before a resolver was reached."""
     told = formatted(GraphQLError("", original_error=error), request_id=request.state.request_id)
-    request.state.outcome = told["extensions"]["code"]
-    return _response({"errors": [told]}, 503, JSON, _HEADERS_OF_STATUS[503])
+    code = request.state.outcome = told["extensions"]["code"]
+    status = _STATUS_OF_CODE.get(code, 500)
+    return _response({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
 
 
 def _body_and_status(

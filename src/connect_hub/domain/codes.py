@@ -74,8 +74,8 @@ _NEXT = f"""
         WHERE code.resend_at <= clock_timestamp()
         RETURNING key_id, nonce, length, expires_at, resend_at
     ), traffic AS (
-        INSERT INTO number_block AS block (prefix, since, sent, confirmed)
-        SELECT $12, now(), 1, 0 FROM code
+        INSERT INTO number_block AS block (prefix, since, sent, confirmed, alarms)
+        SELECT $12, now(), 1, 0, 0 FROM code
         ON CONFLICT (prefix) DO UPDATE SET (since, sent, confirmed, alarmed_at) = (
             SELECT since, sent + 1, confirmed, alarmed_at
             FROM (VALUES
@@ -170,22 +170,35 @@ async def confirm(
 
 
 async def release(confirmed: Confirmed) -> None:
-    """Leave a confirmed code alive, as if it had not been guessed."""
-    await SignInCode.filter(phone=confirmed.phone.e164, nonce=confirmed.nonce).update(
-        guesses=F("guesses") - 1
-    )
+    """Leave a confirmed code alive, as if it had not been guessed.
+
+    Raises:
+        InvalidCode: it is not alive any more.
+    """
     await allowances.give_back(confirmed.uses)
+    code = SignInCode.filter(phone=confirmed.phone.e164, nonce=confirmed.nonce)
+    if not await code.update(guesses=F("guesses") - 1):
+        raise InvalidCode(attempts_left=0)
 
 
-_SPENT = """
+_SPEND = """
     WITH spent AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
     counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
     )
+    SELECT FROM spent
 """
-_SPEND = _SPENT + "SELECT FROM spent"
-_SPEND_ON_CLIENT = f"""{_SPENT}
+# Whether the phone is registered is asked first: PostgreSQL would log a violation, phone and all.
+_SPEND_ON_CLIENT = """
+    WITH spent AS (
+        DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $1)
+        RETURNING phone
+    ), counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
+    )
     INSERT INTO client (id, phone, invitation_code, created_at)
     SELECT $4, phone, $5, now() FROM spent
     RETURNING *
@@ -198,26 +211,25 @@ async def spend(confirmed: Confirmed) -> None:
     Raises:
         InvalidCode: another was first.
     """
-    await _spend(_SPEND, confirmed)
+    if not await _spend(_SPEND, confirmed):
+        raise InvalidCode(attempts_left=0)
 
 
-async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Client:
-    """Do so and create the phone's client, both or neither.
+async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Client | None:
+    """Do so and create the phone's client: both, or neither and return None.
 
     Raises:
-        InvalidCode: another was first.
-        IntegrityError: the phone or the invitation code is taken; the code is not spent.
+        IntegrityError: the invitation code is taken; nothing is done.
     """
     rows = await _spend(_SPEND_ON_CLIENT, confirmed, uuid4(), invitation_code)
-    return Client._init_from_db(**rows[0])  # noqa: SLF001 (a row that is there, to Tortoise)
+    return Client._init_from_db(**rows[0]) if rows else None  # noqa: SLF001 (a row that is there)
 
 
 async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[dict[str, Any]]:
     phone = confirmed.phone
     rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
-    if not rows:
-        raise InvalidCode(attempts_left=0)
-    await allowances.give_back(confirmed.uses)
+    if rows:
+        await allowances.give_back(confirmed.uses)
     return rows
 
 

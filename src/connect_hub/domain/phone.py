@@ -10,6 +10,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from connect_hub.domain.refusals import InvalidPhone
 
 _LONGEST = 64  # characters; longer ones are not read
+_NO_COUNTRY = "001"  # satellites and the like, whose SMS are the dearest
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -41,18 +42,21 @@ def parse(text: str) -> Phone:
         raise InvalidPhone from None
     if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
         raise InvalidPhone
+    country = phonenumbers.region_code_for_number(number)
+    if country in {None, _NO_COUNTRY}:
+        raise InvalidPhone
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     country_code = f"+{number.country_code}"
     return Phone(
         e164=e164,
-        country=phonenumbers.region_code_for_number(number) or "",
+        country=country,
         block=e164[: len(country_code) + 4],
     )
 
 
 def _dialled(text: str) -> Iterator[str]:
     """Yield digits and plus signs; skip what people write between them."""
-    for character in normalize("NFKC", text):
+    for character in normalize("NFKC", text.strip()):
         if character == "+":
             yield character
         elif character.isdecimal():

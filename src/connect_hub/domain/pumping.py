@@ -33,7 +33,9 @@ class Traffic:
 
 
 _ALARM = """
-    UPDATE number_block SET alarmed_at = coalesce(alarmed_at, now()) WHERE prefix = $1
+    UPDATE number_block SET
+        alarmed_at = coalesce(alarmed_at, now()), alarms = alarms + (alarmed_at IS NULL)::int
+    WHERE prefix = $1
     RETURNING alarmed_at, alarmed_at = now() AS first
 """
 

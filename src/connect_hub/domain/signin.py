@@ -86,14 +86,15 @@ async def register(
     confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
     for _ in range(_DRAWS):
         try:
-            return await codes.spend_on_client(confirmed, invitation_code=_invitation_code())
+            client = await codes.spend_on_client(confirmed, invitation_code=_invitation_code())
         except IntegrityError as error:
-            constraint = getattr(error.__cause__, "constraint_name", None)
-            if constraint == "client_phone_key":
-                await codes.release(confirmed)
-                raise PhoneAlreadyRegistered from None
-            if constraint != "client_invitation_code_key":
+            if getattr(error.__cause__, "constraint_name", None) != "client_invitation_code_key":
                 raise
+        else:
+            if client:
+                return client
+            await codes.release(confirmed)
+            raise PhoneAlreadyRegistered
     raise RuntimeError("every invitation code drawn is taken: they are used up")
 
 

@@ -8,7 +8,7 @@ from random import uniform
 
 import structlog
 
-from connect_hub.database import UNAVAILABLE, fetch
+from connect_hub.database import fetch
 from connect_hub.domain.pumping import PERIOD
 
 EVERY = timedelta(minutes=1)
@@ -25,10 +25,10 @@ _SWEEP = """
 _EXPIRED = {
     "sign_in_code": "expires_at < now() AND resend_at < now()",
     "allowance": "expires_at < now()",
-    "number_block": (
-        f"since < now() - interval '{PERIOD.total_seconds()} s'"
-        f" AND (alarmed_at IS NULL OR alarmed_at < now() - interval '{PERIOD.total_seconds()} s')"
-    ),
+    "number_block": f"""
+        greatest(since, alarmed_at) < now() - CASE alarms WHEN 0
+            THEN interval '{PERIOD.total_seconds()} s' ELSE interval '30 days' END
+    """,
 }
 
 
@@ -59,5 +59,5 @@ async def _forever() -> None:
         await asyncio.sleep(1 if more else EVERY.total_seconds() * uniform(0.5, 1.5))  # noqa: S311
         try:
             more = await once()
-        except UNAVAILABLE as error:
-            log.warning("sweep failed", reason=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 (the next sweep may go well)
+            log.warning("sweep failed", reason=repr(error))

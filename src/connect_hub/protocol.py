@@ -1,0 +1,32 @@
+"""HTTP as uvicorn reads it, with an end to the headers of a request."""
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD = 32 * 1024  # bytes before the body
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a request whose headers take longer to send or to read than anybody needs."""
+
+    _head = 0  # bytes received of a head that has not ended
+    _in_head = False
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        super().on_message_begin()
+        self._head, self._in_head = 0, True
+
+    def on_headers_complete(self) -> None:
+        """Pass on what is not too long; what is raised here is answered by 400."""
+        if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+            raise ValueError
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head without an end."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head += len(data)
+            if self._head > MAX_HEAD:
+                self.send_400_response(f"The headers are over {MAX_HEAD} bytes long.")
