@@ -1,0 +1,137 @@
+"""A filled database, and the servers on it that were asked for."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from connect_hub import database, embedded
+from connect_hub.keys import Keys, new_secret
+from connect_hub.settings import Settings
+from connect_hub.tokens import AccessTokens
+from tests.bench import data, fleet
+from tests.bench.client import WrongAnswerError, ask_once, request
+from tests.bench.measure import Contender, Server
+
+ME = """query Me { me {
+    id phone invitationCode someoneInvitationCode invitedClients { nodes { id phone invitedAt } }
+} }"""
+PAGE = """query Page($first: Int!) { me {
+    id phone invitationCode someoneInvitationCode
+    invitedClients(first: $first) { nodes { id phone invitedAt } }
+} }"""
+LOGIN = """mutation Login($phone: String!, $code: String!) { login(phone: $phone, code: $code) {
+    ... on SignedIn { accessToken expiresAt client { id phone invitationCode } }
+    ... on UserError { message }
+} }"""
+_ROUTES_OF_FLOOR = {ME: "/me", PAGE: "/me", LOGIN: "/login"}
+
+
+class Bench:
+    """Everything that runs; it ends with the stack."""
+
+    def __init__(self, stack: ExitStack, folder: Path, invited: list[int]) -> None:
+        self.stack, self.folder = stack, folder
+        self.secret = new_secret()
+        self.keys = Keys(self.secret)
+        self.clients = max(invited)
+        self._tokens = AccessTokens(
+            self.keys, issuer="connect-hub", audience="connect-hub", lifetime=timedelta(hours=1)
+        )
+        self._servers: dict[str, Server] = {}
+        stack.enter_context(embedded.running(folder))
+        self.url = self.url_of(embedded.DATABASE)
+        self.inviters = self.fill(self.url, invited)
+
+    def url_of(self, name: str) -> str:
+        """Tell where a database of this PostgreSQL is."""
+        socket = quote(str(embedded.socket_folder(self.folder)), safe="")
+        return f"postgresql://{embedded.USER}@/{name}?host={socket}"
+
+    def fill(self, url: str, invited: list[int]) -> dict[int, UUID]:
+        """Migrate a database and fill it."""
+        settings = Settings(
+            _env_file=None, database_url=url, secret_key=self.secret, sms_urls=("simulated://",)
+        )
+        asyncio.run(database.migrate(database.tortoise_config(settings)))
+        return data.fill(url, invited)
+
+    def server(self, name: str) -> Server:
+        """Find a server; it is started when it is asked for first."""
+        if name not in self._servers:
+            started = fleet.running(
+                name,
+                fleet.environment(self.secret, DATABASE_URL=self.url),
+                ready=self.asking(name, ME, token=self.token(10)),
+                folder=self.folder,
+            )
+            self._servers[name] = self.stack.enter_context(started)
+        return self._servers[name]
+
+    def token(self, invited: int) -> str:
+        """Sign in the client who invited so many."""
+        return self.token_of(self.inviters[invited])
+
+    def token_of(self, client: UUID) -> str:
+        """Sign in a client; each token is another one."""
+        return self._tokens.issue(client, now=datetime.now(UTC)).value
+
+    def asking(
+        self, name: str, document: str, *, token: str | None = None, **variables: Any
+    ) -> bytes:
+        """Write a request; the floor has a route for each operation."""
+        body = json.dumps({"query": document, "variables": variables}).encode()
+        path = _ROUTES_OF_FLOOR[document] if name == "floor" else "/graphql"
+        return request(path, body, token=token)
+
+    def same(
+        self, names: list[str], document: str, *, token: str, **variables: Any
+    ) -> dict[str, Contender]:
+        """Let servers be asked the same again and again.
+
+        Raises:
+            WrongAnswerError: they do not answer the same.
+        """
+        contenders, answers = {}, {}
+        for name in names:
+            asked = self.asking(name, document, token=token, **variables)
+            body = ask_once(self.server(name).port, asked)
+            answers[name] = json.loads(body)
+            contenders[name] = Contender(self.server(name), itertools.repeat(asked), body.__eq__)
+        for name, answer in answers.items():
+            if answer != answers[names[0]]:
+                raise WrongAnswerError(f"{name}: {answer}, {names[0]}: {answers[names[0]]}")
+        return contenders
+
+    def logins(self, servers: Mapping[str, Server], url: str, clients: int) -> dict[str, Contender]:
+        """Let so many clients of a database sign in at servers, each with a code of its own."""
+        codes = data.codes(url, self.keys, clients=clients)
+
+        def requests(name: str) -> Iterator[bytes]:
+            for phone, code in codes:
+                yield self.asking(name, LOGIN, phone=phone, code=code)
+
+        return {
+            name: Contender(server, requests(name), lambda body: b'"accessToken":"' in body)
+            for name, server in servers.items()
+        }
+
+    def statements(self, contender: Contender) -> int:
+        """Count what a server sends to the database for one request, by PostgreSQL's own log."""
+        data.log_statements(self.url, on=True)
+        log = self.folder / "postgres.log"
+        counts = []
+        for _ in range(3):  # the first may prepare, and a sweep may come between
+            before = len(log.read_text())
+            ask_once(contender.server.port, next(contender.requests))
+            time.sleep(0.1)
+            counts.append(log.read_text()[before:].count("LOG:  execute"))
+        data.log_statements(self.url, on=False)
+        return min(counts)

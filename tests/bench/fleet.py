@@ -1,0 +1,146 @@
+"""Starts the servers and ends them: each fresh from this checkout, all on one CPU."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from connect_hub.keys import Keys
+from tests.bench.client import WrongAnswerError, ask_once
+from tests.bench.measure import Server
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+CACHE = HERE / ".cache"
+PYTHON = CACHE / "venv" / "bin" / "python"  # with requirements.txt
+
+ALL_CPUS = os.sched_getaffinity(0)
+OF_SERVERS = {min(ALL_CPUS)}
+OF_OTHERS = ALL_CPUS - OF_SERVERS or ALL_CPUS
+
+COMMANDS = {
+    "floor": [sys.executable, "-m", "tests.bench.servers.floor"],
+    "ours": [sys.executable, "-m", "connect_hub", "serve"],
+    "mercurius": ["node", str(HERE / "servers" / "mercurius.mjs")],
+    "yoga": ["node", str(HERE / "servers" / "yoga.mjs")],
+    "ariadne": [str(PYTHON), "-m", "tests.bench.servers.ariadne_server"],
+    "strawberry": [sys.executable, "-m", "tests.bench.servers.strawberry_server"],
+}
+PEERS = ["mercurius", "yoga", "ariadne", "strawberry"]
+WARMED = {"mercurius", "yoga"}  # what is compiled while it runs
+
+_READY_WITHIN = 30  # seconds
+_ENDS_WITHIN = 15
+_LIMITS = {  # raised, or the bench would be refused
+    "GUESSES_PER_ADDRESS": "99999/hour",
+    "GUESSES_PER_PHONE": "99999/day;99999/180days",
+}
+
+
+def install() -> None:
+    """Make what the peers and the plot need, unless it is there."""
+    locked, wanted = HERE / "servers" / "package-lock.json", HERE / "requirements.txt"
+    _once(locked, locked.with_name("node_modules"), [["npm", "ci", "--silent"]])
+    make_venv = [sys.executable, "-m", "venv", str(PYTHON.parents[1])]
+    _once(wanted, CACHE, [make_venv, [str(PYTHON), "-m", "pip", "install", "-qqr", str(wanted)]])
+
+
+def _once(wanted: Path, folder: Path, commands: list[list[str]]) -> None:
+    """Fill a folder that git ignores, anew once other versions are wanted."""
+    done = folder / ".installed"
+    if not done.exists() or done.read_text() != wanted.read_text():
+        for command in commands:
+            subprocess.run(command, cwd=wanted.parent, check=True, timeout=600)
+        (folder / ".gitignore").write_text("*\n")
+        done.write_text(wanted.read_text())
+
+
+def environment(secret: str, **settings: str) -> dict[str, str]:
+    """Set what servers read, ours and the others."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    token_key = Keys(secret).derive("access token")[0]
+    public_key = Ed25519PrivateKey.from_private_bytes(token_key).public_key()
+    return {
+        **kept,
+        **_LIMITS,
+        "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}",
+        "NODE_ENV": "production",
+        "SECRET_KEY": secret,
+        "SMS_URLS": "simulated://?delay=0-0",
+        "TOKEN_KEY": b64encode(token_key).decode(),
+        "TOKEN_PUBLIC_KEY": b64encode(
+            public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        ).decode(),
+        **settings,
+    }
+
+
+@contextmanager
+def running(
+    name: str,
+    surroundings: Mapping[str, str],
+    *,
+    ready: bytes,
+    folder: Path,
+    cpus: set[int] = OF_SERVERS,
+) -> Iterator[Server]:
+    """Run a server until the context ends; it is ready once it answers the request `ready`.
+
+    What ours logs goes to /dev/null, what others say to a file in the folder.
+    """
+    port = _free_port()
+    said = Path(os.devnull) if name == "ours" else folder / f"{name}.log"
+    with said.open("wb") as output, _on(cpus):
+        process = subprocess.Popen(
+            COMMANDS[name],
+            env={**surroundings, "PORT": str(port)},
+            cwd=folder,  # where there is no .env
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us
+        )
+    with process:
+        try:
+            _wait(port, ready, process, said)
+            yield Server(process.pid, port)
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDS_WITHIN)
+            process.kill()
+
+
+@contextmanager
+def _on(cpus: set[int]) -> Iterator[None]:
+    """Be on these CPUs while a child is started: it stays there."""
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
+
+
+def _wait(port: int, ready: bytes, process: "subprocess.Popen[bytes]", said: Path) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(ConnectionRefusedError):
+            ask_once(port, ready)
+            return
+        time.sleep(0.005)
+    raise WrongAnswerError(f"{process.args!r} does not serve: {said.read_text()}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

@@ -1,0 +1,55 @@
+"""The SQL of the floor and of the peers: as Connect Hub sends it, or better where that can be."""
+
+VIEWER = """
+    SELECT client.id, client.phone, client.invitation_code,
+           inviter.invitation_code AS someone_invitation_code
+    FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
+    WHERE client.id = $1 AND client.deleted_at IS NULL
+"""
+PAGE = """
+    SELECT id, phone, invited_at FROM client WHERE inviter_id = $1
+    ORDER BY invited_at DESC, id DESC LIMIT $2
+"""
+
+# Those of signing in are copied from connect_hub.domain.
+SPEND = """
+    INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
+    SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + max(period)
+    FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
+    GROUP BY key ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
+        SELECT
+            CASE WHEN free_at > at THEN had.uses
+                 ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
+            CASE WHEN free_at > at THEN free_at END,
+            CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
+        FROM (
+            SELECT clock_timestamp() AS at, max(count) AS most, max(period) AS longest,
+                   allowance_free_at(had.uses, array_agg(count), array_agg(period)) AS free_at
+            FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
+            WHERE rate.key = excluded.key
+        ) AS verdict
+    )
+    RETURNING key, uses[cardinality(uses)] AS at, refused_until
+"""
+GIVE_BACK = """
+    WITH mine AS (SELECT key FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
+    UPDATE allowance SET uses = array_remove(uses, use.at)
+    FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
+    WHERE allowance.key = mine.key
+"""
+COUNT_GUESS = """
+    UPDATE sign_in_code SET guesses = guesses + 1
+    WHERE phone = $1 AND expires_at > now() AND key_id = ANY ($3)
+    AND guesses < CASE length WHEN 8 THEN 100 ELSE $2 END
+    RETURNING key_id, nonce, length, guesses
+"""
+BY_PHONE = "SELECT id, phone, invitation_code FROM client WHERE phone = $1"
+SPEND_CODE = """
+    WITH spent AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
+    counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
+    )
+    SELECT FROM spent
+"""

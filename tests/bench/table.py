@@ -1,0 +1,54 @@
+"""The result as tables, in Markdown."""
+
+from collections.abc import Iterator, Mapping
+
+AT_MOST = {
+    "me_to_floor": 1.5,
+    "me_to_yoga": 0.75,
+    "me_to_ariadne": 0.15,
+    "me_to_strawberry": 0.1,
+    "me_to_mercurius": 2.0,
+    "page_of_1m_to_floor": 1.6,
+    "login_to_floor": 1.6,
+    "me_of_many_to_few": 1.3,
+    "viewer_of_1m_to_1k": 1.3,
+    "login_of_1m_to_1k": 1.3,
+    "memory_mb": 110,
+    "memory_growth_mb": 30,
+    "cold_start_s": 1.5,
+    "cold_start_embedded_s": 1.5,
+}
+NAMES = {
+    "floor": "the floor: Starlette, asyncpg, no GraphQL",
+    "ours": "Connect Hub",
+    "mercurius": "mercurius with JIT, pg",
+    "yoga": "graphql-yoga, pg",
+    "ariadne": "Ariadne, asyncpg",
+    "strawberry": "Strawberry as documented, Tortoise",
+}
+
+
+def tables(result: Mapping[str, float | str]) -> str:
+    """Write what there is of the result."""
+    return "\n".join([*_servers(result), "", *_limits(result)])
+
+
+def _servers(result: Mapping[str, float | str]) -> Iterator[str]:
+    yield "| `me` with 10 invited | CPU a request, µs | ÷ floor | p50, ms | p99, ms |"
+    yield "|---|---|---|---|---|"
+    for name, title in NAMES.items():
+        cpu, floor = result.get(f"{name}_me_us"), result.get("floor_me_us")
+        if isinstance(cpu, float) and isinstance(floor, float):
+            latency = [result.get(f"{name}_{each}_ms", "") for each in ("p50", "p99")]
+            yield f"| {title} | {cpu:.0f} | {cpu / floor:.2f} | {latency[0]} | {latency[1]} |"
+
+
+def _limits(result: Mapping[str, float | str]) -> Iterator[str]:
+    yield "| | measured | a fifth below, above | at most | |"
+    yield "|---|---|---|---|---|"
+    for name, limit in AT_MOST.items():
+        value = result.get(name)
+        if isinstance(value, float):
+            spread = ", ".join(str(result.get(f"{name}_{end}", "")) for end in ("low", "high"))
+            held = "held" if value <= limit else "missed"
+            yield f"| {name} | {value} | {spread.strip(', ')} | {limit} | {held} |"

@@ -1,0 +1,235 @@
+"""Does the time of an answer tell whether a phone is registered? `python tests/bench/timing.py`.
+
+A server of its own is started, with raised limits and no delay of the simulated SMS. Of each
+operation, 500 pairs of calls are made in shuffled order, for a known phone and an unknown one, each
+phone once. All phones have the same history, and for `login` and `register` a live code each, so
+that they differ in nothing but being registered. Beside the differences stands one that is real:
+a `login` without a live code, which does less work; if it could not be seen, nothing could.
+"""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection
+from ipaddress import IPv4Address
+from itertools import count
+from pathlib import Path
+from random import Random
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+
+import asyncpg
+import click
+
+from connect_hub import embedded
+
+PAIRS = 500
+WARM_UP = 50  # pairs before them
+RESAMPLES = 1000
+_READY_WITHIN, _ENDS_WITHIN = 60, 15  # seconds
+
+SETTINGS = {
+    "SMS_URLS": "simulated://?delay=0-0",
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "GUESSES_PER_CODE": "100",
+    "GUESSES_PER_PHONE": "1000/day",
+    "CODE_LIFETIME": "60 min",
+    "PUMPING_GUARD": "off",
+}
+REQUEST_CODE = """mutation($phone: String!) {
+    requestCode(phone: $phone) { __typename ... on CodeSent { smsCode } }
+}"""
+SIGN_IN = """mutation($phone: String!, $code: String!) {
+    %s(phone: $phone, code: $code) { __typename }
+}"""
+
+KNOWN = [f"+7901{n:07}" for n in range(PAIRS + WARM_UP)]
+UNKNOWN = [f"+7902{n:07}" for n in range(PAIRS + WARM_UP)]
+WITHOUT_CODE = [f"+7903{n:07}" for n in range(PAIRS + WARM_UP)]
+
+random = Random()  # noqa: S311 (an order, no secret)
+
+
+class Client:
+    """One connection, asked from a new address each time."""
+
+    def __init__(self, port: int) -> None:
+        self._http = HTTPConnection("127.0.0.1", port, timeout=30)
+        self._addresses = map(IPv4Address, count(0x0A000001))
+
+    def ask(self, query: str, **variables: str) -> tuple[float, dict[str, str]]:
+        """Return the milliseconds until the whole answer was there, and the answer."""
+        body = json.dumps({"query": query, "variables": variables})
+        headers = {
+            "Content-Type": "application/json",
+            "X-Forwarded-For": str(next(self._addresses)),
+        }
+        start = time.perf_counter()
+        self._http.request("POST", "/graphql", body, headers)
+        text = self._http.getresponse().read()
+        took = (time.perf_counter() - start) * 1000
+        (answer,) = json.loads(text)["data"].values()
+        return took, answer
+
+
+Pairs = list[
+    tuple[float, float]
+]  # milliseconds for a phone of each kind, one right after the other
+
+
+@dataclass
+class Measured:
+    """How times differ by some measure, with its 95 % confidence interval by bootstrap."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, measure: Callable[[Pairs], float], pairs: Pairs) -> "Measured":
+        """Measure the pairs, and resamples of them."""
+        resamples = (random.choices(pairs, k=len(pairs)) for _ in range(RESAMPLES))
+        bounds = quantiles(map(measure, resamples), n=40)
+        return cls(measure(pairs), bounds[0], bounds[-1])
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def median_difference(pairs: Pairs) -> float:
+    """Milliseconds by which the second of a pair is slower, in the middle."""
+    return median(second - first for first, second in pairs)
+
+
+def fast_difference(pairs: Pairs) -> float:
+    """Milliseconds between the 10th percentiles: noise only adds, so the fastest tell the most."""
+    firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
+    return quantiles(seconds, n=10)[0] - quantiles(firsts, n=10)[0]
+
+
+def cliffs_delta(pairs: Pairs) -> float:
+    """Probability that a second is slower than a first, less that it is faster: -1 to 1."""
+    firsts = sorted(first for first, _ in pairs)
+    faster = sum(bisect_left(firsts, second) for _, second in pairs)
+    slower = sum(len(firsts) - bisect_right(firsts, second) for _, second in pairs)
+    return (faster - slower) / (len(pairs) * len(pairs))
+
+
+def main() -> None:
+    """Measure and print the table."""
+    with TemporaryDirectory(prefix="ch-") as name:
+        Path(name).chmod(0o755)  # PostgreSQL has another user where this one is root
+        with serving(Path(name)) as port:
+            asyncio.run(make_known(Path(name)))
+            found = measure(Client(port))
+    click.echo(f"{PAIRS} pairs in shuffled order, milliseconds; [95 % confidence by bootstrap]")
+    click.echo("| operation | medians | median difference | of the fastest tenth | Cliff's delta |")
+    click.echo("|---|---|---|---|---|")
+    for operation, pairs in found.items():
+        medians = " / ".join(f"{median(times):.2f}" for times in zip(*pairs, strict=True))
+        differ = (Measured.of(m, pairs) for m in (median_difference, fast_difference, cliffs_delta))
+        click.echo(f"| {operation} | {medians} | {' | '.join(map(str, differ))} |")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """Run a server and tell its port."""
+    environment = {"PATH": "", **SETTINGS, "DATA_DIR": str(folder / "data")}
+    source = str(Path(embedded.__file__).parents[1])
+    output = folder / "output"
+    with (
+        output.open("wb") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", "connect_hub", "serve", "--port", "0"],
+            env=environment | {"PYTHONPATH": source},
+            cwd=folder,
+            stdout=said,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        try:
+            yield _port(process, output)
+        finally:
+            process.terminate()
+            try:
+                process.wait(_ENDS_WITHIN)
+            finally:
+                process.kill()
+
+
+def _port(process: "subprocess.Popen[bytes]", output: Path) -> int:
+    deadline = time.monotonic() + _READY_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        if match := re.search(r"http://127\.0\.0\.1:(\d+)/graphql", output.read_text()):
+            return int(match[1])
+        time.sleep(0.05)
+    raise SystemExit(f"The server did not start: {output.read_text()}")
+
+
+async def make_known(folder: Path) -> None:
+    """Register the known phones as if long ago: nothing else is remembered of them."""
+    connection = await asyncpg.connect(
+        host=str(embedded.socket_folder(folder / "data")),
+        user=embedded.USER,
+        database=embedded.DATABASE,
+    )
+    await connection.execute(
+        """
+        INSERT INTO client (id, phone, invitation_code, created_at)
+        SELECT gen_random_uuid(), phone, 'A' || lpad(n::text, 5, '0'), now()
+        FROM unnest($1::text[]) WITH ORDINALITY AS known (phone, n)
+        """,
+        KNOWN,
+    )
+    await connection.execute("VACUUM ANALYZE client")
+    # Waiting for the disk would hide differences, more or less as it is busy.
+    await connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
+def measure(client: Client) -> dict[str, Pairs]:
+    """Call each operation for all phones; the codes sent by the first are guessed wrong later."""
+    codes: dict[str, str] = {}
+
+    def request_code(phone: str) -> float:
+        took, answer = client.ask(REQUEST_CODE, phone=phone)
+        codes[phone] = answer["smsCode"]
+        return took
+
+    def guess(verb: str, phone: str) -> float:
+        right = codes.get(phone, "0000")
+        wrong = f"{(int(right) + 1) % 10 ** len(right):0{len(right)}}"
+        took, answer = client.ask(SIGN_IN % verb, phone=phone, code=wrong)
+        if answer["__typename"] != "InvalidCodeError":
+            raise SystemExit(f"{verb} was not compared: {answer}")
+        return took
+
+    login, register = partial(guess, "login"), partial(guess, "register")
+    return {
+        "requestCode: known / unknown": compare(request_code, KNOWN, UNKNOWN),
+        "login, wrong code: known / unknown": compare(login, KNOWN, UNKNOWN),
+        "register, wrong code: known / unknown": compare(register, KNOWN, UNKNOWN),
+        "control, login: live code / no code": compare(login, KNOWN, WITHOUT_CODE),
+    }
+
+
+def compare(call: Callable[[str], float], first: list[str], second: list[str]) -> Pairs:
+    """Call for each pair of phones, the one or the other before, after some pairs to warm up."""
+    pairs: Pairs = []
+    for phones in random.sample(list(zip(first, second, strict=True)), len(first)):
+        took = {phone: call(phone) for phone in random.sample(phones, 2)}
+        pairs.append((took[phones[0]], took[phones[1]]))
+    return pairs[WARM_UP:]
+
+
+if __name__ == "__main__":
+    main()
