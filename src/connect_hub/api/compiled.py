@@ -180,7 +180,13 @@ def _nullable(complete: Read) -> Read:
 
 def _object(fields: Mapping[str, Read]) -> Read:
     items = tuple(fields.items())
-    return lambda source: {key: read(source) for key, read in items}
+
+    def read(value: Any) -> dict[str, Any]:
+        if value is None or isinstance(value, Exception) or hasattr(value, "__await__"):
+            raise Surprise  # which reading no attribute, but only __typename, would not meet
+        return {key: read_field(value) for key, read_field in items}
+
+    return read
 
 
 def _listing(complete: Read) -> Read:
