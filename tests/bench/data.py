@@ -34,7 +34,7 @@ _CODES = """
     ON CONFLICT (phone) DO UPDATE SET nonce = excluded.nonce, guesses = 0
 """
 _TRAFFIC = """
-    INSERT INTO number_block (prefix, since, sent, confirmed) VALUES ($1, now(), 1, 0)
+    INSERT INTO number_block (prefix, since, sent, confirmed, alarms) VALUES ($1, now(), 1, 0, 0)
     ON CONFLICT DO NOTHING
 """
 
