@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 import asyncpg
 import click
 
+import connect_hub
 from connect_hub import embedded
 
 PAIRS = 500
@@ -143,7 +144,7 @@ def main() -> None:
 def serving(folder: Path) -> Iterator[int]:
     """Run a server and tell its port."""
     environment = {"PATH": "", **SETTINGS, "DATA_DIR": str(folder / "data")}
-    source = str(Path(embedded.__file__).parents[1])
+    source = str(Path(connect_hub.__file__).parents[1])
     output = folder / "output"
     with (
         output.open("wb") as said,
