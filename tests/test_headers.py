@@ -74,3 +74,21 @@ async def test_only_origins_that_are_named_may_ask_from_a_browser(settings: Sett
     for origin in ("https://evil.example", "https://app.example.evil.example", "null"):
         refused = await _answer(named, "OPTIONS", Origin=origin, **asks)
         assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_what_fails_outside_the_view_is_answered_as_everything_else(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await hub.person()
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("the secret is 1234")
+
+    monkeypatch.setattr("connect_hub.auth.BearerBackend.authenticate", broken)
+    response = await hub.post("{ me { id } }", token=person.token, headers={"X-Request-ID": "abc"})
+    assert response.status_code == 500
+    (error,) = response.json()["errors"]
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": "abc"}
+    assert "1234" not in response.text
+    assert response.headers["x-request-id"] == "abc"
+    assert response.headers["x-content-type-options"] == "nosniff"

@@ -182,6 +182,7 @@ def test_it_gets_its_answer_and_the_server_lives(server: Server, case: Case) -> 
     assert response.status_code == case.status, response.text
     assert response.headers["content-type"] == case.media
     assert _lives(server)
+    assert response.headers["x-content-type-options"] == "nosniff"
     if case.media == PLAIN:
         return
     answer = response.json()

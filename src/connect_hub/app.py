@@ -90,8 +90,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Route("/readyz", _ready),
         ],
         middleware=[
-            Middleware(logs.RequestLog),
             Middleware(SecurityHeaders, hsts=settings.hsts),
+            Middleware(logs.RequestLog, failed=failed),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
@@ -100,7 +100,6 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 expose_headers=["X-Request-ID", "Retry-After", "WWW-Authenticate"],
             ),
         ],
-        exception_handlers=dict.fromkeys(database.ERRORS, failed),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # it would send clients to whatever Host they name

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import BaseORMException, OperationalError
+from tortoise.exceptions import OperationalError
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -35,9 +35,6 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.InvalidAuthorizationSpecificationError,  # we are not let in
     asyncpg.InvalidCatalogNameError,
 )
-
-# All that the database may answer with, those included.
-ERRORS = (*UNAVAILABLE, asyncpg.PostgresError, BaseORMException)
 
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 

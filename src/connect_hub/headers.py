@@ -5,7 +5,7 @@ from datetime import timedelta
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SECURITY = {
+SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -22,7 +22,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, hsts: timedelta | None) -> None:
         self._app = app
-        self._headers = dict(_SECURITY)
+        self._headers = dict(SECURITY)
         if hsts:
             self._headers["Strict-Transport-Security"] = f"max-age={hsts.total_seconds():.0f}"
 

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,8 @@ from uuid import uuid4
 import orjson
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor
 
@@ -20,6 +23,7 @@ _PHONE = re.compile(r"((?:\+|(?<![\w.+-]))\d{3})\d{4,10}(\d{2})(?!\w)")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
 _LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
+_CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
 _LONGEST_NAME = 64  # of an operation
 
 
@@ -60,10 +64,14 @@ def _json(event: EventDict, **_: object) -> str:
 
 
 class RequestLog:
-    """Names each request by `X-Request-ID`, taken or made, and logs it once it is answered."""
+    """Names each request by `X-Request-ID`, taken or made, and logs it once it is answered.
 
-    def __init__(self, app: ASGIApp) -> None:
+    What nothing inside has answered is answered by `failed`.
+    """
+
+    def __init__(self, app: ASGIApp, *, failed: Callable[[Request, Exception], Response]) -> None:
         self._app = app
+        self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; its line tells what the view left in the request's state."""
@@ -74,8 +82,8 @@ class RequestLog:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
-        status = 499  # the client went away
-        started = perf_counter()
+        status = 0
+        began = perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -87,9 +95,10 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception:
-                status = 500
-                raise
+            except Exception as error:
+                if status:  # half an answer is out
+                    raise
+                await self._failed(Request(scope), error)(scope, receive, send_with_id)
             finally:
                 log.info(
                     "request",
@@ -97,8 +106,8 @@ class RequestLog:
                     path=_UNPRINTABLE.sub("?", scope["path"][:_LONGEST_NAME]),
                     operation=_LONG_NUMBER.sub("…", state.get("operation", ""))[:_LONGEST_NAME],
                     outcome=state.get("outcome", ""),
-                    status=status,
-                    milliseconds=round((perf_counter() - started) * 1000, 1),
+                    status=status or _CLIENT_LEFT,
+                    milliseconds=round((perf_counter() - began) * 1000, 1),
                 )
 
 

@@ -2,6 +2,8 @@
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from connect_hub.headers import SECURITY
+
 MAX_HEAD = 32 * 1024  # bytes before the body
 
 
@@ -22,6 +24,14 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError
         self._in_head = False
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse, with the headers that every answer has."""
+        headers = {**SECURITY, "Connection": "close", "Content-Length": str(len(msg))}
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        self.transport.write(f"{head}{''.join(lines)}\r\n{msg}".encode("ascii"))
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head without an end."""

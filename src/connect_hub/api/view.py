@@ -123,7 +123,7 @@ class GraphQLView:
 
 
 def failed(request: Request, error: Exception) -> Response:
-    """Answer where the database failed before a resolver was reached."""
+    """Answer where something failed before or after the view, such as the viewer's query."""
     told = formatted(GraphQLError("", original_error=error), request_id=request.state.request_id)
     code = request.state.outcome = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
