@@ -250,8 +250,6 @@ def _told(result: ExecutionResult) -> Any:
 COMPILED = {"plans": 0}
 
 
-# graphql-core drops what it was about to await where a sibling field fails, in both executors.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
