@@ -250,6 +250,9 @@ def _told(result: ExecutionResult) -> Any:
 COMPILED = {"plans": 0}
 
 
+# graphql-core's executor leaves coroutines unawaited where a sibling field fails: 62 in 2,000
+# examples, and the compiled one none.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
