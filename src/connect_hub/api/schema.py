@@ -8,7 +8,6 @@ from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import types
-from connect_hub.api.compiled import CompilingExecutor
 from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS
 from connect_hub.domain import invitations, signin
@@ -31,7 +30,7 @@ class Query:
     @strawberry.field(description="The signed-in client; null for an anonymous request.")
     async def me(self, info: Info) -> types.Client | None:
         """Show the viewer, as authentication read it."""
-        viewer = info.context.viewer
+        viewer = await info.context.viewer()
         return types.Client.of(viewer) if viewer else None
 
 
@@ -78,7 +77,7 @@ class Mutation:
         """Attach the viewer to the owner of the code."""
         use = info.context
         client = await invitations.apply_invite(
-            use.signed_in, invitation_code, keys=use.keys, settings=use.settings
+            await use.signed_in(), invitation_code, keys=use.keys, settings=use.settings
         )
         return types.InviteApplied(client=types.Client.of(client))
 
@@ -87,7 +86,6 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     exception_handlers=HANDLERS,
-    execution_context_class=CompilingExecutor,
     config=StrawberryConfig(scalar_map=types.SCALARS),
 )
 

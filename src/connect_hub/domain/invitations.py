@@ -76,7 +76,12 @@ class Invited(NamedTuple):
 
 
 _first_page = Rendered(
-    lambda: Client.filter(inviter_id=ANY_ID).order_by("-invited_at", "-id").limit(1)
+    lambda: (
+        Client.filter(inviter_id=ANY_ID)
+        .order_by("-invited_at", "-id")
+        .limit(1)
+        .only(*Invited._fields)
+    )
 )
 _later_page = Rendered(
     lambda: (
@@ -87,6 +92,7 @@ _later_page = Rendered(
         )
         .order_by("-invited_at", "-id")
         .limit(1)
+        .only(*Invited._fields)
     )
 )
 
