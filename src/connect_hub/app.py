@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
 from multiprocessing import parent_process
 
+import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -28,8 +30,9 @@ from connect_hub.domain import sweep
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
-from connect_hub.tokens import AccessTokens
+from connect_hub.tokens import AccessTokens, RefreshTokens
 
+KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
 READY_WITHIN = timedelta(seconds=1)
 
 
@@ -54,16 +57,22 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         audience=settings.audience,
         lifetime=settings.access_token_lifetime,
     )
-    authenticate = Authentication(tokens)
+    refresh_tokens = RefreshTokens(keys)
+    authenticate = Authentication(tokens, settings=settings)
 
     def context(request: Request) -> Context:
+        address = addresses.of(request)
         return Context(
             settings=settings,
             sender=sender,
             keys=keys,
             tokens=tokens,
-            address=addresses.of(request),
-            authenticate=partial(authenticate, request.headers.get("authorization")),
+            refresh_tokens=refresh_tokens,
+            address=address,
+            device=request.headers.get("user-agent", ""),
+            authenticate=partial(
+                authenticate, request.headers.get("authorization"), address=address
+            ),
         )
 
     @asynccontextmanager
@@ -84,6 +93,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                     Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False)
                 ],
             ),
+            Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
         ],
@@ -111,6 +121,24 @@ def serving() -> Starlette:
     """Make the application of one serving process, its logs sent to standard error."""
     logs.configure()
     return create_app()
+
+
+def _key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
+    """Tell other services by which keys they verify access tokens (RFC 7517)."""
+    body = orjson.dumps(tokens.key_set)
+    tag = f'"{sha256(body).hexdigest()}"'
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": f"public, max-age={KEYS_KEPT.total_seconds():.0f}",
+        "ETag": tag,
+    }
+
+    async def answer(request: Request) -> Response:
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/jwk-set+json")
+
+    return answer
 
 
 async def _alive(_request: Request) -> Response:

@@ -2,17 +2,10 @@
 
 from datetime import UTC, datetime
 
-from tortoise.expressions import F
-
-from connect_hub.database import ANY_ID, Rendered
+from connect_hub.domain import sessions
 from connect_hub.models import Client
+from connect_hub.settings import Settings
 from connect_hub.tokens import AccessTokens, InvalidTokenError
-
-_living = Rendered(
-    lambda: Client.filter(id=ANY_ID, deleted_at=None).annotate(
-        applied_code=F("inviter__invitation_code")
-    )
-)
 
 
 class Authentication:
@@ -21,10 +14,11 @@ class Authentication:
     Those that sign in do not, since clients attach their token to everything.
     """
 
-    def __init__(self, tokens: AccessTokens) -> None:
+    def __init__(self, tokens: AccessTokens, *, settings: Settings) -> None:
         self._tokens = tokens
+        self._settings = settings
 
-    async def __call__(self, authorization: str | None) -> Client | None:
+    async def __call__(self, authorization: str | None, *, address: str) -> Client | None:
         """Find the client of what a request says of authorization; None where it says nothing.
 
         Raises:
@@ -38,7 +32,12 @@ class Authentication:
         if not token.strip():
             raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
         claims = self._tokens.verify(token.strip(), now=datetime.now(UTC))
-        client = await _living.one(claims.client_id)
-        if client is None:
-            raise InvalidTokenError("The client of this token is gone; register anew.")
-        return client
+        session_id, generation = claims.session_id, claims.generation
+        found = await sessions.find(session_id, generation=generation, client_id=claims.client_id)
+        if found is None:
+            raise InvalidTokenError("The session of this token has ended; sign in again.")
+        if found.is_due:
+            await sessions.touch(
+                session_id, generation=generation, address=address, settings=self._settings
+            )
+        return found.client

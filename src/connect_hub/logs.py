@@ -14,7 +14,8 @@ log = structlog.get_logger()
 
 _PHONE = re.compile(r"((?:\+|(?<![\w.+-]))\d{3})\d{4,10}(\d{2})(?!\w)")
 _PHONES_DIGITS = re.compile(r"\d{9}")
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+|(?<![\w-])[\w-]{22}\.\d+\.[\w-]{43}")  # either kind
+_TOKENS_END = re.compile(r"eyJ|\.\d+\.[\w-]{43}")  # or its beginning, whichever is found sooner
 _LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _LONGEST_NAME = 64  # of an operation
@@ -67,9 +68,9 @@ def request(*, path: str, operation: str, **told: object) -> None:
 
 def _mask(_logger: object, _method: str, line: Any) -> Any:
     """Hide what looks like a phone or a token, whoever wrote it into a line."""
-    if "eyJ" in line:
+    if _TOKENS_END.search(line):  # which most lines lack
         line = _TOKEN.sub("…", line)
-    if _PHONES_DIGITS.search(line):  # which most lines lack, and is found sooner
+    if _PHONES_DIGITS.search(line):
         line = _PHONE.sub(r"\1…\2", line)
     return line
 

@@ -9,7 +9,7 @@ from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
-from connect_hub.tokens import AccessTokens, InvalidTokenError
+from connect_hub.tokens import AccessTokens, InvalidTokenError, RefreshTokens
 
 
 @dataclass(kw_only=True)
@@ -20,7 +20,9 @@ class Context:
     sender: SmsSender
     keys: Keys
     tokens: AccessTokens
+    refresh_tokens: RefreshTokens
     address: str  # of the client's network: what limits per address count by
+    device: str  # as its User-Agent names it
     authenticate: Callable[[], Awaitable[Client | None]]
     outcome: str = "ok"  # what the log says of this request
     _asked: Lock = field(default_factory=Lock, init=False)
