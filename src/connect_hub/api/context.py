@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from connect_hub import texts
 from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.keys import Keys
 from connect_hub.models import Client
@@ -19,9 +20,15 @@ class Context:
     keys: Keys
     tokens: AccessTokens
     address: str  # of the client's network: what limits per address count by
+    accept_language: str  # the header
     client: Client | None  # None for an anonymous request
     token_refusal: str | None  # why the bearer token that came is not accepted
     outcome: str = "ok"  # what the log says of this request
+
+    @property
+    def language(self) -> str:
+        """The language of messages to the person who asks."""
+        return texts.language_of(self.accept_language)
 
     @property
     def viewer(self) -> Client | None:

@@ -46,7 +46,12 @@ class Mutation:
         """Send a code."""
         use = info.context
         sent = await signin.request_code(
-            phone, address=use.address, sender=use.sender, keys=use.keys, settings=use.settings
+            phone,
+            address=use.address,
+            language=use.language,
+            sender=use.sender,
+            keys=use.keys,
+            settings=use.settings,
         )
         return types.CodeSent.of(sent)
 

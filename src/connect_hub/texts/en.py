@@ -1,0 +1,3 @@
+"""English messages, of the characters of GSM-7."""
+
+SIGN_IN_CODE = "{code} is your sign-in code."

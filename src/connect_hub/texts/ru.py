@@ -1,0 +1,3 @@
+"""Russian messages; of their 70 characters a host needs as many as there are left."""
+
+SIGN_IN_CODE = "Код входа: {code}"
