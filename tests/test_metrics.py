@@ -38,13 +38,15 @@ def peer() -> Iterator[Peer]:
 def server(folder: Path, peer: Peer) -> Iterator[Server]:
     """Two workers that send by two gateways, of which the first does not work."""
     peer.answers["first"] = gateways.refuse(503)
-    settings = {
-        "SMS_URLS": f"{peer.gateway('first')},{peer.gateway('second')}",
-        "TEST_PHONES": f"{TEST_PHONE}:{TEST_CODE}:{TODAY}",
-        "METRICS_PORT": "0",
-        "CODE_LENGTH": "7",
-    }
-    with serving(folder / "metrics", "--workers", "2", **settings) as server:
+    with serving(
+        folder / "metrics",
+        "--workers",
+        "2",
+        SMS_URLS=f"{peer.gateway('first')},{peer.gateway('second')}",
+        TEST_PHONES=f"{TEST_PHONE}:{TEST_CODE}:{TODAY}",
+        METRICS_PORT="0",
+        CODE_LENGTH="7",
+    ) as server:
         yield server
 
 

@@ -59,10 +59,7 @@ WRONG = [  # and the setting that the refusal names
     ({"METRICS_PORT": "http"}, "METRICS_PORT"),
     ({"TEST_PHONES": "+79990000001:4821"}, "TEST_PHONES"),
     ({"TEST_PHONES": "+79990000001:4821:2026-02-30"}, "TEST_PHONES"),
-    (
-        {"TEST_PHONES": f"+79990000001:4821:{LATER}"},
-        "TEST_PHONES",
-    ),
+    ({"TEST_PHONES": f"+79990000001:4821:{LATER}"}, "TEST_PHONES"),
     ({"TEST_PHONES": "+79990000001:48213:2026-01-01"}, "TEST_PHONES"),
     ({"TEST_PHONES": "+74951234567:4821:2026-01-01"}, "TEST_PHONES"),  # no mobile number
 ]

@@ -51,14 +51,10 @@ def exposed(settings: Settings) -> Iterator[int | None]:
     if settings.metrics_port is None:
         yield None
         return
-    with TemporaryDirectory(prefix="connect-hub-metrics-") as folder:
-        exposition = _here
-        if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            exposition = CollectorRegistry()
-            exposition.register(_Workers(folder))
-        test_phones = _TestPhones(settings)
-        exposition.register(test_phones)
+    with _counted(settings) as counted:
+        exposition = CollectorRegistry()
+        exposition.register(counted)
+        exposition.register(_TestPhones(settings))
         try:
             server, thread = start_http_server(
                 settings.metrics_port, settings.metrics_host, exposition
@@ -74,7 +70,16 @@ def exposed(settings: Settings) -> Iterator[int | None]:
             server.shutdown()
             server.server_close()
             thread.join()
-            exposition.unregister(test_phones)
+
+
+@contextmanager
+def _counted(settings: Settings) -> Iterator[Collector]:
+    if settings.workers == 1:
+        yield _here
+        return
+    with TemporaryDirectory(prefix="connect-hub-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield _Workers(folder)
 
 
 class _TestPhones(Collector):
