@@ -20,7 +20,6 @@ from tests.processes import (
     Server,
     eventually,
     numbers,
-    run,
     serving,
 )
 
@@ -132,38 +131,3 @@ def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
             metrics.exposed(settings.model_copy(update={"metrics_port": port})),
         ):
             pass
-
-
-def test_sms_test_tries_each_gateway(peer: Peer) -> None:
-    peer.answers["first"] = gateways.refuse(503)
-    urls = f"{peer.gateway('first')},{peer.gateway('second')}"
-    done = run("sms-test", "+7 916 123-45-67", SMS_URLS=urls)
-    assert (done.returncode, done.stderr) == (1, "")
-    head, first, second = done.stdout.splitlines()
-    assert head.split() == ["gateway", "seconds", "result"]
-    assert re.fullmatch(rf"json://127.0.0.1:{peer.port}   +\d\.\d\d  failed: .*503.*", first)
-    assert re.fullmatch(rf"json://127.0.0.1:{peer.port} 2 +\d\.\d\d  sent", second)
-    assert peer.texts[-2:] == ["This is a test of Connect Hub."] * 2
-    assert peer.requests[-1].fields["to"] == "+79161234567"
-
-
-def test_sms_test_ends_well_if_all_gateways_do_even_beside_a_thread_that_hangs(peer: Peer) -> None:
-    peer.answers["endless"] = gateways.trickle
-    assert run("sms-test", "+79161234567", SMS_URLS=peer.gateway("second")).returncode == 0
-    hung = run("sms-test", "+79161234567", SMS_URLS=peer.gateway("endless"), SMS_TIMEOUT="1")
-    assert hung.returncode == 1
-    assert "failed: no answer within 1.0 s" in hung.stdout
-
-
-@pytest.mark.parametrize(
-    ("number", "urls", "says"),
-    [
-        ("+79161234567", "simulated://", "SMS_URLS names no gateway"),
-        ("12", "json://localhost/?:to={phone}", "no mobile phone number"),
-    ],
-)
-def test_sms_test_says_what_is_missing(number: str, urls: str, says: str) -> None:
-    refused = run("sms-test", number, SMS_URLS=urls)
-    assert refused.returncode == 1
-    assert refused.stdout == ""
-    assert re.fullmatch(rf"Error: .*{says}.*\.\n", refused.stderr)

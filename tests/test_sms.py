@@ -1,5 +1,7 @@
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,7 +25,7 @@ from connect_hub.sms.gateways import Gateways
 from tests import gateways
 from tests.gateways import SECRETS, SMSC, TWILIO, VONAGE, Answer, Peer
 from tests.hub import Hub, pass_time
-from tests.processes import eventually
+from tests.processes import environment, eventually
 
 PHONE = "+79991234567"
 TEXT = "4821 is your sign-in code.\n@app.example.com #4821\nFA+9qCX9VSu"
@@ -256,8 +258,9 @@ def test_a_gateway_is_named_by_its_scheme_and_host(urls: tuple[str, ...], names:
     ],
 )
 def test_a_wrong_url_is_refused_without_its_secrets(settings: Settings, urls: list[str]) -> None:
+    settings = settings.model_copy(update={"sms_urls": tuple(urls)})
     with pytest.raises(StartupError) as refused:
-        sms.sender_from(settings.model_copy(update={"sms_urls": tuple(urls)}))
+        sms.sender_from(settings)
     said = str(refused.value)
     assert said.startswith("SMS_URLS: ")
     assert "\n" not in said
@@ -372,7 +375,13 @@ async def test_no_log_has_a_code_a_phone_or_a_password(
     assert not [secret for secret in (PHONE[1:], "pass@", *SECRETS) if secret in said]
 
 
+def test_who_sends_nothing_does_not_load_apprise() -> None:
+    code = "import sys, connect_hub.cli; sys.exit('apprise' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+
+
 def test_neither_message_nor_gateway_shows_what_it_holds() -> None:
     shown = repr(sms.Message(PHONE, "RU", TEXT)) + repr(Gateway(TWILIO, place=1))
-    shown += repr(Gateways([TWILIO, SMSC], within=SOON)) + repr(Gateways([SMSC], within=SOON).lines)
+    sender = Gateways([TWILIO, SMSC], within=SOON)
+    shown += f"{sender}{sender!r}{sender.routes}"
     assert not [secret for secret in (PHONE[1:], "4821", *SECRETS) if secret in shown]

@@ -101,19 +101,15 @@ def _name_of(service: apprise.NotifyBase) -> str:
 async def _in_thread(function: Callable[[], None], *, ended: Callable[[], None]) -> None:
     """Run a function in a thread that may hang without keeping the process from ending."""
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    done: asyncio.Future[NotSentError | None] = loop.create_future()
 
-    def settle(error: Exception | None) -> None:
+    def settle(error: NotSentError | None) -> None:
         ended()
-        if done.cancelled():
-            return
-        if error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
+        if not done.cancelled():
+            done.set_result(error)  # as an exception, asyncio might log it
 
     def run() -> None:
-        error: Exception | None = None
+        error = None
         try:
             function()
         except NotSentError as refused:
@@ -123,5 +119,9 @@ async def _in_thread(function: Callable[[], None], *, ended: Callable[[], None])
         with suppress(RuntimeError):  # the server has stopped meanwhile
             loop.call_soon_threadsafe(settle, error)
 
-    Thread(target=run, name="sms", daemon=True).start()
-    await done
+    try:
+        Thread(target=run, name="sms", daemon=True).start()
+    except RuntimeError:  # the system gives no more threads
+        settle(NotSentError("no thread is free"))
+    if error := await done:
+        raise error

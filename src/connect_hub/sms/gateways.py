@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 @dataclass
-class Line:
+class Route:
     """A gateway, and how it has done lately."""
 
     gateway: Gateway
@@ -54,10 +54,10 @@ class Gateways:
         gateways = [Gateway(url, place=place) for place, url in enumerate(urls, start=1)]
         _tell_apart(gateways)
         self._within = within
-        self.lines = [Line(gateway) for gateway in gateways]
+        self.routes = [Route(gateway) for gateway in gateways]
 
     def __str__(self) -> str:
-        return ", then ".join(line.gateway.name for line in self.lines)
+        return ", then ".join(route.gateway.name for route in self.routes)
 
     async def send(self, message: Message) -> str:
         """Send a message by the first gateway that takes it, and name that.
@@ -67,25 +67,25 @@ class Gateways:
         """
         now = monotonic()
         end = now + self._within.total_seconds()
-        lines = [line for line in self.lines if line.out_until <= now] or self.lines
-        for place, line in enumerate(lines):
-            share = (end - monotonic()) / (len(lines) - place)
-            if await _took(line, message, within=timedelta(seconds=share)):
-                return line.gateway.name
+        routes = [route for route in self.routes if route.out_until <= now] or self.routes
+        for place, route in enumerate(routes):
+            share = (end - monotonic()) / (len(routes) - place)
+            if await _took(route, message, within=timedelta(seconds=share)):
+                return route.gateway.name
         raise NotSentError
 
 
-async def _took(line: Line, message: Message, *, within: timedelta) -> bool:
-    name, country = line.gateway.name, message.country
+async def _took(route: Route, message: Message, *, within: timedelta) -> bool:
+    name, country = route.gateway.name, message.country
     try:
-        await line.gateway.send(message, within=within)
+        await route.gateway.send(message, within=within)
     except NotSentError as error:
         if not isinstance(error, UnreachableError):  # which is the number's fault
-            line.failed()
+            route.failed()
         metrics.SMS_FAILED.labels(name, country).inc()
-        log.warning("sms gateway failed", gateway=name, country=country, in_a_row=line.failures)
+        log.warning("sms gateway failed", gateway=name, country=country, in_a_row=route.failures)
         return False
-    line.succeeded()
+    route.succeeded()
     return True
 
 
