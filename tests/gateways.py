@@ -57,7 +57,7 @@ class Peer:
         """Describe a gateway that apprise does not know, reached by its json://."""
         return (
             f"json://user:pass@127.0.0.1:{self.port}/{name}?:to={{phone}}&:message=text"
-            "&:title=&:version=&:type=&:attachments=&+X-Api-Key=abc"
+            "&:title=&:version=&:type=&:attachments=&+X-Api-Key=k3y0fHub"
         )
 
     @property
@@ -102,13 +102,19 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: whoever asked has left."""
+
+
 @contextmanager
 def serving_gateways() -> Iterator[Peer]:
     peer = Peer()
     handler = type("OfPeer", (Handler,), {"peer": peer})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who asked has left
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     peer.port = server.server_port

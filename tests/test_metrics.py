@@ -104,7 +104,7 @@ def test_no_answer_no_log_and_no_metric_tells_a_code_a_phone_or_a_password(
     code = peer.texts[-1][:7]
     everything = server.said + server.errors.read_text() + scraped(server)
     everything += (server.data_dir / "postgres.log").read_text()
-    for secret in (phone[1:], code, TEST_PHONE[1:], TEST_CODE, "user:", "pass@", "abc"):
+    for secret in (phone[1:], code, TEST_PHONE[1:], TEST_CODE, "user:", "pass@", "k3y0fHub"):
         assert secret not in everything
     assert f"SMS:      json://127.0.0.1:{peer.port}, then json://127.0.0.1:{peer.port} 2\n" in (
         server.said
@@ -121,6 +121,18 @@ def test_a_test_phone_is_no_longer_counted_after_its_day(settings: Settings) -> 
 def test_without_a_port_nothing_is_exposed(settings: Settings) -> None:
     with metrics.exposed(settings) as port:
         assert port is None
+
+
+def test_without_a_temporary_folder_several_workers_do_not_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    changed = {"workers": 2, "metrics_port": 0}
+    with (
+        pytest.raises(StartupError, match=r"METRICS_PORT takes a temporary folder .* TMPDIR .*\.$"),
+        metrics.exposed(settings.model_copy(update=changed)),
+    ):
+        pass
 
 
 def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:

@@ -29,7 +29,8 @@ from tests.processes import environment, eventually
 
 PHONE = "+79991234567"
 TEXT = "4821 is your sign-in code.\n@app.example.com #4821\nFA+9qCX9VSu"
-SOON = timedelta(seconds=0.4)
+SOON = timedelta(seconds=1)  # for gateways that hang
+AMPLE = timedelta(seconds=20)  # for those that do not
 
 WITH_HUB = Callable[..., AbstractAsyncContextManager[Hub]]
 
@@ -71,7 +72,7 @@ def hub_with(hub: Hub, settings: Settings) -> WITH_HUB:
     return serve
 
 
-async def send(*urls: str, phone: str = PHONE, within: timedelta = timedelta(seconds=5)) -> str:
+async def send(*urls: str, phone: str = PHONE, within: timedelta = AMPLE) -> str:
     return await Gateways(urls, within=within).send(sms.Message(phone, "RU", TEXT))
 
 
@@ -112,7 +113,7 @@ async def test_a_gateway_that_apprise_lacks_is_reached_by_json(peer: Peer) -> No
     assert await send(peer.gateway("own")) == f"json://127.0.0.1:{peer.port}"
     (request,) = peer.requests
     assert (request.path, request.fields) == ("/own", {"to": PHONE, "text": TEXT})
-    assert request.headers["X-Api-Key"] == "abc"
+    assert request.headers["X-Api-Key"] == "k3y0fHub"
     assert request.headers["Authorization"].startswith("Basic ")
 
 
@@ -148,7 +149,8 @@ async def test_what_vonage_refuses_by_200_counts_as_sent(peer: Peer) -> None:
 async def test_a_gateway_that_fails_hands_over_to_the_next(peer: Peer, answer: Answer) -> None:
     peer.answers["first"] = answer
     first, second = peer.gateway("first"), peer.gateway("second")
-    assert await send(first, second, within=SOON) == f"json://127.0.0.1:{peer.port} 2"
+    within = 2 * SOON if answer in {gateways.hang, gateways.trickle} else AMPLE
+    assert await send(first, second, within=within) == f"json://127.0.0.1:{peer.port} 2"
     assert peer.asked == ["first", "second"]
 
 
@@ -163,15 +165,16 @@ async def test_however_many_gateways_hang_all_are_given_up_in_time(peer: Peer, c
     began = monotonic()
     with pytest.raises(sms.NotSentError):
         await send(*(peer.gateway(f"g{n}") for n in range(count)), within=SOON)
-    assert monotonic() - began < SOON.total_seconds() + 0.3
-    assert peer.asked == [f"g{n}" for n in range(count)]
+    assert monotonic() - began < 2 * SOON.total_seconds()
+    names = [f"g{n}" for n in range(count)]
+    await asyncio.to_thread(eventually, lambda: sorted(peer.asked) == names)
 
 
 async def test_a_gateway_that_failed_three_times_in_a_row_is_left_out_for_a_minute(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer.answers["first"] = gateways.refuse(500)
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=SOON)
+    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for _ in range(5):
         await sender.send(message)
@@ -184,7 +187,7 @@ async def test_a_gateway_that_failed_three_times_in_a_row_is_left_out_for_a_minu
 
 
 async def test_a_success_between_failures_begins_the_count_anew(peer: Peer) -> None:
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=SOON)
+    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for answers in [{"first": gateways.refuse(500)}, {}] * 4:
         peer.answers = dict(answers)
@@ -195,7 +198,7 @@ async def test_a_success_between_failures_begins_the_count_anew(peer: Peer) -> N
 
 async def test_if_all_gateways_are_left_out_all_are_tried(peer: Peer) -> None:
     peer.answers.update(first=gateways.refuse(500), second=gateways.refuse(500))
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=SOON)
+    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for _ in range(4):
         with pytest.raises(sms.NotSentError):
@@ -209,7 +212,7 @@ async def test_a_number_that_a_plugin_drops_is_not_sent_elsewhere_nor_held_again
     peer: Peer,
 ) -> None:
     """Twilio's plugin drops numbers of less than ten digits, and then texts its own sender."""
-    sender = Gateways([TWILIO, peer.gateway("own")], within=SOON)
+    sender = Gateways([TWILIO, peer.gateway("own")], within=AMPLE)
     for _ in range(4):
         await sender.send(sms.Message("+29051234", "SH", TEXT))
     assert peer.asked == ["own"] * 4
@@ -218,14 +221,17 @@ async def test_a_number_that_a_plugin_drops_is_not_sent_elsewhere_nor_held_again
 
 async def test_a_gateway_that_hangs_occupies_its_own_threads_only(peer: Peer) -> None:
     peer.answers["first"] = gateways.trickle
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=10 * SOON)
+    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=5 * SOON)
     message = sms.Message(PHONE, "RU", TEXT)
     sent = await asyncio.gather(*(sender.send(message) for _ in range(THREADS + 10)))
     assert set(sent) == {f"json://127.0.0.1:{peer.port} 2"}
-    hanging = [thread for thread in threading.enumerate() if thread.name == "sms"]
-    assert len(hanging) == THREADS
-    assert all(thread.daemon for thread in hanging)  # they keep no process from ending
+    await asyncio.to_thread(eventually, lambda: len(_threads()) == THREADS)
+    assert all(thread.daemon for thread in _threads())  # they keep no process from ending
     assert peer.asked.count("first") == THREADS
+
+
+def _threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "sms"]
 
 
 @pytest.mark.parametrize(

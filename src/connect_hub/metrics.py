@@ -77,7 +77,14 @@ def _counted(settings: Settings) -> Iterator[Collector]:
     if settings.workers == 1:
         yield _here
         return
-    with TemporaryDirectory(prefix="connect-hub-metrics-") as folder:
+    try:
+        made = TemporaryDirectory(prefix="connect-hub-metrics-")
+    except OSError as error:
+        raise StartupError(
+            f"METRICS_PORT takes a temporary folder beside several WORKERS ({error.strerror}):"
+            " let TMPDIR name one that can be written."
+        ) from None
+    with made as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield _Workers(folder)
 
@@ -116,7 +123,7 @@ class _Workers(MultiProcessCollector):
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except OSError:  # there is none, or its id is another user's by now
         return False
     return True
 

@@ -34,6 +34,8 @@ def _default_data_dir() -> Path:
     return user_data_path("connect-hub")
 
 
+LONG_CODE = 8  # digits, of the codes of a phone under attack
+
 _UNITS = {
     "": timedelta(seconds=1),
     "s": timedelta(seconds=1),
@@ -128,7 +130,7 @@ class TestPhone:
         return datetime.now(UTC).date() <= self.until
 
 
-_TEST_PHONE = re.compile(r"(\+[1-9]\d{6,14}):(\d{4,8}):(\d{4}-\d{2}-\d{2})")
+_TEST_PHONE = re.compile(r"(\+[1-9]\d{6,14}):(\d{4,8}):(\d{4}-\d{2}-\d{2})", re.ASCII)
 _LONGEST_TEST = timedelta(days=90)
 
 
@@ -252,9 +254,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _say_which_codes_test_phones_take(self) -> Self:
-        if any(len(phone.code) not in {self.code_length, 8} for phone in self.test_phones):
+        lengths = {self.code_length, LONG_CODE}
+        if any(len(phone.code) not in lengths for phone in self.test_phones):
             raise ValueError(
-                f"TEST_PHONES takes codes of {self.code_length} digits (CODE_LENGTH), or of 8"
+                f"TEST_PHONES takes codes of {self.code_length} digits (CODE_LENGTH),"
+                f" or of {LONG_CODE}"
             )
         return self
 

@@ -18,11 +18,10 @@ from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import InvalidCode, TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.models import Client, SignInCode
-from connect_hub.settings import Settings
+from connect_hub.settings import LONG_CODE, Settings
 
 # A phone whose guesses are spent is not locked, or any stranger could lock out its owner: its next
 # codes are so long that many guesses are worth nothing.
-LONG_CODE = 8  # digits
 GUESSES_PER_LONG_CODE = 100
 
 

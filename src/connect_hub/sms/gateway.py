@@ -73,9 +73,7 @@ class Gateway:
         service = self._service(message.phone)  # a used one would wait between two messages
         if service is None or not _reaches(service, message.phone):
             raise UnreachableError("its plugin does not take this number")
-        seconds = within.total_seconds()
-        service.socket_connect_timeout = min(seconds, service.socket_connect_timeout or seconds)
-        service.socket_read_timeout = seconds
+        service.socket_connect_timeout = service.socket_read_timeout = within.total_seconds()
         sending = apprise.Apprise(service, asset=_ASSET)
         result = sending.notify(message.text, body_format=apprise.NotifyFormat.TEXT)
         if not result:

@@ -2,12 +2,11 @@
 
 import re
 
-from connect_hub.settings import Settings, StartupError
+from connect_hub.settings import LONG_CODE, Settings, StartupError
 from connect_hub.texts import en, ru
 
 LANGUAGES = {"en": en, "ru": ru}
 DEFAULT = "en"
-LONGEST_CODE = 8  # digits
 
 # Of one segment (3GPP TS 23.038); what stands in GSM_EXTENSION takes two of its places.
 GSM_PLACES = 160
@@ -61,7 +60,7 @@ def check(settings: Settings) -> None:
     Raises:
         StartupError: the host of PUBLIC_URL is too long.
     """
-    digits = "0" * LONGEST_CODE
+    digits = "0" * LONG_CODE
     left = min(
         places_left(sign_in_code(digits, language=language, settings=settings))
         for language in LANGUAGES
