@@ -10,6 +10,7 @@ from threading import Thread
 from urllib.parse import quote, unquote
 
 import apprise
+import apprise.plugins
 
 from connect_hub.settings import StartupError
 from connect_hub.sms.message import Message, NotSentError
@@ -41,15 +42,17 @@ class Gateway:
 
     def __init__(self, url: str, *, place: int) -> None:
         self._url = url
+        scheme = url.partition("://")[0]
+        named = f"{place} ({scheme}://…)" if scheme in apprise.plugins.N_MGR else str(place)
         service = self._service(_SAMPLE)
         if service is None:
             raise StartupError(
-                f"SMS_URLS: gateway {place} is no URL that apprise takes"
+                f"SMS_URLS: gateway {named} is no URL that apprise takes"
                 " (https://appriseit.com/services has them all; a comma inside is written %2C)."
             )
         if PHONE not in url or not _reaches(service, _SAMPLE):
             raise StartupError(
-                f"SMS_URLS: gateway {place} ({service.schema}://…) does not reach the phone:"
+                f"SMS_URLS: gateway {named} does not reach the phone:"
                 " put {phone} where apprise takes the number of the recipient."
             )
         self.name = _name_of(service)
