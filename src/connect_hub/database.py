@@ -15,6 +15,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
+from tortoise.transactions import in_transaction
 
 from connect_hub import embedded
 from connect_hub.database_url import credentials
@@ -125,6 +126,13 @@ async def fetch(sql: str, *values: object) -> list[dict[str, Any]]:
             sql, list(values)
         )
     return rows
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """Make all that is sent within one transaction, of which the whole is bounded."""
+    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()), in_transaction():
+        yield
 
 
 ANY_ID = UUID(int=0)  # stand in for values while a query is rendered
