@@ -16,6 +16,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
+from tortoise.transactions import in_transaction
 
 from connect_hub import embedded
 from connect_hub.database_url import credentials
@@ -172,6 +173,13 @@ class OneConnection:
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """Make all that is sent within one transaction, of which the whole is bounded."""
+    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()), in_transaction():
+        yield
 
 
 ANY_ID = UUID(int=0)  # stand in for values while a query is rendered

@@ -5,9 +5,9 @@ Both lock the same rows in the same order, code, client, sessions: so no two wai
 
 import structlog
 from tortoise.expressions import RawSQL
-from tortoise.transactions import in_transaction
 
 from connect_hub import sms, texts
+from connect_hub.database import transaction
 from connect_hub.domain import codes, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.keys import Keys
@@ -39,7 +39,7 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     await sessions.check_fresh(client)
     to = phone.parse(number)
     confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
-    async with in_transaction():
+    async with transaction():
         moved = await codes.spend_on_move(confirmed, client)
         if moved:
             await sessions.end_others(client)
@@ -68,7 +68,7 @@ async def delete(client: Client) -> None:
         ReauthenticationRequired
     """
     await sessions.check_fresh(client)
-    async with in_transaction():
+    async with transaction():
         await SignInCode.filter(phone=client.phone).delete()
         await Client.filter(id=client.id, deleted_at=None).update(
             phone=None, deleted_at=RawSQL("now()")
