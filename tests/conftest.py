@@ -53,7 +53,14 @@ async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Star
 @pytest.fixture
 async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
     """Give a client of the running server; every table is empty."""
-    for table in ("invited_count", "client", "sign_in_code", "allowance", "number_block"):
+    for table in (
+        "invited_count",
+        "session",
+        "client",
+        "sign_in_code",
+        "allowance",
+        "number_block",
+    ):
         await fetch(f"DELETE FROM {table}")
     sender.outbox.clear()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

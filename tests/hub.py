@@ -30,10 +30,40 @@ mutation($phone: String!) { requestCode(phone: $phone) {
 SIGN_IN = """
 mutation($phone: String!, $code: String!) { %s(phone: $phone, code: $code) {
   __typename
-  ... on SignedIn { accessToken expiresAt client { ...Client } }
+  ... on SignedIn { accessToken expiresAt refreshToken client { ...Client } }
   ... on InvalidCodeError { attemptsLeft }
   ... on TooManyRequestsError { retryAt }
   ... on UserError { message }
+} }
+"""
+REFRESH = """
+mutation($refreshToken: String!) { refreshSession(refreshToken: $refreshToken) {
+  __typename
+  ... on SignedIn { accessToken expiresAt refreshToken client { ...Client } }
+  ... on UserError { message }
+} }
+"""
+SESSIONS = "{ me { sessions { id current createdAt lastUsedAt device address } } }"
+END = """
+mutation($id: ID) { endSession(id: $id) {
+  __typename ... on SessionEnded { id } ... on UserError { message }
+} }
+"""
+END_THIS = "mutation { endSession { __typename ... on SessionEnded { id } } }"
+END_OTHERS = """
+mutation { endOtherSessions { __typename ... on OtherSessionsEnded { count } } }
+"""
+CHANGE_PHONE = """
+mutation($phone: String!, $code: String!) { changePhone(phone: $phone, code: $code) {
+  __typename
+  ... on PhoneChanged { client { ...Client } }
+  ... on InvalidCodeError { attemptsLeft }
+  ... on UserError { message }
+} }
+"""
+DELETE = """
+mutation { deleteAccount {
+  __typename ... on AccountDeleted { phone } ... on UserError { message }
 } }
 """
 APPLY_INVITE = """
@@ -55,6 +85,7 @@ class Person:
     id: str
     phone: str
     token: str
+    refresh_token: str
     invitation_code: str
 
     async def me(self) -> Any:
@@ -63,6 +94,47 @@ class Person:
     async def apply(self, code: str) -> Any:
         answer = await self.hub.data(APPLY_INVITE + CLIENT, token=self.token, code=code)
         return answer["applyInvite"]
+
+    async def sign_in(self, **headers: str) -> "Person":
+        """Sign in once more, from another device."""
+        code = await self.hub.code_for(self.phone)
+        query = SIGN_IN % "login" + CLIENT
+        answer = await self.hub.post(query, phone=self.phone, code=code, headers=headers)
+        return self.hub.signed_in(answer.json()["data"]["login"])
+
+    async def refresh(self, token: str | None = None) -> Any:
+        """Refresh with a token, the last one unless another is given; a new pair is kept."""
+        query, given = REFRESH + CLIENT, token or self.refresh_token
+        answer = (await self.hub.data(query, refreshToken=given))["refreshSession"]
+        if answer["__typename"] == "SignedIn":
+            self.token, self.refresh_token = answer["accessToken"], answer["refreshToken"]
+        return answer
+
+    async def works(self) -> bool:
+        """Tell whether the access token is accepted."""
+        response = await self.hub.post("{ me { id } }", token=self.token)
+        return bool(response.status_code == 200)
+
+    async def sessions(self) -> list[Any]:
+        listed: list[Any] = (await self.hub.data(SESSIONS, token=self.token))["me"]["sessions"]
+        return listed
+
+    async def end(self, session_id: str) -> Any:
+        return (await self.hub.data(END, token=self.token, id=session_id))["endSession"]
+
+    async def end_this(self) -> Any:
+        return (await self.hub.data(END_THIS, token=self.token))["endSession"]
+
+    async def end_others(self) -> Any:
+        return (await self.hub.data(END_OTHERS, token=self.token))["endOtherSessions"]
+
+    async def change_phone(self, phone: str, code: str) -> Any:
+        query = CHANGE_PHONE + CLIENT
+        answer = await self.hub.data(query, token=self.token, phone=phone, code=code)
+        return answer["changePhone"]
+
+    async def delete(self) -> Any:
+        return (await self.hub.data(DELETE, token=self.token))["deleteAccount"]
 
 
 @dataclass
@@ -124,13 +196,17 @@ class Hub:
         if phone is None:
             phone = f"+7999{self._registered:07}"
             self._registered += 1
-        signed_in = await self.register(phone, await self.code_for(phone))
-        client = signed_in["client"]
+        return self.signed_in(await self.register(phone, await self.code_for(phone)))
+
+    def signed_in(self, answer: Any) -> Person:
+        """Be who the answer to a sign-in says."""
+        client = answer["client"]
         return Person(
             hub=self,
             id=client["id"],
             phone=client["phone"],
-            token=signed_in["accessToken"],
+            token=answer["accessToken"],
+            refresh_token=answer["refreshToken"],
             invitation_code=client["invitationCode"],
         )
 
@@ -150,6 +226,7 @@ _OLDER = [
     for table, columns in {
         "sign_in_code": ("expires_at", "resend_at"),
         "client": ("created_at", "invited_at"),
+        "session": ("seen_at", "created_at", "last_used_at", "expires_at"),
         "allowance": ("refused_until", "expires_at"),
         "number_block": ("since", "alarmed_at"),
     }.items()

@@ -2,7 +2,7 @@ import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from connect_hub.database import fetch
 from connect_hub.keys import Keys, new_secret
 from connect_hub.settings import Settings
-from connect_hub.tokens import AccessTokens, InvalidTokenError
+from connect_hub.tokens import AccessToken, AccessTokens, InvalidTokenError
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -21,6 +21,10 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 def _tokens(secret: str | None = None, **other: Any) -> AccessTokens:
     said = {"issuer": "connect-hub", "audience": "connect-hub", "lifetime": timedelta(hours=1)}
     return AccessTokens(Keys(secret or new_secret()), **{**said, **other})
+
+
+def _issued(tokens: AccessTokens, client_id: UUID | None = None) -> AccessToken:
+    return tokens.issue(client_id or uuid4(), session_id=uuid4(), generation=0, now=NOW)
 
 
 def _signing_key(secret: str) -> Ed25519PrivateKey:
@@ -54,7 +58,7 @@ async def test_a_token_says_what_other_services_need_and_nothing_more(hub: Hub) 
         jwt.decode(token, options={"verify_signature": False}),
     )
     assert (header["alg"], header["typ"]) == ("EdDSA", "at+jwt")
-    assert claims.keys() == {"iss", "aud", "sub", "jti", "iat", "exp"}
+    assert claims.keys() == {"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp"}
     assert claims["exp"] - claims["iat"] == 3600
 
 
@@ -104,7 +108,7 @@ async def test_beside_something_that_was_answered_the_status_is_ok(hub: Hub) -> 
 
 def test_a_token_is_good_until_a_minute_after_it_expired() -> None:
     tokens, client = _tokens(), uuid4()
-    token = tokens.issue(client, now=NOW).value
+    token = _issued(tokens, client).value
     for minutes in (-1, 0, 60, 60.9):
         assert tokens.verify(token, now=NOW + timedelta(minutes=minutes)).client_id == client
     for minutes, reason in ((-1.1, "future"), (61, "expired"), (1e6, "expired")):
@@ -129,6 +133,15 @@ def test_a_token_is_good_until_a_minute_after_it_expired() -> None:
         ({}, {"iat": -(10**30)}),
         ({}, {"iat": None}),
         ({}, {"jti": None}),
+        ({}, {"sid": None}),
+        ({}, {"sid": 1}),
+        ({}, {"sid": ["x"]}),
+        ({}, {"sid": "x"}),
+        ({}, {"gen": None}),
+        ({}, {"gen": True}),
+        ({}, {"gen": 0.0}),
+        ({}, {"gen": "0"}),
+        ({}, {"gen": 10**30}),
     ],
 )
 def test_a_token_that_says_anything_else_is_refused(
@@ -136,7 +149,7 @@ def test_a_token_that_says_anything_else_is_refused(
 ) -> None:
     secret = new_secret()
     tokens = _tokens(secret)
-    good = tokens.issue(uuid4(), now=NOW).value
+    good = _issued(tokens).value
     forged = _forged(good, header=header, secret=secret, **claims)
     with pytest.raises(InvalidTokenError):
         tokens.verify(forged, now=NOW)
@@ -146,7 +159,7 @@ def test_a_token_that_says_anything_else_is_refused(
 def test_no_other_algorithm_is_taken() -> None:
     secret = new_secret()
     tokens = _tokens(secret)
-    good = tokens.issue(uuid4(), now=NOW).value
+    good = _issued(tokens).value
     claims = jwt.decode(good, options={"verify_signature": False})
     header = jwt.get_unverified_header(good)
     none = jwt.encode(claims, "", "none", {**header, "alg": "none"})
@@ -161,7 +174,7 @@ def test_no_other_algorithm_is_taken() -> None:
 def test_each_secret_of_several_verifies_and_the_first_signs() -> None:
     old, new = new_secret(), new_secret()
     before, both, after = _tokens(old), _tokens(f"{new}, {old}"), _tokens(new)
-    early, late = (t.issue(uuid4(), now=NOW).value for t in (before, both))
+    early, late = (_issued(t).value for t in (before, both))
     both.verify(early, now=NOW)
     both.verify(late, now=NOW)
     after.verify(late, now=NOW)
@@ -170,14 +183,14 @@ def test_each_secret_of_several_verifies_and_the_first_signs() -> None:
 
 
 def test_a_token_is_in_no_repr(settings: Settings) -> None:
-    token = _tokens().issue(uuid4(), now=NOW)
+    token = _issued(_tokens())
     assert token.value not in repr(token)
     assert settings.secret_key is not None
     assert settings.secret_key.get_secret_value() not in repr(settings)
 
 
 def test_every_part_of_a_token_is_what_the_rfcs_say() -> None:
-    header, payload, signature = _tokens().issue(uuid4(), now=NOW).value.split(".")
+    header, payload, signature = _issued(_tokens()).value.split(".")
     for part in (header, payload):
         json.loads(base64.urlsafe_b64decode(part + "=="))
     assert len(base64.urlsafe_b64decode(signature + "==")) == 64

@@ -50,9 +50,14 @@ BY_HAND = frozenset(
         "constraint invited_count.invited_count_not_negative",
         "constraint sign_in_code.sign_in_code_guesses_not_negative",
         "function allowance_free_at(timestamp with time zone[],integer[],interval[])",
+        "function client_inviter_lives()",
         "function client_no_ring()",
+        "function client_uncounted()",
+        "index client_invited",
+        "trigger client.client_inviter_lives",
         "trigger client.client_no_ring",
         "trigger client.client_no_ring_insert",
+        "trigger client.client_uncounted",
     }
 )
 
@@ -342,6 +347,7 @@ async def test_what_was_made_by_hand_is_missed(
         "constraint": f"ALTER TABLE {table} DROP CONSTRAINT {own_name}",
         "trigger": f"DROP TRIGGER {own_name} ON {table}",
         "function": f"DROP FUNCTION {full_name} CASCADE",
+        "index": f"DROP INDEX {full_name}",
     }[kind]
 
     assert f"{name} is not in the database" in drift(

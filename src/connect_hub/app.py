@@ -28,7 +28,7 @@ from connect_hub.domain import sweep
 from connect_hub.headers import SecurityHeaders
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
-from connect_hub.tokens import AccessTokens
+from connect_hub.tokens import AccessTokens, RefreshTokens
 
 READY_WITHIN = timedelta(seconds=1)
 
@@ -55,6 +55,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         lifetime=settings.access_token_lifetime,
     )
 
+    refresh_tokens = RefreshTokens(keys)
+
     def context(request: Request) -> Context:
         viewer: Viewer = request.user
         return Context(
@@ -62,7 +64,9 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             sender=sender,
             keys=keys,
             tokens=tokens,
+            refresh_tokens=refresh_tokens,
             address=addresses.of(request),
+            device=request.headers.get("user-agent", ""),
             client=viewer.client,
             token_refusal=viewer.refusal,
         )
@@ -83,7 +87,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 GraphQLView(schema, context=context, settings=settings),
                 middleware=[
                     Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False),
-                    Middleware(AuthenticationMiddleware, BearerBackend(tokens)),
+                    Middleware(
+                        AuthenticationMiddleware,
+                        BearerBackend(tokens, address=addresses.of, settings=settings),
+                    ),
                 ],
             ),
             Route("/healthz", _alive),

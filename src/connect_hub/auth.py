@@ -1,14 +1,15 @@
 """Bearer token → the signed-in viewer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
-from tortoise.expressions import F
 
-from connect_hub.database import ANY_ID, Rendered
+from connect_hub.domain import sessions
 from connect_hub.models import Client
+from connect_hub.settings import Settings
 from connect_hub.tokens import AccessTokens, InvalidTokenError
 
 
@@ -20,13 +21,6 @@ class Viewer(BaseUser):
     refusal: str | None = None
 
 
-_living = Rendered(
-    lambda: Client.filter(id=ANY_ID, deleted_at=None).annotate(
-        applied_code=F("inviter__invitation_code")
-    )
-)
-
-
 class BearerBackend(AuthenticationBackend):
     """Reads `Authorization: Bearer …` (RFC 6750); a bad token refuses nothing here.
 
@@ -34,8 +28,12 @@ class BearerBackend(AuthenticationBackend):
     which clients attach to everything.
     """
 
-    def __init__(self, tokens: AccessTokens) -> None:
+    def __init__(
+        self, tokens: AccessTokens, *, address: Callable[[HTTPConnection], str], settings: Settings
+    ) -> None:
         self._tokens = tokens
+        self._address = address
+        self._settings = settings
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Put a Viewer into the scope, anonymous where there is no such header."""
@@ -43,18 +41,24 @@ class BearerBackend(AuthenticationBackend):
         if header is None:
             return AuthCredentials(), Viewer()
         try:
-            return AuthCredentials(["authenticated"]), Viewer(await self._client(header))
+            return AuthCredentials(["authenticated"]), Viewer(await self._client(header, conn))
         except InvalidTokenError as error:
             return AuthCredentials(), Viewer(refusal=str(error))
 
-    async def _client(self, header: str) -> Client:
+    async def _client(self, header: str, conn: HTTPConnection) -> Client:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
         if not token.strip():
             raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
         claims = self._tokens.verify(token.strip(), now=datetime.now(UTC))
-        client = await _living.one(claims.client_id)
-        if client is None:
-            raise InvalidTokenError("The client of this token is gone; register anew.")
-        return client
+        session_id, generation = claims.session_id, claims.generation
+        found = await sessions.find(session_id, generation=generation, client_id=claims.client_id)
+        if found is None:
+            raise InvalidTokenError("The session of this token has ended; sign in again.")
+        if found.is_due:
+            address = self._address(conn)
+            await sessions.touch(
+                session_id, generation=generation, address=address, settings=self._settings
+            )
+        return found.client

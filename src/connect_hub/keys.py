@@ -63,9 +63,8 @@ class Keys:
     def __init__(self, secret_key: str) -> None:
         self._secrets = [_decode(part.strip()) for part in secret_key.split(",")]
         self._code_keys = {sha256(key).hexdigest()[:8]: key for key in self.derive("sign-in code")}
-        # The oldest one: while SECRET_KEY is being changed, all replicas know it, and no limit
-        # begins anew.
-        self._subject_key = self.derive("allowance")[-1]
+        # Whatever the order of the secrets: while they are being changed, limits begin anew once.
+        self._subject_key = min(self.derive("allowance"))
 
     def derive(self, purpose: str) -> list[bytes]:
         """Derive a key of 32 bytes from each secret (HKDF-SHA256, RFC 5869)."""

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
 _PHONE = re.compile(r"((?:\+|(?<![\w.+-]))\d{3})\d{4,10}(\d{2})(?!\w)")
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+|(?<![\w-])[\w-]{22}\.\d+\.[\w-]{43}")  # either kind
 _LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say

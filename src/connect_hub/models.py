@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import ClassVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
@@ -26,14 +26,14 @@ class Client(Model):
     invited: fields.ReverseRelation["Client"]
 
     applied_code: str | None = None  # the inviter's code, where a query joins it
+    session_id: UUID | None = None  # by which this client asks, where it is signed in
 
     class Meta:
         table = "client"
-        indexes: ClassVar = [("inviter_id", "invited_at", "id")]  # a page of invited clients
 
 
 class InvitedCount(Model):
-    """How many clients applied one's code; written only by the trigger client_no_ring."""
+    """How many clients applied one's code and are not deleted; written only by triggers."""
 
     client: fields.OneToOneRelation[Client] = fields.OneToOneField(
         "models.Client", related_name="invited_count", primary_key=True, on_delete=fields.CASCADE
@@ -42,6 +42,27 @@ class InvitedCount(Model):
 
     class Meta:
         table = "invited_count"
+
+
+class Session(Model):
+    """Where a client is signed in; an ended session is no row."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid4)
+    client: fields.ForeignKeyRelation[Client] = fields.ForeignKeyField(
+        "models.Client", related_name="sessions", on_delete=fields.CASCADE
+    )
+    nonce = fields.BinaryField()  # its refresh tokens are computed from it
+    generation = fields.IntField()  # of its latest tokens
+    seen_at = fields.DatetimeField(null=True)  # when one of these first came back
+    created_at = fields.DatetimeField()  # when the client signed in
+    last_used_at = fields.DatetimeField()  # to the minute
+    expires_at = fields.DatetimeField()
+    device = fields.CharField(max_length=120, null=True)  # as its User-Agent names it
+    address = fields.CharField(max_length=43)  # of the last use: IPv4, or a network of IPv6
+
+    class Meta:
+        table = "session"
+        indexes: ClassVar = [("client_id", "last_used_at"), ("expires_at",)]
 
 
 class SignInCode(Model):

@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     pumping_guard: Literal["off", "alarm", "block"] = "alarm"
     unknown_invitations_per_client: Rates = (Rate(10, timedelta(days=1)),)
     access_token_lifetime: Life = timedelta(minutes=60)
+    session_idle_lifetime: Life = timedelta(days=30)
+    session_lifetime: Life = timedelta(days=180)
     graphiql: bool = True
     introspection: bool = True
     trusted_documents: Path | None = None

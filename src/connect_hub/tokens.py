@@ -1,22 +1,30 @@
-"""Access tokens: issued and verified."""
+"""Access tokens and refresh tokens: issued and verified."""
 
-from base64 import urlsafe_b64encode
+import hmac
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from secrets import token_hex
+from typing import Any
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connect_hub.keys import Keys
 
 REMEMBERED = 10_000  # tokens, of half a kilobyte each
+MAX_GENERATION = 999_999_999
 _LEEWAY = timedelta(seconds=60)  # how far the clocks of two replicas may differ
-_CLAIMS = {"iss", "aud", "sub", "jti", "iat", "exp"}
+_CLAIMS = {"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp"}
 
 
 class InvalidTokenError(Exception):
@@ -28,6 +36,8 @@ class Claims:
     """What a verified access token says."""
 
     client_id: UUID
+    session_id: UUID
+    generation: int
     issued_at: datetime
     expires_at: datetime
 
@@ -57,13 +67,27 @@ class AccessTokens:
         self._lifetime = lifetime
         self._verified = lru_cache(REMEMBERED)(self._verify)
 
-    def issue(self, client_id: UUID, *, now: datetime) -> AccessToken:
-        """Sign a token for a client that is valid from `now` for the lifetime."""
+    @property
+    def key_set(self) -> dict[str, Any]:
+        """The public keys as a JWK Set (RFC 7517), the current one first."""
+        more = {"use": "sig", "alg": "EdDSA"}
+        return {
+            "keys": [
+                {**_jwk(public), **more, "kid": kid} for kid, public in self._public_keys.items()
+            ]
+        }
+
+    def issue(
+        self, client_id: UUID, *, session_id: UUID, generation: int, now: datetime
+    ) -> AccessToken:
+        """Sign a token for a client in a session, valid from `now` for the lifetime."""
         expires_at = now.replace(microsecond=0) + self._lifetime
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(client_id),
+            "sid": str(session_id),
+            "gen": generation,
             "jti": token_hex(16),
             "iat": int(now.timestamp()),
             "exp": int(expires_at.timestamp()),
@@ -82,7 +106,7 @@ class AccessTokens:
         if claims.issued_at > now + _LEEWAY:
             raise InvalidTokenError("The bearer token is from the future; sign in again.")
         if claims.expires_at <= now - _LEEWAY:
-            raise InvalidTokenError("The bearer token has expired; sign in again.")
+            raise InvalidTokenError("The bearer token has expired; refresh it or sign in again.")
         return claims
 
     def _verify(self, token: str) -> Claims:
@@ -105,6 +129,8 @@ class AccessTokens:
             )
             return Claims(
                 client_id=UUID(said["sub"]),
+                session_id=UUID(_text(said["sid"])),
+                generation=_generation(said["gen"]),
                 issued_at=datetime.fromtimestamp(said["iat"], UTC),
                 expires_at=datetime.fromtimestamp(said["exp"], UTC),
             )
@@ -112,11 +138,77 @@ class AccessTokens:
             raise InvalidTokenError("The bearer token is not one of ours; sign in again.") from None
 
 
+@dataclass(frozen=True)
+class Refresh:
+    """What a refresh token claims to be; nothing of it is verified yet."""
+
+    session_id: UUID
+    generation: int
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Refresh(session_id={self.session_id!r}, generation={self.generation!r})"
+
+
+class RefreshTokens:
+    """Computes refresh tokens: `session.generation.HMAC`; a session keeps only its nonce.
+
+    The generation is readable, so that a genuine token that is too old is known for what it is.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys.derive("refresh token")
+
+    def issue(self, session_id: UUID, *, generation: int, nonce: bytes) -> str:
+        """Compute the token of a session and generation: always the same one."""
+        return _refresh_token(self._keys[0], session_id, generation, nonce)
+
+    def is_genuine(self, refresh: Refresh, *, nonce: bytes) -> bool:
+        """Tell, in constant time, whether a token was computed from this nonce by a key of ours."""
+        session_id, generation = refresh.session_id, refresh.generation
+        genuine = [_refresh_token(key, session_id, generation, nonce) for key in self._keys]
+        compared = [hmac.compare_digest(token, refresh.token) for token in genuine]
+        return any(compared)
+
+
+_REFRESH_TOKEN = re.compile(r"([\w-]{22})\.(\d{1,9})\.[\w-]{43}", re.ASCII)
+
+
+def read_refresh(token: str) -> Refresh | None:
+    """Read what a refresh token claims, or None where it is none by its form."""
+    if not (match := _REFRESH_TOKEN.fullmatch(token)):
+        return None
+    return Refresh(UUID(bytes=urlsafe_b64decode(match[1] + "==")), int(match[2]), token)
+
+
+def _refresh_token(key: bytes, session_id: UUID, generation: int, nonce: bytes) -> str:
+    said = f"{_base64url(session_id.bytes)}.{generation}"
+    return f"{said}.{_base64url(hmac.digest(key, f'{said}.'.encode() + nonce, sha256))}"
+
+
+def _text(claim: object) -> str:
+    """Take a text only: PyJWT does not look at claims it does not know."""
+    if not isinstance(claim, str):
+        raise TypeError
+    return claim
+
+
+def _generation(claim: object) -> int:
+    """Take a number only that a session's generation can be."""
+    if type(claim) is not int or not 0 <= claim <= MAX_GENERATION:
+        raise TypeError
+    return claim
+
+
 def _thumbprint(key: Ed25519PrivateKey) -> str:
     """Name a key by the SHA-256 of its public half as a JWK (RFC 7638, RFC 8037 appendix A.3)."""
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(public)}"}}'
+    jwk = json.dumps(_jwk(key.public_key()), separators=(",", ":"), sort_keys=True)
     return _base64url(sha256(jwk.encode()).digest())
+
+
+def _jwk(key: Ed25519PublicKey) -> dict[str, str]:
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
 
 
 def _base64url(raw: bytes) -> str:

@@ -7,7 +7,7 @@ from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
-from connect_hub.tokens import AccessTokens
+from connect_hub.tokens import AccessTokens, RefreshTokens
 
 
 @dataclass(kw_only=True)
@@ -18,7 +18,9 @@ class Context:
     sender: SmsSender
     keys: Keys
     tokens: AccessTokens
+    refresh_tokens: RefreshTokens
     address: str  # of the client's network: what limits per address count by
+    device: str  # as its User-Agent names it
     client: Client | None  # None for an anonymous request
     token_refusal: str | None  # why the bearer token that came is not accepted
     outcome: str = "ok"  # what the log says of this request

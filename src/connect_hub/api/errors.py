@@ -90,6 +90,23 @@ class ClientNotFoundError(UserError):
     """See refusals.ClientNotFound."""
 
 
+@strawberry.type(description="The refresh token is of no session, or its session has ended.")
+class InvalidRefreshTokenError(UserError):
+    """See refusals.InvalidRefreshToken."""
+
+
+@strawberry.type(description="The viewer has no session of this id.")
+class SessionNotFoundError(UserError):
+    """See refusals.SessionNotFound."""
+
+
+@strawberry.type(
+    description="The viewer signed in more than 10 minutes ago: call `login`, and repeat this."
+)
+class ReauthenticationRequiredError(UserError):
+    """See refusals.ReauthenticationRequired."""
+
+
 @strawberry.type(description="Nobody has this invitation code.")
 class InvitationCodeNotFoundError(UserError):
     """See refusals.InvitationCodeNotFound."""
@@ -122,6 +139,9 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
     refusals.InvalidCode: InvalidCodeError,
     refusals.PhoneAlreadyRegistered: PhoneAlreadyRegisteredError,
     refusals.ClientNotFound: ClientNotFoundError,
+    refusals.InvalidRefreshToken: InvalidRefreshTokenError,
+    refusals.SessionNotFound: SessionNotFoundError,
+    refusals.ReauthenticationRequired: ReauthenticationRequiredError,
     refusals.InvitationCodeNotFound: InvitationCodeNotFoundError,
     refusals.InvitationAlreadyApplied: InvitationAlreadyAppliedError,
     refusals.OwnInvitationCode: OwnInvitationCodeError,

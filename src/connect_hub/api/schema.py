@@ -11,7 +11,8 @@ from connect_hub.api import types
 from connect_hub.api.compiled import CompilingExecutor
 from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS
-from connect_hub.domain import invitations, signin
+from connect_hub.domain import account, invitations, sessions, signin
+from connect_hub.models import Client, Session
 
 Info = strawberry.Info[Context, None]
 Phone = Annotated[
@@ -21,6 +22,13 @@ Phone = Annotated[
 Code = Annotated[str, strawberry.argument(description="The digits of the SMS.")]
 InvitationCode = Annotated[
     str, strawberry.argument(description="6 letters and digits, in any case.")
+]
+RefreshToken = Annotated[
+    str, strawberry.argument(description="The one that came last, or the one before.")
+]
+SessionId = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(name="id", description="One of the viewer's `sessions`."),
 ]
 
 
@@ -57,7 +65,7 @@ class Mutation:
         client = await signin.register(
             phone, code, address=use.address, keys=use.keys, settings=use.settings
         )
-        return types.SignedIn.of(client, use.tokens.issue(client.id, now=datetime.now(UTC)))
+        return await _signed_in(client, use)
 
     @strawberry.mutation(description="Sign in with a confirmed phone number.")
     async def login(self, info: Info, phone: Phone, code: Code) -> types.LoginResult | None:
@@ -66,7 +74,7 @@ class Mutation:
         client = await signin.login(
             phone, code, address=use.address, keys=use.keys, settings=use.settings
         )
-        return types.SignedIn.of(client, use.tokens.issue(client.id, now=datetime.now(UTC)))
+        return await _signed_in(client, use)
 
     @strawberry.mutation(
         description="Apply another client's invitation code, once and for all."
@@ -81,6 +89,81 @@ class Mutation:
             use.signed_in, invitation_code, keys=use.keys, settings=use.settings
         )
         return types.InviteApplied(client=types.Client.of(client))
+
+    @strawberry.mutation(description="Exchange a refresh token for a new pair of tokens.")
+    async def refresh_session(
+        self, info: Info, refresh_token: RefreshToken
+    ) -> types.RefreshSessionResult | None:
+        """Refresh a session."""
+        use = info.context
+        session = await sessions.refresh(
+            refresh_token, address=use.address, tokens=use.refresh_tokens, settings=use.settings
+        )
+        return _with_tokens(session, use)
+
+    @strawberry.mutation(
+        description="End one of the viewer's sessions, this one when `id` is left out."
+    )
+    async def end_session(
+        self, info: Info, session_id: SessionId = strawberry.UNSET
+    ) -> types.EndSessionResult | None:
+        """End a session."""
+        ended = await sessions.end(
+            info.context.signed_in, None if session_id is strawberry.UNSET else session_id
+        )
+        return types.SessionEnded(id=strawberry.ID(str(ended)))
+
+    @strawberry.mutation(description="End all of the viewer's sessions but this one.")
+    async def end_other_sessions(self, info: Info) -> types.EndOtherSessionsResult | None:
+        """End the other sessions."""
+        return types.OtherSessionsEnded(count=await sessions.end_others(info.context.signed_in))
+
+    @strawberry.mutation(
+        description="Move the account to another phone number, confirmed by a code sent to it."
+        " Needs a sign-in of the last 10 minutes."
+    )
+    async def change_phone(
+        self, info: Info, phone: Phone, code: Code
+    ) -> types.ChangePhoneResult | None:
+        """Change the viewer's phone."""
+        use = info.context
+        client = await account.change_phone(
+            use.signed_in,
+            phone,
+            code,
+            address=use.address,
+            sender=use.sender,
+            keys=use.keys,
+            settings=use.settings,
+        )
+        return types.PhoneChanged(client=types.Client.of(client))
+
+    @strawberry.mutation(
+        description="Delete the viewer's account. Needs a sign-in of the last 10 minutes."
+    )
+    async def delete_account(self, info: Info) -> types.DeleteAccountResult | None:
+        """Delete the viewer."""
+        client = info.context.signed_in
+        await account.delete(client)
+        return types.AccountDeleted(phone=types.PhoneNumber(client.phone or ""))
+
+
+async def _signed_in(client: Client, use: Context) -> types.SignedIn:
+    session = await sessions.start(
+        client, device=use.device, address=use.address, settings=use.settings
+    )
+    return _with_tokens(session, use)
+
+
+def _with_tokens(session: Session, use: Context) -> types.SignedIn:
+    generation = session.generation
+    return types.SignedIn.of(
+        session,
+        access=use.tokens.issue(
+            session.client.id, session_id=session.id, generation=generation, now=datetime.now(UTC)
+        ),
+        refresh=use.refresh_tokens.issue(session.id, generation=generation, nonce=session.nonce),
+    )
 
 
 schema = strawberry.Schema(

@@ -12,7 +12,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from connect_hub import models
 from connect_hub.api import errors
-from connect_hub.domain import invitations
+from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited, Position
 from connect_hub.domain.signin import SentCode
 from connect_hub.tokens import AccessToken
@@ -115,6 +115,32 @@ class InvitedClientConnection:
         return cls(nodes=nodes, edges=edges, page_info=page_info, total_count=count)
 
 
+@strawberry.type(description="Where a client is signed in.")
+class Session:
+    """Built from a session."""
+
+    id: strawberry.ID = field(description="For `endSession`.")
+    current: bool = field(description="Whether it is the one that asks.")
+    created_at: datetime = field(description="When the client signed in.")
+    last_used_at: datetime = field(description="When it was last used, to the minute.")
+    device: str | None = field(description="What the client's User-Agent said, to be shown.")
+    address: str | None = field(
+        description="Where it was last used from: an IPv4 address or a network of IPv6."
+    )
+
+    @classmethod
+    def of(cls, row: models.Session) -> Self:
+        """Show a session to its client."""
+        return cls(
+            id=strawberry.ID(str(row.id)),
+            current=row.id == row.client.session_id,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            device=row.device,
+            address=row.address,
+        )
+
+
 @strawberry.type(description="A person who registered with a phone number.")
 class Client:
     """Built from a client; what needs a query is asked for only when it is selected."""
@@ -167,6 +193,11 @@ class Client:
             rows, first=first, after=after or None, count=count, selected=selected
         )
 
+    @strawberry.field(description="Where this client is signed in, last used first.")
+    async def sessions(self) -> list[Session]:
+        """Read them."""
+        return [Session.of(row) for row in await sessions.of(self.row)]
+
 
 @strawberry.type(description="A code is on its way.")
 class CodeSent:
@@ -198,18 +229,24 @@ class CodeSent:
 
 @strawberry.type(description="Proof of a signed-in client.")
 class SignedIn:
-    """Built from a client and its token; no repr shows it."""
+    """Built from a session and its tokens; no repr shows it."""
 
     __repr__ = object.__repr__
 
     access_token: str = field(description="For the header `Authorization: Bearer …`.")
     expires_at: datetime = field(description="When the access token expires.")
+    refresh_token: str = field(description="Keep it secret; each use replaces it.")
     client: Client = field(description="The client signed in.")
 
     @classmethod
-    def of(cls, row: models.Client, token: AccessToken) -> Self:
-        """Show a signed-in client its token."""
-        return cls(access_token=token.value, expires_at=token.expires_at, client=Client.of(row))
+    def of(cls, session: models.Session, *, access: AccessToken, refresh: str) -> Self:
+        """Show a signed-in client its tokens."""
+        return cls(
+            access_token=access.value,
+            expires_at=access.expires_at,
+            refresh_token=refresh,
+            client=Client.of(session.client),
+        )
 
 
 @strawberry.type(description="The invitation code is applied.")
@@ -217,6 +254,34 @@ class InviteApplied:
     """Built from the viewer."""
 
     client: Client = field(description="The viewer, with the code applied.")
+
+
+@strawberry.type(description="The session is ended: its tokens are dead from now on.")
+class SessionEnded:
+    """Built from its id."""
+
+    id: strawberry.ID = field(description="The session's id.")
+
+
+@strawberry.type(description="All sessions but this one are ended.")
+class OtherSessionsEnded:
+    """Built from their number."""
+
+    count: int = field(description="How many there were.")
+
+
+@strawberry.type(description="The account has moved to the phone; other sessions are ended.")
+class PhoneChanged:
+    """Built from the viewer."""
+
+    client: Client = field(description="The viewer, with the new phone.")
+
+
+@strawberry.type(description="The account is deleted, and with it all sessions.")
+class AccountDeleted:
+    """Built from the viewer."""
+
+    phone: PhoneNumber = field(description="The phone it had, which may register anew.")
 
 
 RequestCodeResult = Annotated[
@@ -251,6 +316,34 @@ ApplyInviteResult = Annotated[
     | errors.InvitationRingError
     | errors.TooManyRequestsError,
     strawberry.union("ApplyInviteResult", description="The code is applied, or why not."),
+]
+RefreshSessionResult = Annotated[
+    SignedIn | errors.InvalidRefreshTokenError,
+    strawberry.union("RefreshSessionResult", description="A new pair of tokens, or why not."),
+]
+EndSessionResult = Annotated[
+    SessionEnded | errors.SessionNotFoundError,
+    strawberry.union(
+        "EndSessionResult",
+        description="The session is ended, or why not. Another client's id is as unknown as none.",
+    ),
+]
+EndOtherSessionsResult = Annotated[
+    OtherSessionsEnded,
+    strawberry.union("EndOtherSessionsResult", description="How many sessions are ended."),
+]
+ChangePhoneResult = Annotated[
+    PhoneChanged
+    | errors.InvalidPhoneError
+    | errors.InvalidCodeError
+    | errors.TooManyRequestsError
+    | errors.PhoneAlreadyRegisteredError
+    | errors.ReauthenticationRequiredError,
+    strawberry.union("ChangePhoneResult", description="The account has moved, or why not."),
+]
+DeleteAccountResult = Annotated[
+    AccountDeleted | errors.ReauthenticationRequiredError,
+    strawberry.union("DeleteAccountResult", description="The account is deleted, or why not."),
 ]
 
 

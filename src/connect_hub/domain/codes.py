@@ -204,6 +204,20 @@ _SPEND_ON_CLIENT = """
     RETURNING *
 """
 
+# The client's own phone does not count as registered, so the move to it moves nothing.
+_SPEND_ON_MOVE = """
+    WITH spent AS (
+        DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $1 AND id <> $4)
+        RETURNING phone
+    ), counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
+    )
+    UPDATE client SET phone = spent.phone FROM spent WHERE id = $4 AND client.phone = $5
+    RETURNING id
+"""
+
 
 async def spend(confirmed: Confirmed) -> None:
     """Take a confirmed code out of the world; only one of many can.
@@ -223,6 +237,11 @@ async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Clie
     """
     rows = await _spend(_SPEND_ON_CLIENT, confirmed, uuid4(), invitation_code)
     return Client._init_from_db(**rows[0]) if rows else None  # noqa: SLF001 (a row that is there)
+
+
+async def spend_on_move(confirmed: Confirmed, client: Client) -> bool:
+    """Do so and move a client to the phone, unless it is another's or the client has moved."""
+    return bool(await _spend(_SPEND_ON_MOVE, confirmed, client.id, client.phone))
 
 
 async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[dict[str, Any]]:

@@ -17,12 +17,17 @@ from connect_hub.domain.refusals import (
     InvitationCodeNotFound,
     InvitationRing,
     OwnInvitationCode,
+    Refusal,
 )
 from connect_hub.keys import Keys
 from connect_hub.models import Client, InvitedCount
 from connect_hub.settings import Settings
 
 _CODE = re.compile(r"[0-9A-Z]{6}")
+_REFUSED_BY: dict[str, type[Refusal]] = {
+    "client_no_ring": InvitationRing,
+    "client_inviter_lives": InvitationCodeNotFound,  # the owner is deleted just now
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,17 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
     if owner.id == client.id:
         raise OwnInvitationCode
     try:
-        applied = await Client.filter(id=client.id, inviter_id=None).update(inviter_id=owner.id)
+        applied = await Client.filter(id=client.id, inviter_id=None, deleted_at=None).update(
+            inviter_id=owner.id
+        )
     except IntegrityError as error:
-        if getattr(error.__cause__, "constraint_name", None) == "client_no_ring":
-            raise InvitationRing from None
+        if refusal := _REFUSED_BY.get(getattr(error.__cause__, "constraint_name", "")):
+            raise refusal from None
         raise
-    client = await Client.annotate(applied_code=F("inviter__invitation_code")).get(id=client.id)
     if not applied:
-        raise InvitationAlreadyApplied(someone_invitation_code=client.applied_code or "")
+        now = await Client.annotate(applied_code=F("inviter__invitation_code")).get(id=client.id)
+        raise InvitationAlreadyApplied(someone_invitation_code=now.applied_code or "")
+    client.applied_code = owner.invitation_code
     return client
 
 
@@ -76,7 +84,9 @@ class Invited(NamedTuple):
 
 
 _first_page = Rendered(
-    lambda: Client.filter(inviter_id=ANY_ID).order_by("-invited_at", "-id").limit(1)
+    lambda: (
+        Client.filter(inviter_id=ANY_ID, deleted_at=None).order_by("-invited_at", "-id").limit(1)
+    )
 )
 _later_page = Rendered(
     lambda: (
@@ -84,6 +94,7 @@ _later_page = Rendered(
             Q(Q(invited_at__lt=ANY_TIME) | Q(id__lt=ANY_ID)),
             inviter_id=ANY_ID,
             invited_at__lte=ANY_TIME,
+            deleted_at=None,
         )
         .order_by("-invited_at", "-id")
         .limit(1)
@@ -113,7 +124,9 @@ async def invited_count(client: Client) -> int:
 async def _owner_of(code: str) -> Client:
     """Find who gives a code, read in any case."""
     code = code.strip().upper()
-    owner = await Client.get_or_none(invitation_code=code) if _CODE.fullmatch(code) else None
+    owner = None
+    if _CODE.fullmatch(code):
+        owner = await Client.get_or_none(invitation_code=code, deleted_at=None)
     if owner is None:
         raise InvitationCodeNotFound
     return owner

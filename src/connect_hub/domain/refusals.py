@@ -38,11 +38,23 @@ class InvalidCode(Refusal):
 
 
 class PhoneAlreadyRegistered(Refusal):
-    """This phone is registered; call login with the same code."""
+    """This phone is registered; call login with the same code, or choose another phone."""
 
 
 class ClientNotFound(Refusal):
     """This phone is not registered; call register with the same code."""
+
+
+class InvalidRefreshToken(Refusal):
+    """This refresh token is not or no longer one of ours; sign in again."""
+
+
+class SessionNotFound(Refusal):
+    """The viewer has no session of this id; list them by `me { sessions { id } }`."""
+
+
+class ReauthenticationRequired(Refusal):
+    """This needs a sign-in of the last 10 minutes; sign in again and repeat it."""
 
 
 class InvitationCodeNotFound(Refusal):

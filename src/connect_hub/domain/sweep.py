@@ -24,6 +24,7 @@ _SWEEP = """
 """
 _EXPIRED = {
     "sign_in_code": "expires_at < now() AND resend_at < now()",
+    "session": "expires_at < now()",
     "allowance": "expires_at < now()",
     "number_block": f"""
         greatest(since, alarmed_at) < now() - CASE alarms WHEN 0

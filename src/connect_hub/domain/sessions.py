@@ -1,0 +1,238 @@
+"""Sessions: where a client is signed in, and until when.
+
+A session has a generation, one higher with each refresh, and its tokens say of which they are. What
+is too old stays too old, since generations only grow: so each step below is one statement, and
+nothing between two of them can make a right one wrong.
+"""
+
+from datetime import timedelta
+from secrets import token_bytes
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import structlog
+
+from connect_hub.database import fetch
+from connect_hub.domain.refusals import (
+    InvalidCode,
+    InvalidRefreshToken,
+    ReauthenticationRequired,
+    SessionNotFound,
+)
+from connect_hub.models import Client, Session
+from connect_hub.settings import Settings
+from connect_hub.tokens import RefreshTokens, read_refresh
+
+MOST = 20  # sessions of a client
+FRESH = timedelta(minutes=10)  # since the client signed in
+_OVERLAP = timedelta(seconds=30)  # in which a token works beside its successor that was seen
+_LONGEST_DEVICE = 120  # characters
+
+log = structlog.get_logger()
+
+
+# A client whose phone has changed since it was confirmed is waited for, and gets no session.
+_START = """
+    INSERT INTO session (id, client_id, nonce, generation, seen_at,
+                         created_at, last_used_at, expires_at, device, address)
+    SELECT $3, id, $4, 0, now(), now(), now(), now() + least($5, $6::interval), $7, $8
+    FROM client WHERE id = $1 AND phone = $2 FOR KEY SHARE
+    RETURNING *
+"""
+# Once the new session is committed: of those that start at once, the last sees all.
+_TRIM = f"""
+    WITH surplus AS (
+        SELECT id FROM session WHERE id = ANY (ARRAY(
+            SELECT id FROM session WHERE client_id = $1
+            ORDER BY last_used_at DESC, id OFFSET {MOST}
+        )) ORDER BY id FOR UPDATE
+    )
+    DELETE FROM session USING surplus WHERE session.id = surplus.id
+"""
+
+
+async def start(client: Client, *, device: str, address: str, settings: Settings) -> Session:
+    """Sign in a client whose phone is confirmed; the session longest unused makes room.
+
+    Raises:
+        InvalidCode: the client has left the phone meanwhile.
+    """
+    rows = await fetch(
+        _START,
+        client.id,
+        client.phone,
+        uuid4(),
+        token_bytes(16),
+        settings.session_idle_lifetime,
+        settings.session_lifetime,
+        _printable(device)[:_LONGEST_DEVICE] or None,
+        address,
+    )
+    if not rows:
+        raise InvalidCode(attempts_left=0)
+    await fetch(_TRIM, client.id)
+    client.session_id = rows[0]["id"]
+    return _session(rows[0], client)
+
+
+class Found(NamedTuple):
+    """The client of a session, and whether its use is to be noted."""
+
+    client: Client
+    is_due: bool
+
+
+_SIGNED_IN = """
+    FROM session JOIN client ON client.id = session.client_id
+    LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
+    WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
+"""
+_IS_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
+_FIND = f"""
+    SELECT client.*, inviter.invitation_code AS applied_code, {_IS_DUE} AS is_due {_SIGNED_IN}
+    AND generation >= $2 AND session.client_id = $3
+"""
+
+
+async def find(session_id: UUID, *, generation: int, client_id: UUID) -> Found | None:
+    """Find who is signed in by a session of this generation or a later one."""
+    for row in await fetch(_FIND, session_id, generation, client_id):
+        return Found(_client(row, session_id), row["is_due"])
+    return None
+
+
+_EXPIRES_AT = "least(now() + $3, created_at + $4)"
+_TOUCH = f"""
+    UPDATE session SET
+        seen_at = CASE generation WHEN $2 THEN coalesce(seen_at, now()) ELSE seen_at END,
+        last_used_at = now(), expires_at = {_EXPIRES_AT}, address = $5
+    WHERE id = $1 AND expires_at > now() AND {_IS_DUE}
+"""
+
+
+async def touch(session_id: UUID, *, generation: int, address: str, settings: Settings) -> None:
+    """Note that a session is used, and tokens of its generation seen; it lives longer for it."""
+    lives = settings.session_idle_lifetime, settings.session_lifetime
+    await fetch(_TOUCH, session_id, generation, *lives, address)
+
+
+_READ = f"""
+    SELECT client.*, inviter.invitation_code AS applied_code, session.nonce {_SIGNED_IN}
+"""
+# A predecessor gets the same successor again, since an answer may be lost, until that was seen.
+_REFRESH = f"""
+    UPDATE session SET
+        generation = $2 + 1,
+        seen_at = CASE generation WHEN $2 THEN NULL ELSE seen_at END,
+        last_used_at = now(), expires_at = {_EXPIRES_AT}, address = $5
+    WHERE id = $1 AND expires_at > now()
+    AND (generation = $2 OR generation = $2 + 1 AND coalesce(seen_at > now() - $6::interval, true))
+    RETURNING *
+"""
+_END_REPLAYED = """
+    DELETE FROM session WHERE id = $1
+    AND (generation > $2 + 1 OR generation = $2 + 1 AND seen_at <= now() - $3::interval)
+    RETURNING client_id
+"""
+
+
+async def refresh(
+    token: str, *, address: str, tokens: RefreshTokens, settings: Settings
+) -> Session:
+    """Go on to the next generation; a genuine token that is too old was stolen, or its heir was.
+
+    Raises:
+        InvalidRefreshToken: the session has ended, or ends now, or the token is none of ours.
+    """
+    claimed = read_refresh(token)
+    rows = await fetch(_READ, claimed.session_id) if claimed else []
+    if not claimed or not rows or not tokens.is_genuine(claimed, nonce=rows[0]["nonce"]):
+        raise InvalidRefreshToken
+    session_id, generation = claimed.session_id, claimed.generation
+    lives = settings.session_idle_lifetime, settings.session_lifetime
+    refreshed = await fetch(_REFRESH, session_id, generation, *lives, address, _OVERLAP)
+    if not refreshed:
+        for ended in await fetch(_END_REPLAYED, session_id, generation, _OVERLAP):
+            log.warning(
+                "refresh token replayed, session ended",
+                client=str(ended["client_id"]),
+                session=str(session_id),
+            )
+        raise InvalidRefreshToken
+    return _session(refreshed[0], _client(rows[0], session_id))
+
+
+async def of(client: Client) -> list[Session]:
+    """List where a client is signed in, last used first."""
+    rows = await fetch(
+        "SELECT * FROM session WHERE client_id = $1 AND expires_at > now()"
+        " ORDER BY last_used_at DESC, id",
+        client.id,
+    )
+    return [_session(row, client) for row in rows]
+
+
+_END = "DELETE FROM session WHERE id = $1 AND client_id = $2 AND expires_at > now() RETURNING id"
+
+
+async def end(client: Client, session: str | None) -> UUID | None:
+    """End one of a client's sessions, the one by which it asks unless an id is given.
+
+    Raises:
+        SessionNotFound: it has none of this id.
+    """
+    try:
+        session_id = UUID(session) if session is not None else client.session_id
+    except ValueError:
+        raise SessionNotFound from None
+    if not await fetch(_END, session_id, client.id):
+        raise SessionNotFound
+    return session_id
+
+
+# Rows are locked in the order of their ids, as `_TRIM` does: no two statements wait in a circle.
+_END_ALL_BUT = """
+    WITH mine AS (
+        SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
+        ORDER BY id FOR UPDATE
+    )
+    DELETE FROM session USING mine WHERE session.id = mine.id RETURNING expires_at > now() AS lived
+"""
+
+
+async def end_others(client: Client) -> int:
+    """End all of a client's sessions but the one by which it asks, and tell how many."""
+    return sum(row["lived"] for row in await fetch(_END_ALL_BUT, client.id, client.session_id))
+
+
+async def end_all(client: Client) -> None:
+    """End all of a client's sessions."""
+    await fetch(_END_ALL_BUT, client.id, None)
+
+
+async def check_fresh(client: Client) -> None:
+    """See to it that a stolen token does not take the account for good.
+
+    Raises:
+        ReauthenticationRequired: the session by which the client asks is not a fresh one.
+    """
+    fresh = "SELECT FROM session WHERE id = $1 AND created_at > now() - $2::interval"
+    if not await fetch(fresh, client.session_id, FRESH):
+        raise ReauthenticationRequired
+
+
+def _client(row: dict[str, Any], session_id: UUID) -> Client:
+    client = Client._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
+    client.applied_code, client.session_id = row["applied_code"], session_id
+    return client
+
+
+def _session(row: dict[str, Any], client: Client) -> Session:
+    session = Session._init_from_db(**row)  # noqa: SLF001 (the same)
+    session.client = client
+    return session
+
+
+def _printable(text: str) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(shown.split())
