@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, sms
+from connect_hub import database, logs, pages, sms
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -95,6 +95,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             ),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
+            *pages.routes(),
         ],
         middleware=[
             Middleware(SecurityHeaders, hsts=settings.hsts),
