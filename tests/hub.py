@@ -162,7 +162,8 @@ class Hub:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         body = {"query": query, "variables": variables}
-        return await self.http.post("/graphql", json=body, headers=headers)
+        encoded = httpx.Headers(headers, encoding="latin-1")
+        return await self.http.post("/graphql", json=body, headers=encoded)
 
     async def data(self, query: str, *, token: str | None = None, **variables: Any) -> Any:
         response = await self.post(query, token=token, **variables)

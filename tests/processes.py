@@ -28,7 +28,7 @@ REQUEST_CODE = """mutation RequestCode($phone: String!) {
 }"""
 REGISTER = """mutation Register($phone: String!, $code: String!) {
     register(phone: $phone, code: $code) {
-        ... on SignedIn { accessToken client { id phone } }
+        ... on SignedIn { accessToken refreshToken client { id phone } }
         ... on InvalidCodeError { attemptsLeft }
     }
 }"""
@@ -44,6 +44,7 @@ class Client:
     phone: str
     code: str
     token: str
+    refresh_token: str
     id: str
 
 
@@ -97,7 +98,8 @@ class Server:
         phone = f"+7{next(numbers)}"
         code = self.ask(REQUEST_CODE, phone=phone)["smsCode"]
         signed_in = self.ask(REGISTER, phone=phone, code=code)
-        return Client(phone, code, signed_in["accessToken"], signed_in["client"]["id"])
+        tokens = signed_in["accessToken"], signed_in["refreshToken"]
+        return Client(phone, code, *tokens, signed_in["client"]["id"])
 
     def knows(self, client: Client) -> bool:
         me = self.ask(ME, token=client.token)

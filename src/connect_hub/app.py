@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from hashlib import sha256
 from multiprocessing import parent_process
 
+import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
@@ -30,6 +32,7 @@ from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens, RefreshTokens
 
+KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
 READY_WITHIN = timedelta(seconds=1)
 
 
@@ -93,6 +96,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                     ),
                 ],
             ),
+            Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
             *pages.routes(),
@@ -118,6 +122,24 @@ def serving() -> Starlette:
     """Make the application of one serving process, its logs sent to standard error."""
     logs.configure()
     return create_app()
+
+
+def _key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
+    """Tell other services by which keys they verify access tokens (RFC 7517)."""
+    body = orjson.dumps(tokens.key_set)
+    tag = f'"{sha256(body).hexdigest()}"'
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": f"public, max-age={KEYS_KEPT.total_seconds():.0f}",
+        "ETag": tag,
+    }
+
+    async def answer(request: Request) -> Response:
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/jwk-set+json")
+
+    return answer
 
 
 async def _alive(_request: Request) -> Response:

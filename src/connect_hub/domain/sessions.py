@@ -65,7 +65,7 @@ async def start(client: Client, *, device: str, address: str, settings: Settings
         token_bytes(16),
         settings.session_idle_lifetime,
         settings.session_lifetime,
-        _printable(device)[:_LONGEST_DEVICE] or None,
+        _shown(device) or None,
         address,
     )
     if not rows:
@@ -233,6 +233,6 @@ def _session(row: dict[str, Any], client: Client) -> Session:
     return session
 
 
-def _printable(text: str) -> str:
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split())
+def _shown(device: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in device)
+    return " ".join(printable.split())[:_LONGEST_DEVICE].rstrip()
