@@ -6,7 +6,7 @@ import { Qr } from "../parts/Qr";
 import { invitationLink } from "../router";
 
 /** One's own code, to be given to others in whatever way there is. */
-export function Invitation({ code }: { code: string }) {
+export function Invitation({ code, isMain }: { code: string; isMain: boolean }) {
   const { invitation: texts } = useTexts();
   const [copied, setCopied] = useState<boolean | null>(null);
   const url = invitationLink(code);
@@ -32,7 +32,7 @@ export function Invitation({ code }: { code: string }) {
         <dd className="link">{url}</dd>
       </dl>
       <div className="row">
-        <Button className="primary" onClick={() => void copy()}>
+        <Button className={isMain ? "primary" : ""} onClick={() => void copy()}>
           {texts.copy}
         </Button>
         {"share" in navigator && (

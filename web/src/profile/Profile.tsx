@@ -45,14 +45,17 @@ export function Profile({ invitation }: { invitation: string | null }) {
       </section>
     );
   }
+  const apply = <Apply applied={me.someoneInvitationCode} invitation={invitation} />;
+  const isInvited = invitation !== null && me.someoneInvitationCode === null;
   return (
     <div className="profile">
+      {isInvited && apply}
       <section className="card">
         <Heading>{texts.invitation.heading}</Heading>
-        <Invitation code={me.invitationCode} />
+        <Invitation code={me.invitationCode} isMain={!isInvited} />
       </section>
       <div className="column">
-        <Apply applied={me.someoneInvitationCode} invitation={invitation} />
+        {!isInvited && apply}
         <Invited />
         <Account phone={me.phone} />
       </div>

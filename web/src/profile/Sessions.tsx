@@ -12,6 +12,7 @@ import { useAction } from "../hub/useAction";
 import { moment, useLanguage, useTexts } from "../language";
 import { Button } from "../parts/Button";
 import { Refused } from "../parts/Refused";
+import { deviceName } from "./deviceName";
 
 type Session = NonNullable<SessionsQuery["me"]>["sessions"][number];
 
@@ -65,7 +66,7 @@ export function Sessions() {
 function SessionItem({ session, ...button }: { session: Session; busy: boolean; end: () => void }) {
   const { sessions: texts } = useTexts();
   const language = useLanguage();
-  const device = session.device ?? texts.unknownDevice;
+  const device = deviceName(session.device) ?? texts.unknownDevice;
   return (
     <li>
       <div>

@@ -57,7 +57,11 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
     <form onSubmit={submit}>
       {titled && <h1>{texts.heading}</h1>}
       <p className="lead">{texts.sentTo(sent.phone)}</p>
-      {sent.smsCode !== null && <p className="notice">{texts.simulated(sent.smsCode)}</p>}
+      {sent.smsCode !== null && (
+        <p className="notice">
+          {texts.simulated} <strong className="sms">{sent.smsCode}</strong>
+        </p>
+      )}
       <Field
         className="digits"
         label={texts.field(sent.codeLength)}
