@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, keys, logs, sms
+from connect_hub import database, embedded, keys, logs, pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.protocol import BoundedProtocol
@@ -130,6 +130,10 @@ def _say_where(settings: Settings, *, port: int, applied: list[str]) -> None:
     for name in applied:
         click.echo(f"Migrated: {name}")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    if pages.are_built():
+        click.echo(f"Web:      http://{host}:{port}")
+    else:
+        click.echo("Web:      not built; GraphiQL loads its scripts from a CDN")
     click.echo(f"GraphQL:  http://{host}:{port}/graphql" + (" (GraphiQL)" * settings.graphiql))
     if sms.sender_from(settings.sms_urls).simulated:
         click.echo("SMS:      simulated; each code is handed to whoever asks for it")

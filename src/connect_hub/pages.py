@@ -1,6 +1,7 @@
 """The pages of web/, as built into `static`: the client, GraphiQL and their assets."""
 
 import os
+import re
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -57,7 +58,8 @@ class _Assets(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        accepted = Headers(scope=scope).get("accept-encoding", "").replace(",", " ").split()
+        """Answer with a file, in the smallest form that the browser takes."""
+        accepted = _accepted(Headers(scope=scope).get("accept-encoding", ""))
         encoding, found = None, Path(full_path)
         for name, suffix in (("br", ".br"), ("gzip", ".gz")):
             compressed = Path(f"{full_path}{suffix}")
@@ -70,3 +72,9 @@ class _Assets(StaticFiles):
         if encoding:
             response.headers["Content-Encoding"] = encoding
         return response
+
+
+def _accepted(header: str) -> set[str]:
+    """List the encodings that a browser takes (RFC 9110, 12.5.3); `q=0` is one it does not."""
+    parts = [part.replace(" ", "").lower().partition(";") for part in header.split(",")]
+    return {name for name, _, quality in parts if not re.fullmatch(r"q=0(\.0*)?", quality)}

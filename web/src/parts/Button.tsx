@@ -2,6 +2,7 @@ import type { ButtonHTMLAttributes } from "react";
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   busy?: boolean;
+  className?: string | undefined;
 }
 
 /** A button that shows what is under way. It keeps the focus meanwhile, unlike a disabled one. */

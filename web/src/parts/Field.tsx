@@ -1,4 +1,4 @@
-import { type InputHTMLAttributes, type ReactNode, type Ref, useId } from "react";
+import { type InputHTMLAttributes, type Ref, useId } from "react";
 
 import type { Problem } from "../hub/useAction";
 import { Refused } from "./Refused";
@@ -9,12 +9,10 @@ interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChan
   problem: Problem | null;
   onChange: (value: string) => void;
   ref?: Ref<HTMLInputElement>;
-  /** What stands beside the problem, such as a way out of it. */
-  children?: ReactNode;
 }
 
 /** A text field with its label, its hint and what was wrong with it. */
-export function Field({ label, hint, problem, onChange, children, ...input }: FieldProps) {
+export function Field({ label, hint, problem, onChange, ...input }: FieldProps) {
   const id = useId();
   return (
     <div className="field">
@@ -34,7 +32,7 @@ export function Field({ label, hint, problem, onChange, children, ...input }: Fi
         </p>
       )}
       <div id={`${id}-problem`}>
-        <Refused problem={problem}>{children}</Refused>
+        <Refused problem={problem} />
       </div>
     </div>
   );

@@ -1,12 +1,7 @@
 import { useState } from "react";
 
-import { EndSessionDocument } from "../generated/graphql";
-import { ask } from "../hub/client";
-import * as session from "../hub/session";
-import { useAction } from "../hub/useAction";
 import { useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Refused } from "../parts/Refused";
+import { SignOut } from "../parts/SignOut";
 import { ChangePhone } from "./ChangePhone";
 import { DeleteAccount } from "./DeleteAccount";
 import { Sessions } from "./Sessions";
@@ -14,7 +9,6 @@ import { Sessions } from "./Sessions";
 /** One's phone and sessions, and the ways out. */
 export function Account({ phone }: { phone: string }) {
   const texts = useTexts();
-  const { run, busy, problem } = useSignOut();
   const [open, setOpen] = useState(false);
 
   return (
@@ -24,11 +18,8 @@ export function Account({ phone }: { phone: string }) {
         <p>
           {texts.account.signedInAs} <strong className="phone">{phone}</strong>
         </p>
-        <Button busy={busy} onClick={() => void run()}>
-          {texts.account.signOut}
-        </Button>
+        <SignOut>{texts.account.signOut}</SignOut>
       </div>
-      <Refused problem={problem} />
       <details
         onToggle={(event) => {
           setOpen(event.currentTarget.open);
@@ -47,14 +38,4 @@ export function Account({ phone }: { phone: string }) {
       </details>
     </section>
   );
-}
-
-/** End this session on the server, then forget it here. */
-export function useSignOut() {
-  return useAction(async () => {
-    const answer = await ask(EndSessionDocument, {});
-    if (answer.__typename !== "SessionEnded") return answer;
-    session.signOut();
-    return null;
-  });
 }
