@@ -21,7 +21,7 @@ from connect_hub.database import fetch
 from connect_hub.domain import codes
 from connect_hub.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
-from tests.hub import APPLY_INVITE, CLIENT, Hub, pass_time, wrong
+from tests.hub import APPLY_INVITE, CLIENT, Hub, Person, pass_time, wrong
 from tests.processes import Server, eventually, serving
 
 PHONE = "+79991234567"
@@ -444,3 +444,25 @@ async def test_one_of_fifty_spends_a_right_code_by_two_workers(pair: Pair) -> No
     answers = await asyncio.gather(*(pair.hub.register(PHONE, code) for _ in range(50)))
     assert _names(answers) == {"SignedIn": 1, "InvalidCodeError": 49}
     assert 1 <= pair.compared()[4] <= 20
+
+
+async def test_twenty_refreshes_at_once_by_two_workers_get_working_pairs_of_one_session(
+    pair: Pair,
+) -> None:
+    person = await pair.hub.person(PHONE)
+    for _ in range(5):
+        devices = [Person(**vars(person)) for _ in range(20)]
+        answers = await asyncio.gather(*(device.refresh() for device in devices))
+        assert _names(answers) == {"SignedIn": 20}
+        assert all(await asyncio.gather(*(device.works() for device in devices)))
+        assert len(await person.sessions()) == 1
+        person = devices[-1]
+
+
+async def test_an_ended_session_is_dead_for_each_of_two_workers_at_once(pair: Pair) -> None:
+    person = await pair.hub.person(PHONE)
+    for _ in range(5):
+        other = await person.sign_in()
+        assert all([await other.works() for _ in range(4)])
+        await person.end_others()
+        assert not any([await other.works() for _ in range(4)])

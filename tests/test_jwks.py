@@ -1,9 +1,15 @@
 import base64
+from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 
 import jwt
+import pytest
 
+from connect_hub.keys import new_secret
 from tests.hub import Hub
+from tests.processes import serving
+from tests.test_docs import ADDRESS, blocks
 
 PATH = "/.well-known/jwks.json"
 
@@ -34,3 +40,18 @@ async def test_caches_and_pages_of_any_origin_may_have_them(hub: Hub) -> None:
         assert again.headers["cache-control"] == "public, max-age=600"
     assert (await hub.http.get(PATH, headers={"If-None-Match": '"other"'})).status_code == 200
     assert (await hub.http.post(PATH)).status_code == 405
+
+
+def test_the_readme_s_lines_for_another_service_verify_our_tokens(
+    postgres: str, folder: Path
+) -> None:
+    (lines,) = blocks("python")
+    with serving(folder / "served", port=0, DATABASE_URL=postgres, SECRET_KEY=new_secret()) as one:
+        service: dict[str, Callable[[str], str]] = {}
+        exec(lines.replace(ADDRESS, f"http://127.0.0.1:{one.port}"), service)  # noqa: S102 (ours)
+        client, other = one.register(), one.register()
+        assert service["client_of"](client.token) == client.id
+        head, claims, _ = client.token.split(".")
+        for wrong in ("x", "", f"{head}.{claims}.{other.token.split('.')[2]}", f"{head}.{claims}."):
+            with pytest.raises(jwt.PyJWTError):
+                service["client_of"](wrong)

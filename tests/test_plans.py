@@ -18,7 +18,10 @@ async def _hot_statements(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> set[str]
         guest = await hub.person()
         await guest.apply(owner.invitation_code)
         await fetch("DELETE FROM sign_in_code")
-        await hub.login(owner.phone, await hub.code_for(owner.phone))
+        await owner.sign_in()
+        await owner.refresh()
+        await owner.sessions()
+        await owner.end_others()
         await hub.data(ME + CLIENT, token=owner.token)
         first = await hub.data(PAGE, token=owner.token)
         after = first["me"]["invitedClients"]["pageInfo"]["endCursor"]

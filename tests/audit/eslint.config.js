@@ -1,6 +1,14 @@
 import graphql from "@graphql-eslint/eslint-plugin";
 
-const values = ["PageInfo", "CodeSent", "SignedIn", "InviteApplied"];
+const values = [
+  "PageInfo",
+  "CodeSent",
+  "SignedIn",
+  "InviteApplied",
+  "OtherSessionsEnded",
+  "PhoneChanged",
+  "AccountDeleted",
+];
 
 export default [
   {

@@ -33,14 +33,22 @@ from schemathesis import Case, CheckContext, HookContext, Response
 REQUEST_CODE = "mutation($phone: String!) { requestCode(phone: $phone) {...on CodeSent {smsCode}}}"
 REGISTER = """mutation($phone: String!, $code: String!) {
     register(phone: $phone, code: $code) {
-        ... on SignedIn { accessToken client { invitationCode } }
+        ... on SignedIn { accessToken refreshToken client { invitationCode } }
     }
 }"""
 APPLY_INVITE = """mutation($code: String!) {
     applyInvite(invitationCode: $code) { ... on InviteApplied { client { id } } }
 }"""
 CURSOR = "{ me { invitedClients(first: 1) { pageInfo { endCursor } } } }"
-UNREACHABLE = {"CountryNotServedError", "SmsNotSentError", "TooManyRequestsError"}
+SESSIONS = "{ me { sessions { id } } }"
+# Whoever does one of these is somebody new, for whom nothing is lost.
+ENDING = re.compile("refreshSession|endSession|endOtherSessions|changePhone|deleteAccount")
+UNREACHABLE = {
+    "CountryNotServedError",
+    "SmsNotSentError",
+    "TooManyRequestsError",
+    "ReauthenticationRequiredError",  # ten minutes after the sign-in
+}
 SCALARS = {
     "PhoneNumber": re.compile(r"\+[1-9]\d{6,14}"),
     "DateTime": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
@@ -62,23 +70,24 @@ numbers = count(79160000000 + randbelow(9 * 10**6))
 turns = count()
 
 
-def somebody() -> tuple[str, str]:
-    """Register somebody: their token and invitation code."""
+def somebody() -> tuple[str, str, str]:
+    """Register somebody: their token, invitation code and refresh token."""
     phone = f"+{next(numbers)}"
     code = ask(REQUEST_CODE, phone=phone)["smsCode"]
     signed_in = ask(REGISTER, phone=phone, code=code)
-    return signed_in["accessToken"], signed_in["client"]["invitationCode"]
+    invitation_code = signed_in["client"]["invitationCode"]
+    return signed_in["accessToken"], invitation_code, signed_in["refreshToken"]
 
 
 people = [somebody() for _ in range(4)]
-for token, _ in people[1:]:
+for token, *_ in people[1:]:
     ask(APPLY_INVITE, token=token, code=people[0][1])
 
 
 @schemathesis.hook
 def before_call(_ctx: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
     """Put real things in place of the words for them, and ask for every `__typename`."""
-    token, _ = people[0]
+    token, *_ = people[0]
     query = print_ast(visit(parse(str(case.body)), Typenames()))
     query = query.replace('"PHONE"', f'"+{next(numbers)}"')
     if '"CODE"' in query and (phone := re.search(r'phone: "([ \d()+-]+)"', query)):
@@ -90,6 +99,11 @@ def before_call(_ctx: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> 
     if '"CURSOR"' in query:
         cursor = ask(CURSOR, token=token)["invitedClients"]["pageInfo"]["endCursor"]
         query = query.replace('"CURSOR"', f'"{cursor or ""}"')
+    if ENDING.search(query):
+        token, _, refresh_token = somebody()
+        query = query.replace('"REFRESH"', f'"{refresh_token}"')
+        session = ask(SESSIONS, token=token)["sessions"][0]["id"]
+        query = query.replace('"SESSION"', f'"{session}"')
     case.body = query
     case.headers["Authorization"] = f"Bearer {token}"
 
@@ -99,7 +113,7 @@ def invitation() -> tuple[str, str]:
     turn = next(turns) % 4
     if turn == 0:
         people.append(somebody())
-    (anns_token, anns_code), (bens_token, bens_code) = people[0], people[-1]
+    (anns_token, anns_code, _), (bens_token, bens_code, _) = people[0], people[-1]
     return (
         (bens_token, anns_code),  # the first time
         (bens_token, anns_code),  # again

@@ -15,13 +15,19 @@ from generated.python import (
     ApplyInviteApplyInviteInviteApplied,
     ApplyInviteApplyInviteOwnInvitationCodeError,
     ApplyInviteApplyInviteTooManyRequestsError,
+    ChangePhoneChangePhonePhoneChanged,
     Client,
+    DeleteAccountDeleteAccountAccountDeleted,
+    EndOtherSessionsEndOtherSessionsOtherSessionsEnded,
+    EndSessionEndSessionSessionEnded,
     GraphQLClientHttpError,
     LoginLoginClientNotFoundError,
     LoginLoginInvalidCodeError,
     LoginLoginInvalidPhoneError,
     LoginLoginSignedIn,
     LoginLoginTooManyRequestsError,
+    RefreshSessionRefreshSessionInvalidRefreshTokenError,
+    RefreshSessionRefreshSessionSignedIn,
     RegisterRegisterInvalidCodeError,
     RegisterRegisterInvalidPhoneError,
     RegisterRegisterPhoneAlreadyRegisteredError,
@@ -153,6 +159,45 @@ async def tell(client: Client) -> None:
     me = (await client.me(after=after, headers=bearing(back.access_token))).me
     assert me
     assert not me.invited_clients.nodes
+
+    await leave(client, ann, ben, back)
+
+
+async def leave(
+    client: Client,
+    ann: RegisterRegisterSignedIn,
+    ben: RegisterRegisterSignedIn,
+    back: LoginLoginSignedIn,
+) -> None:
+    # Ann stays signed in, ends her other session, and moves to another phone.
+    refreshed = (await client.refresh_session(back.refresh_token)).refresh_session
+    assert isinstance(refreshed, RefreshSessionRefreshSessionSignedIn)
+    here = bearing(refreshed.access_token)
+    listed = (await client.sessions(headers=here)).me
+    assert listed
+    assert [session.current for session in listed.sessions].count(True) == 1
+    others = (await client.end_other_sessions(headers=here)).end_other_sessions
+    assert isinstance(others, EndOtherSessionsEndOtherSessionsOtherSessionsEnded)
+    assert others.count == len(listed.sessions) - 1
+    ended = (await client.refresh_session(ann.refresh_token)).refresh_session
+    assert isinstance(ended, RefreshSessionRefreshSessionInvalidRefreshTokenError)
+    new_phone = f"+7916{randbelow(10**7):07}"
+    code = await code_for(client, new_phone)
+    changed = (await client.change_phone(new_phone, code, headers=here)).change_phone
+    assert isinstance(changed, ChangePhoneChangePhonePhoneChanged)
+    assert changed.client.phone == new_phone
+
+    # Ben deletes his account; Ann signs out.
+    gone = (await client.delete_account(headers=bearing(ben.access_token))).delete_account
+    assert isinstance(gone, DeleteAccountDeleteAccountAccountDeleted)
+    assert gone.phone == ben.client.phone
+    me = (await client.me(headers=here)).me
+    assert me
+    assert me.invited_clients.total_count == 0
+    signed_out = (await client.end_session(headers=here)).end_session
+    assert isinstance(signed_out, EndSessionEndSessionSessionEnded)
+    with pytest.raises(GraphQLClientHttpError, match="401"):
+        await client.me(headers=here)
 
 
 async def main(url: str) -> None:

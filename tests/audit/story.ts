@@ -7,10 +7,16 @@ import { type DocumentNode, print } from "graphql";
 
 import {
   ApplyInviteDocument as ApplyInvite,
+  ChangePhoneDocument as ChangePhone,
+  DeleteAccountDocument as DeleteAccount,
+  EndOtherSessionsDocument as EndOtherSessions,
+  EndSessionDocument as EndSession,
   LoginDocument as Login,
   MeDocument as Me,
+  RefreshSessionDocument as RefreshSession,
   RegisterDocument as Register,
   RequestCodeDocument as RequestCode,
+  SessionsDocument as Sessions,
 } from "./generated/typescript/graphql.js";
 import generated from "./generated/typescript/possible-types.js";
 
@@ -69,7 +75,13 @@ type Sending = NonNullable<ResultOf<typeof RequestCode>["requestCode"]>;
 type Registering = NonNullable<ResultOf<typeof Register>["register"]>;
 type SigningIn = NonNullable<ResultOf<typeof Login>["login"]>;
 type Applying = NonNullable<ResultOf<typeof ApplyInvite>["applyInvite"]>;
-type Result = Sending | Registering | SigningIn | Applying;
+type Refreshing = NonNullable<ResultOf<typeof RefreshSession>["refreshSession"]>;
+type Ending = NonNullable<ResultOf<typeof EndSession>["endSession"]>;
+type EndingOthers = NonNullable<ResultOf<typeof EndOtherSessions>["endOtherSessions"]>;
+type Moving = NonNullable<ResultOf<typeof ChangePhone>["changePhone"]>;
+type Deleting = NonNullable<ResultOf<typeof DeleteAccount>["deleteAccount"]>;
+type Entering = Sending | Registering | SigningIn | Applying | Refreshing;
+type Result = Entering | Ending | EndingOthers | Moving | Deleting;
 type Refusal = Extract<Result, { message: string }>;
 
 function told(refusal: Refusal): string {
@@ -85,6 +97,9 @@ function told(refusal: Refusal): string {
     case "SmsNotSentError":
     case "PhoneAlreadyRegisteredError":
     case "ClientNotFoundError":
+    case "InvalidRefreshTokenError":
+    case "SessionNotFoundError":
+    case "ReauthenticationRequiredError":
     case "InvitationCodeNotFoundError":
     case "OwnInvitationCodeError":
     case "InvitationRingError":
@@ -157,7 +172,30 @@ const after = invited.pageInfo.endCursor;
 const rest = (await ask(Me, { first: 1, after }, back.accessToken)).me?.invitedClients;
 assert.deepEqual(rest?.nodes, []);
 
-const occupied = await ask(Register, { phone, code: await codeFor(phone) });
+// She stays signed in, ends her other session, and moves to another phone.
+const { refreshToken } = back;
+const kept = succeeded((await ask(RefreshSession, { refreshToken })).refreshSession);
+const here = kept.accessToken;
+const sessions = (await ask(Sessions, {}, here)).me?.sessions;
+assert.equal(sessions?.filter((session) => session.current).length, 1);
+const others = succeeded((await ask(EndOtherSessions, {}, here)).endOtherSessions);
+assert.equal(others.count, sessions.length - 1);
+const stale = (await ask(RefreshSession, { refreshToken: ann.refreshToken })).refreshSession;
+assert.equal(stale?.__typename, "InvalidRefreshTokenError");
+const toPhone = somePhone();
+const moving = { phone: toPhone, code: await codeFor(toPhone) };
+const moved = succeeded((await ask(ChangePhone, moving, here)).changePhone);
+assert.equal(moved.client.phone, toPhone);
+
+// Ben deletes his account; Ann signs out.
+const gone = succeeded((await ask(DeleteAccount, {}, ben.accessToken)).deleteAccount);
+assert.equal(gone.phone, bensPhone);
+assert.equal((await ask(Me, {}, here)).me?.invitedClients.totalCount, 0);
+succeeded((await ask(EndSession, {}, here)).endSession);
+const ended = await post(Me, {}, here);
+assert.equal(ended.errors?.[0]?.extensions.code, "UNAUTHENTICATED");
+
+const occupied = await ask(Register, { phone: toPhone, code: await codeFor(toPhone) });
 assert.equal(occupied.register?.__typename, "PhoneAlreadyRegisteredError");
 const nowhere = (await ask(RequestCode, { phone: "12" })).requestCode;
 assert.equal(nowhere?.__typename, "InvalidPhoneError");

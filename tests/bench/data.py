@@ -27,6 +27,13 @@ _COUNTS = """
     INSERT INTO invited_count (client_id, count)
     SELECT inviter_id, count(*) FROM client WHERE inviter_id IS NOT NULL GROUP BY inviter_id
 """
+# Each client has a session, whose id is the client's: so tokens are made without a look here.
+_SESSIONS = """
+    INSERT INTO session (id, client_id, nonce, generation, seen_at,
+                         created_at, last_used_at, expires_at, address)
+    SELECT id, id, uuid_send(id), 0, now(), now(), now(), now() + interval '30 days', '127.0.0.1'
+    FROM client
+"""
 _CODES = """
     INSERT INTO sign_in_code (phone, key_id, nonce, length, expires_at, resend_at, sends, guesses)
     SELECT phone, $2, nonce, $3, now() + interval '1 hour', now(), 1, 0
@@ -64,6 +71,8 @@ def log_statements(url: str, *, on: bool) -> None:
 def fill(url: str, invited: Sequence[int]) -> dict[int, UUID]:
     """Make for each number a client who invited so many; one more invited all of these.
 
+    Each has a session.
+
     The trigger that keeps the counts would take minutes for a million, so they are counted here.
     """
     return asyncio.run(_fill(url, invited))
@@ -82,6 +91,7 @@ async def _fill(url: str, invited: Sequence[int]) -> dict[int, UUID]:
             await database.execute(_CLIENTS, inviter, number, count)
             number += count
         await database.execute(_COUNTS)
+        await database.execute(_SESSIONS)
         await database.execute("ALTER TABLE client ENABLE TRIGGER USER")
         await database.execute("VACUUM (ANALYZE)")
         await database.execute("CHECKPOINT")

@@ -25,7 +25,7 @@ from tests.bench.servers.tokens import viewer_of
 
 async def me(_root: None, info: Any) -> dict[str, Any]:
     use = info.context
-    return dict(await use["pool"].fetchrow(statements.VIEWER, use["viewer"]))
+    return dict(await use["pool"].fetchrow(statements.VIEWER, *use["viewer"]))
 
 
 async def invited_clients(viewer: dict[str, Any], info: Any, first: int) -> dict[str, Any]:

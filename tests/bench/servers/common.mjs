@@ -10,7 +10,7 @@ export const typeDefs = readFileSync(new URL('schema.graphql', import.meta.url),
 
 export const resolvers = {
   DateTime: new GraphQLScalarType({ name: 'DateTime', serialize: moment => moment.toISOString() }),
-  Query: { me: (_, __, { viewer }) => one('viewer', VIEWER, [viewer]) },
+  Query: { me: (_, __, { viewer }) => one('viewer', VIEWER, viewer) },
   Client: {
     invitedClients: async (client, { first }) => {
       const { rows } = await pool.query({ name: 'page', text: PAGE, values: [client.id, first + 1] })
@@ -31,16 +31,18 @@ export async function viewerOf (authorization) {
     verified.set(token, claims)
   }
   if (claims.exp * 1000 < Date.now()) throw new Error('The token has expired.')
-  return claims.sub
+  return [claims.sid, claims.gen, claims.sub]
 }
 
 const VIEWER = `
   SELECT client.id, client.phone, client.invitation_code AS "invitationCode",
          inviter.invitation_code AS "someoneInvitationCode"
-  FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
-  WHERE client.id = $1 AND client.deleted_at IS NULL`
+  FROM session JOIN client ON client.id = session.client_id
+  LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
+  WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
+  AND generation >= $2 AND session.client_id = $3`
 const PAGE = `
-  SELECT id, phone, invited_at AS "invitedAt" FROM client WHERE inviter_id = $1
+  SELECT id, phone, invited_at AS "invitedAt" FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
   ORDER BY invited_at DESC, id DESC LIMIT $2`
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 })

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
+from secrets import token_bytes
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from starlette.applications import Starlette
@@ -17,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connect_hub.keys import Keys
+from connect_hub.tokens import RefreshTokens
 from tests.bench.servers import statements
 from tests.bench.servers.serving import pool_of_connections, serve
 from tests.bench.servers.tokens import issued, viewer_of
@@ -25,13 +28,18 @@ RATES = {  # as fleet.py sets them for Connect Hub
     "guesses of an address": ([99_999], [timedelta(hours=1)]),
     "guesses of a phone": ([99_999, 99_999], [timedelta(days=1), timedelta(days=180)]),
 }
+LIVES = timedelta(days=30), timedelta(days=180)
 keys = Keys(os.environ["SECRET_KEY"])
+refresh_tokens = RefreshTokens(keys)
 
 
 async def me(request: Request) -> Response:
     first = orjson.loads(await request.body()).get("variables", {}).get("first", 20)
     async with request.app.state.pool.acquire() as database:
-        client = await database.fetchrow(statements.VIEWER, viewer_of(request.headers))
+        viewer = viewer_of(request.headers)
+        client = await database.fetchrow(statements.VIEWER, *viewer)
+        if client["is_due"]:
+            await database.execute(statements.TOUCH, *viewer[:2], *LIVES, "127.0.0.1")
         rows = await database.fetch(statements.PAGE, client["id"], first + 1)
     shown = _shown(client) | {"someoneInvitationCode": client["someone_invitation_code"]}
     nodes = [{"id": str(row[0]), "phone": row[1], "invitedAt": _moment(row[2])} for row in rows]
@@ -52,8 +60,18 @@ async def login(request: Request) -> Response:
         await database.fetch(statements.SPEND_CODE, phone, live["nonce"], phone[:6])
         given_back = [use["key"] for use in uses], [use["at"] for use in uses]
         await database.fetch(statements.GIVE_BACK, *given_back)
-    token, expires_at = issued(client["id"], now=datetime.now(UTC))
-    signed_in = {"accessToken": token, "expiresAt": _moment(expires_at), "client": _shown(client)}
+        identity = client["id"], phone, uuid4(), token_bytes(16)
+        session = await database.fetchrow(
+            statements.START_SESSION, *identity, *LIVES, None, "127.0.0.1"
+        )
+        await database.fetch(statements.TRIM_SESSIONS, client["id"])
+    token, expires_at = issued(client["id"], session["id"], now=datetime.now(UTC))
+    signed_in = {
+        "accessToken": token,
+        "expiresAt": _moment(expires_at),
+        "refreshToken": refresh_tokens.issue(session["id"], generation=0, nonce=session["nonce"]),
+        "client": _shown(client),
+    }
     return _answer({"login": signed_in})
 
 

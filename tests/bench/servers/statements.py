@@ -1,13 +1,22 @@
 """The SQL of the floor and of the peers: as Connect Hub sends it, or better where that can be."""
 
-VIEWER = """
+_IS_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
+VIEWER = f"""
     SELECT client.id, client.phone, client.invitation_code,
-           inviter.invitation_code AS someone_invitation_code
-    FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
-    WHERE client.id = $1 AND client.deleted_at IS NULL
+           inviter.invitation_code AS someone_invitation_code, {_IS_DUE} AS is_due
+    FROM session JOIN client ON client.id = session.client_id
+    LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
+    WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
+    AND generation >= $2 AND session.client_id = $3
+"""
+TOUCH = f"""
+    UPDATE session SET
+        seen_at = CASE generation WHEN $2 THEN coalesce(seen_at, now()) ELSE seen_at END,
+        last_used_at = now(), expires_at = least(now() + $3, created_at + $4), address = $5
+    WHERE id = $1 AND expires_at > now() AND {_IS_DUE}
 """
 PAGE = """
-    SELECT id, phone, invited_at FROM client WHERE inviter_id = $1
+    SELECT id, phone, invited_at FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
     ORDER BY invited_at DESC, id DESC LIMIT $2
 """
 
@@ -52,4 +61,19 @@ SPEND_CODE = """
         WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
     )
     SELECT FROM spent
+"""
+START_SESSION = """
+    INSERT INTO session (id, client_id, nonce, generation, seen_at,
+                         created_at, last_used_at, expires_at, device, address)
+    SELECT $3, id, $4, 0, now(), now(), now(), now() + least($5, $6::interval), $7, $8
+    FROM client WHERE id = $1 AND phone = $2 FOR KEY SHARE
+    RETURNING *
+"""
+TRIM_SESSIONS = """
+    WITH surplus AS (
+        SELECT id FROM session WHERE id = ANY (ARRAY(
+            SELECT id FROM session WHERE client_id = $1 ORDER BY last_used_at DESC, id OFFSET 20
+        )) ORDER BY id FOR UPDATE
+    )
+    DELETE FROM session USING surplus WHERE session.id = surplus.id
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 import strawberry
 from starlette.applications import Starlette
@@ -69,8 +69,15 @@ class Query:
     @strawberry.field
     async def me(self, info: strawberry.Info) -> Client | None:
         viewer = viewer_of(info.context["request"].headers)
-        latest_first = models.Client.all().order_by("-invited_at", "-id")
-        row = await models.Client.get_or_none(id=viewer, deleted_at=None).prefetch_related(
+        latest_first = models.Client.filter(deleted_at=None).order_by("-invited_at", "-id")
+        living = models.Client.filter(
+            id=viewer.client_id,
+            deleted_at=None,
+            sessions__id=viewer.session_id,
+            sessions__generation__gte=viewer.generation,
+            sessions__expires_at__gt=datetime.now(UTC),
+        )
+        row = await living.get_or_none().prefetch_related(
             "inviter", Prefetch("invited", queryset=latest_first)
         )
         if row is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from secrets import token_hex
 from time import time
+from typing import NamedTuple
 from uuid import UUID
 
 import jwt
@@ -15,10 +16,18 @@ KEY = Ed25519PrivateKey.from_private_bytes(b64decode(os.environ["TOKEN_KEY"]))
 LIFETIME = timedelta(hours=1)
 _PUBLIC_KEY = KEY.public_key()
 _REMEMBERED = 10_000  # tokens
-_verified: dict[str, tuple[UUID, float]] = {}
+_verified: dict[str, tuple["Viewer", float]] = {}
 
 
-def viewer_of(headers: Mapping[str, str]) -> UUID:
+class Viewer(NamedTuple):
+    """Who asks, as the statement VIEWER takes it."""
+
+    session_id: UUID
+    generation: int
+    client_id: UUID
+
+
+def viewer_of(headers: Mapping[str, str]) -> Viewer:
     """Tell whose token came; it may have expired since it was verified."""
     token = headers["authorization"].removeprefix("Bearer ")
     if token not in _verified:
@@ -27,20 +36,23 @@ def viewer_of(headers: Mapping[str, str]) -> UUID:
         claims = jwt.decode(
             token, _PUBLIC_KEY, ["EdDSA"], issuer="connect-hub", audience="connect-hub"
         )
-        _verified[token] = UUID(claims["sub"]), claims["exp"]
-    client_id, expires_at = _verified[token]
+        viewer = Viewer(UUID(claims["sid"]), claims["gen"], UUID(claims["sub"]))
+        _verified[token] = viewer, claims["exp"]
+    viewer, expires_at = _verified[token]
     if expires_at < time():
         raise jwt.ExpiredSignatureError
-    return client_id
+    return viewer
 
 
-def issued(client_id: UUID, *, now: datetime) -> tuple[str, datetime]:
+def issued(client_id: UUID, session_id: UUID, *, now: datetime) -> tuple[str, datetime]:
     """Sign a token of the claims that Connect Hub's has."""
     expires_at = now.replace(microsecond=0) + LIFETIME
     claims = {
         "iss": "connect-hub",
         "aud": "connect-hub",
         "sub": str(client_id),
+        "sid": str(session_id),
+        "gen": 0,
         "jti": token_hex(16),
         "iat": int(now.timestamp()),
         "exp": int(expires_at.timestamp()),

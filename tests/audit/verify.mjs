@@ -1,0 +1,30 @@
+// What the README says to another service: its lines for `jose`, run on a token of the server: URL.
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+
+const url = new URL(process.argv[2]);
+const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const [, lines] = /^```js\n(.*?)^```$/ms.exec(readme);
+
+const file = new URL("generated/verify.mjs", import.meta.url);
+writeFileSync(file, lines.replace("http://127.0.0.1:8000", url.origin));
+const { clientOf } = await import(file);
+
+const ask = async (query) => {
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify({ query }) });
+  return (await answer.json()).data;
+};
+const phone = `"+7916${String(Date.now()).slice(-7)}"`;
+const { requestCode } = await ask(`mutation { requestCode(phone: ${phone}) { ...on CodeSent { smsCode } } }`);
+const { register } = await ask(`mutation { register(phone: ${phone}, code: "${requestCode.smsCode}") {
+  ...on SignedIn { accessToken client { id } }
+} }`);
+
+assert.equal(await clientOf(register.accessToken), register.client.id);
+const [head, claims, signature] = register.accessToken.split(".");
+const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url")), sub: "x" }));
+for (const wrong of [`${head}.${forged.toString("base64url")}.${signature}`, `${head}.${claims}.`, "x"]) {
+  await assert.rejects(clientOf(wrong));
+}
+console.log("Another service has verified an access token with jose.");
