@@ -33,6 +33,7 @@ async def write(visitor: Visitor, editor: str, text: str) -> None:
     lines = visitor.page.get_by_role("region", name=editor).locator(".view-lines")
     await lines.filter(visible=True).click()
     await visitor.page.keyboard.press("Control+A")
+    await visitor.page.keyboard.press("Delete")
     await visitor.page.keyboard.insert_text(text)
 
 

