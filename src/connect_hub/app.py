@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, sms, texts
+from connect_hub import database, logs, pages, sms, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -99,6 +99,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
+            *pages.routes(),
         ],
         middleware=[
             Middleware(Envelope, failed=failed, hsts=settings.hsts),
