@@ -1,4 +1,4 @@
-"""HTTP as uvicorn reads it, with an end to the headers of a request."""
+"""HTTP as uvicorn reads it, with an end to the headers of a request, and one host."""
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -8,7 +8,10 @@ MAX_HEAD = 32 * 1024  # bytes before the body
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a request whose headers take longer to send or to read than anybody needs."""
+    """Refuses a request whose headers take longer to send or to read than anybody needs.
+
+    Also one with two hosts (RFC 9112, 3.2): what is in front of us may have looked at the other.
+    """
 
     _head = 0  # bytes received of a head that has not ended
     _in_head = False
@@ -21,6 +24,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
         if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+            raise ValueError
+        if [name for name, _ in self.headers].count(b"host") > 1:
             raise ValueError
         self._in_head = False
         super().on_headers_complete()
