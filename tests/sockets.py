@@ -87,7 +87,8 @@ class Sockets:
             "additional_headers": {"X-Forwarded-For": address, **(headers or {})},
             **options,
         }
-        async with connect("ws://hub/graphql", **options) as opened:
+        uri = options.pop("uri", "ws://hub/graphql")
+        async with connect(uri, **options) as opened:
             socket = Socket(opened)
             if token:
                 await socket.init(token)

@@ -36,7 +36,9 @@ class GraphQLSockets:
         self._view = view
         self._context = context
         self._live = live
-        self._origins = {*settings.cors_origins, (settings.public_url or "").rstrip("/")}
+        self._origins = {*settings.cors_origins}
+        if settings.public_url:
+            self._origins.add(settings.public_url.rstrip("/"))
         self._all = Places(MOST)
         self._strangers = Places(MOST_STRANGERS)
         self._of_clients = Places(MOST_OF_A_CLIENT)
