@@ -30,6 +30,7 @@ from connect_hub.auth import Authentication
 from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
 from connect_hub.envelope import Envelope
+from connect_hub.invitation_page import InvitationPage
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         routes=[
             Route("/graphql", view, middleware=hosts),
             WebSocketRoute("/graphql", sockets, middleware=hosts),
+            Route("/i/{code}", InvitationPage(settings.public_url).answer),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
