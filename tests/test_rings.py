@@ -93,8 +93,8 @@ async def _closes_a_ring(
     await first.start()
     await one.execute(APPLY, ANN, BEN)
     second = asyncio.create_task(other.execute(APPLY, CID, DAN))
-    while not second.done() and not await watch.fetch(WAITS, other.get_server_pid()):
-        await asyncio.sleep(0)
+    while not (second.done() or await watch.fetch(WAITS, other.get_server_pid())):
+        pass  # neither is through yet
     await first.commit()
     await second
     inviters = dict(await watch.fetch("SELECT id, inviter_id FROM client"))

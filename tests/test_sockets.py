@@ -319,6 +319,8 @@ async def _nothing() -> Message:
         ("https://hub.evil.example", 403),
         ("https://evil.example", 403),
         ("null", 403),
+        ("hub", 403),
+        ("http://[", 403),
         ("", 403),
     ],
 )

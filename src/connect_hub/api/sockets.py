@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
@@ -78,7 +77,8 @@ class GraphQLSockets:
         origin = websocket.headers.get("origin")
         if origin is None or "*" in self._origins or origin in self._origins:
             return True
-        return urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()
+        _, _, host = origin.partition("://")
+        return host.lower() == websocket.headers.get("host", "").lower()
 
 
 def _refused(status: int, message: str) -> Response:
