@@ -86,14 +86,14 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         told = {"request_id": request_id, "path": scope["path"], "operation": ""}
-        code, reason = _ABNORMAL, ""
+        code, reason = _ABNORMAL, ""  # ours, if it is we who close
         began = 0.0
 
         async def receive_with_code() -> Message:
-            nonlocal code, reason
+            nonlocal code
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                code, reason = message["code"], "closed by the client"
+                code = message["code"]
             return message
 
         async def send_with_headers(message: Message) -> None:

@@ -76,32 +76,37 @@ def main() -> None:
 
 
 async def _measure(url: str, secret: str, port: int, pid: int) -> None:
-    database = await asyncpg.connect(url, command_timeout=300)
+    inviters = await asyncio.to_thread(data.fill, url, INVITED)
+    database = await asyncpg.connect(url, command_timeout=60)
+    await _subscribers(database, secret, port, pid)
+    await _chain(database)
+    for place, (count, inviter) in enumerate(inviters.items()):
+        guests = await _fresh(database, 30_000 + place * TRIES, TRIES)
+        times = [await _time(database, guest, inviter) for guest in guests]
+        _say(f"applying a code that {count:,} applied", times)
+    await database.close()
+
+
+async def _subscribers(database: Any, secret: str, port: int, pid: int) -> None:
+    owners = await _fresh(database, 0, SUBSCRIBERS)
+    guests = await _fresh(database, SUBSCRIBERS, EVENTS)
+    await database.execute(SESSIONS, owners)
     async with AsyncExitStack() as stack:
-        owners = [row["id"] for row in await database.fetch(FRESH, 0, SUBSCRIBERS)]
-        await database.execute(SESSIONS, owners)
         before = _memory(pid)
         sockets = await _subscribed(stack, port, [_token(secret, owner) for owner in owners])
         click.echo(f"memory of an idle subscriber: {(_memory(pid) - before) / len(sockets):.1f} KB")
-        guests = [row["id"] for row in await database.fetch(FRESH, SUBSCRIBERS, EVENTS)]
+        spread = SUBSCRIBERS // EVENTS
         delays = [
-            await _delay(database, guest, owners[place * 4], sockets[place * 4])
-            for place, guest in enumerate(guests)
+            await _delay(database, guest, owner, socket)
+            for guest, owner, socket in zip(
+                guests, owners[::spread], sockets[::spread], strict=True
+            )
         ]
         _say("from the commit to the subscriber", delays)
-    await _chain(database)
-    await database.close()
-    inviters = await asyncio.to_thread(data.fill, url, INVITED)
-    database = await asyncpg.connect(url)
-    for count, inviter in inviters.items():
-        guests = [
-            row["id"] for row in await database.fetch(FRESH, 30_000 + count % 7 * TRIES, TRIES)
-        ]
-        _say(
-            f"applying a code that {count:,} applied",
-            [await _time(database, g, inviter) for g in guests],
-        )
-    await database.close()
+
+
+async def _fresh(database: Any, number: int, count: int) -> list[UUID]:
+    return [row["id"] for row in await database.fetch(FRESH, number, count)]
 
 
 async def _subscribed(
@@ -139,12 +144,12 @@ async def _delay(database: Any, guest: UUID, owner: UUID, socket: ClientConnecti
 
 async def _chain(database: Any) -> None:
     """Apply the code at the end of a long chain: by its root, which is refused, and by others."""
-    ids = [row["id"] for row in await database.fetch(FRESH, 10_000, CHAIN)]
+    ids = await _fresh(database, 10_000, CHAIN)
     await database.execute("ALTER TABLE client DISABLE TRIGGER USER")
     await database.execute(LINK, ids[1:], ids[:-1])
     await database.execute("ALTER TABLE client ENABLE TRIGGER USER")
     await database.execute("VACUUM (ANALYZE) client")
-    guests = [row["id"] for row in await database.fetch(FRESH, 20_000, TRIES)]
+    guests = await _fresh(database, 10_000 + CHAIN, TRIES)
     times = [await _time(database, guest, ids[-1]) for guest in guests]
     _say(f"applying the last code of a chain of {CHAIN:,}", times)
     times = [await _time(database, ids[0], ids[-1], refused=True) for _ in range(TRIES)]
