@@ -1,10 +1,22 @@
+FROM node:24-slim AS web
+WORKDIR /build/web
+COPY web/.npmrc web/package.json web/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci
+COPY schema.graphql /build/
+COPY web ./
+RUN npm run build
+
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY constraints.txt LICENSE README.md pyproject.toml ./
+COPY constraints.txt LICENSE README.md pyproject.toml schema.graphql ./
+COPY web/hatch_build.py web/
 COPY migrations migrations
 COPY src src
+COPY --from=web /build/src/connect_hub/static src/connect_hub/static
+# The pages count as built since the last change, whatever times the files came with.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv /opt/connect-hub \
+    touch src/connect_hub/static/index.html \
+    && python -m venv /opt/connect-hub \
     && /opt/connect-hub/bin/pip install -q -c constraints.txt . \
     && /opt/connect-hub/bin/pip uninstall -q -y pip
 

@@ -115,9 +115,10 @@ def is_bindable(port: int) -> bool:
 
 
 def test_serve_says_where_everything_is(server: Server) -> None:
-    data, *migrated, graphql, sms, last = server.said.splitlines()
+    data, *migrated, web, graphql, sms, last = server.said.splitlines()
     assert data == f"Data:     {server.data_dir} (embedded PostgreSQL)"
     assert all(re.fullmatch(r"Migrated: \w+\.py", line) for line in migrated)
+    assert web == f"Web:      http://127.0.0.1:{server.port}"
     assert graphql == f"GraphQL:  http://127.0.0.1:{server.port}/graphql (GraphiQL)"
     assert sms == "SMS:      simulated; each code is handed to whoever asks for it"
     assert last == "Stop with Ctrl-C."

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, sms, texts
+from connect_hub import database, logs, pages, sms, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -30,7 +30,6 @@ from connect_hub.auth import Authentication
 from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
 from connect_hub.envelope import Envelope
-from connect_hub.invitation_page import InvitationPage
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -100,10 +99,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         routes=[
             Route("/graphql", view, middleware=hosts),
             WebSocketRoute("/graphql", sockets, middleware=hosts),
-            Route("/i/{code}", InvitationPage(settings.public_url).answer),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _ready),
+            *pages.routes(),
         ],
         middleware=[
             Middleware(Envelope, failed=failed, hsts=settings.hsts),

@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, keys, logs, metrics, sms
+from connect_hub import database, embedded, keys, logs, metrics, pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.domain import phone
@@ -170,8 +170,12 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
     for name in applied:
         click.echo(f"Migrated: {name}")
     port, metrics_port = ports
-    served = f"http://{_in_url(settings.host)}:{port}/graphql"
-    click.echo(f"GraphQL:  {served}" + (" (GraphiQL)" * settings.graphiql))
+    served = f"http://{_in_url(settings.host)}:{port}"
+    if pages.are_built():
+        click.echo(f"Web:      {served}")
+    else:
+        click.echo("Web:      not built; GraphiQL loads its scripts from a CDN")
+    click.echo(f"GraphQL:  {served}/graphql" + (" (GraphiQL)" * settings.graphiql))
     if metrics_port:
         click.echo(f"Metrics:  http://{_in_url(settings.metrics_host)}:{metrics_port}/metrics")
     click.echo(f"SMS:      {sms.sender_from(settings)}")

@@ -182,9 +182,13 @@ class OneConnection:
 
     async def _connection(self) -> asyncpg.Connection:
         if self._pooled is None:
-            pooled = get_connection("default").acquire_connection()
-            async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
+            client: Any = get_connection("default")
+            pooled = client.acquire_connection()
+            if client._pool and client._pool.get_idle_size():  # noqa: SLF001 (there is no wait)
                 self._taken = await pooled.__aenter__()
+            else:
+                async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
+                    self._taken = await pooled.__aenter__()
             self._pooled = pooled
         return self._taken
 

@@ -30,9 +30,9 @@ def configure() -> None:
     ]
     if sys.stderr.isatty():
         plain = structlog.dev.plain_traceback  # the others show local variables
-        _render[:] = [structlog.dev.ConsoleRenderer(exception_formatter=plain), _mask]
+        _render[:] = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
     structlog.configure(
-        processors=[*shared, *_render],
+        processors=[*shared, *_render, _mask],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -41,14 +41,18 @@ def configure() -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_render],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_render,
+                _mask,
+            ],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def request(*, path: str, operation: str, **told: object) -> None:
-    """Log an answered request; path and operation are what its client chose to send.
+def request(*, request_id: str, path: str, operation: str, **told: object) -> None:
+    """Log an answered request; its id, path and operation are what its client chose to send.
 
     This line is written as all others look, without asking structlog what to do with it: that would
     take longer than some requests.
@@ -57,7 +61,8 @@ def request(*, path: str, operation: str, **told: object) -> None:
         "event": "request",
         "level": "info",
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        "path": _UNPRINTABLE.sub("?", path[:_LONGEST_NAME]),
+        "request_id": mask(request_id),
+        "path": mask(_UNPRINTABLE.sub("?", path[:_LONGEST_NAME])),
         "operation": _LONG_NUMBER.sub("…", operation)[:_LONGEST_NAME],
         **told,
     }
@@ -66,13 +71,18 @@ def request(*, path: str, operation: str, **told: object) -> None:
     sys.stderr.write(f"{line}\n")
 
 
+def mask(text: str) -> str:
+    """Hide what looks like a phone or a token."""
+    if _TOKENS_END.search(text):  # which most texts lack
+        text = _TOKEN.sub("…", text)
+    if _PHONES_DIGITS.search(text):
+        text = _PHONE.sub(r"\1…\2", text)
+    return text
+
+
 def _mask(_logger: object, _method: str, line: Any) -> Any:
-    """Hide what looks like a phone or a token, whoever wrote it into a line."""
-    if _TOKENS_END.search(line):  # which most lines lack
-        line = _TOKEN.sub("…", line)
-    if _PHONES_DIGITS.search(line):
-        line = _PHONE.sub(r"\1…\2", line)
-    return line
+    """Hide them, whoever wrote them into a line."""
+    return mask(line)
 
 
 def _json(event: EventDict, **_: object) -> str:
@@ -82,5 +92,4 @@ def _json(event: EventDict, **_: object) -> str:
 _render: list[Processor] = [  # unless a person watches
     structlog.processors.format_exc_info,
     structlog.processors.JSONRenderer(serializer=_json),
-    _mask,
 ]

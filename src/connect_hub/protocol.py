@@ -1,4 +1,4 @@
-"""HTTP and WebSocket as uvicorn reads them, with an end to what a client makes it keep."""
+"""HTTP and WebSocket as uvicorn reads them, with an end to what is kept, and one host."""
 
 import asyncio
 from datetime import timedelta
@@ -19,7 +19,10 @@ GONE_WITHIN = timedelta(seconds=10)  # once we are done with a socket
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a request whose headers take longer to send or to read than anybody needs."""
+    """Refuses a request whose headers take longer to send or to read than anybody needs.
+
+    Also one with two hosts (RFC 9112, 3.2): what is in front of us may have looked at the other.
+    """
 
     _head = 0  # bytes received of a head that has not ended
     _in_head = False
@@ -32,6 +35,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
         if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+            raise ValueError
+        if [name for name, _ in self.headers].count(b"host") > 1:
             raise ValueError
         self._in_head = False
         super().on_headers_complete()

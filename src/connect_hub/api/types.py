@@ -23,6 +23,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PhoneNumber = NewType("PhoneNumber", str)
 
+
+def _rfc3339(moment: datetime) -> str:
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     PhoneNumber: strawberry.scalar(
         name="PhoneNumber",
@@ -35,11 +41,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A moment in UTC as an RFC 3339 timestamp with milliseconds,"
         " for example `2026-01-31T12:00:00.000Z`.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
-        serialize=lambda moment: (
-            (moment if moment.tzinfo is UTC else moment.astimezone(UTC))
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z")
-        ),
+        serialize=_rfc3339,
     ),
 }
 

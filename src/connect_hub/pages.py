@@ -1,0 +1,80 @@
+"""The pages of web/, as built into `static`: the client, GraphiQL and their assets."""
+
+import os
+import re
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+STATIC = Path(__file__).with_name("static")
+
+_CLIENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def are_built() -> bool:
+    """Say whether this installation has the pages."""
+    return (STATIC / "index.html").is_file()
+
+
+def page(name: str, *, policy: str) -> HTMLResponse:
+    """Make the answer with one page; a page is asked for each time, its assets once."""
+    return HTMLResponse(
+        (STATIC / name).read_text(encoding="utf-8"),
+        headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"},
+    )
+
+
+def routes() -> list[BaseRoute]:
+    """List what is served beside GraphQL: nothing where the pages are not built."""
+    if not are_built():
+        return []
+    client = page("index.html", policy=_CLIENT_POLICY)
+
+    async def start(_request: Request) -> Response:
+        return client
+
+    return [
+        Route("/", start),
+        Route("/i/{invitation_code}", start),
+        Mount("/assets", _Assets(directory=STATIC / "assets")),
+    ]
+
+
+class _Assets(StaticFiles):
+    """Files whose names change with their content, compressed when they were built."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Answer with a file, in the smallest form that the browser takes."""
+        accepted = _accepted(Headers(scope=scope).get("accept-encoding", ""))
+        encoding, found = None, Path(full_path)
+        for name, suffix in (("br", ".br"), ("gzip", ".gz")):
+            compressed = Path(f"{full_path}{suffix}")
+            if name in accepted and compressed.is_file():
+                encoding, found, stat_result = name, compressed, compressed.stat()
+                break
+        response = super().file_response(found, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["Vary"] = "Accept-Encoding"
+        if encoding:
+            response.headers["Content-Encoding"] = encoding
+        return response
+
+
+def _accepted(header: str) -> set[str]:
+    """List the encodings that a browser takes (RFC 9110, 12.5.3); `q=0` is one it does not."""
+    parts = [part.replace(" ", "").lower().partition(";") for part in header.split(",")]
+    return {name for name, _, quality in parts if not re.fullmatch(r"q=0(\.0*)?", quality)}

@@ -1,0 +1,125 @@
+"""People at browsers, where nothing may go wrong unseen."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    async_playwright,
+    expect,
+)
+
+from tests.processes import Server, numbers
+
+AXE = Path(__file__).parents[1] / "web/node_modules/axe-core/axe.min.js"
+PATIENCE = 15_000  # ms, on a busy machine
+
+expect.set_options(timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def browsing() -> AsyncIterator[Browser]:
+    """Start Debian's Chromium; without it the tests of web/ fail."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Install Chromium: apt-get install chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium)
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser of their own."""
+
+    context: BrowserContext
+    page: Page
+    phone: str
+    requests: list[Request] = field(default_factory=list)  # of all tabs
+    wrong: list[str] = field(default_factory=list)
+
+    def hear(self, said: ConsoleMessage) -> None:
+        if said.type in {"error", "warning"}:
+            self.wrong.append(said.text)
+
+    def see(self, thrown: WebError) -> None:
+        self.wrong.append(str(thrown.error))
+
+    def note(self, request: Request) -> None:
+        self.requests.append(request)
+
+    async def ask_for_code(self) -> str:
+        """Ask for a code by the keyboard, and read it off the page."""
+        await self.page.locator("input[type=tel]").fill(self.phone)
+        await self.page.keyboard.press("Enter")
+        sms = self.page.locator(".sms")
+        await expect(sms).to_be_visible()
+        return await sms.inner_text()
+
+    async def type_code(self, code: str) -> None:
+        """Type a code; its last digit sends it off."""
+        field = self.page.locator("input.digits")
+        await expect(field).to_be_focused()
+        await self.page.keyboard.type(code)
+
+    async def sign_in(self) -> str:
+        """Sign in, registering where that is needed; give the own invitation code."""
+        await self.type_code(await self.ask_for_code())
+        own = self.page.locator("dd.code")
+        await expect(own).to_be_visible()
+        return await own.inner_text()
+
+    async def look(self, page: Page | None = None) -> None:
+        """Come back to the tab, which then asks what has changed."""
+        await (page or self.page).evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    async def check_page(self) -> None:
+        """Look for what axe finds, and for what is wider than the page."""
+        await self.page.evaluate(AXE.read_text())  # past the policy of the page
+        found = (await self.page.evaluate("axe.run()"))["violations"]
+        assert not [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+        assert await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    def asked(self, operation: str) -> list[dict[str, str]]:
+        """Give the headers of the requests for an operation."""
+        return [
+            request.headers
+            for request in self.requests
+            if f'"operationName":"{operation}"' in (request.post_data or "")
+        ]
+
+    def forgive(self, pattern: str) -> None:
+        """Take it that this went wrong: the browser says so of each refused request."""
+        assert [text for text in self.wrong if re.search(pattern, text)]
+        self.wrong[:] = [text for text in self.wrong if not re.search(pattern, text)]
+
+
+@asynccontextmanager
+async def visiting(
+    browser: Browser, server: Server, path: str = "/", **how: Any
+) -> AsyncIterator[Visitor]:
+    """Open the page; in the end nothing must have gone wrong, nor been asked of another origin."""
+    origin = f"http://127.0.0.1:{server.port}"
+    context = await browser.new_context(base_url=origin, **how)
+    context.set_default_timeout(PATIENCE)
+    visitor = Visitor(context, await context.new_page(), f"+7{next(numbers)}")
+    context.on("console", visitor.hear)
+    context.on("weberror", visitor.see)
+    context.on("request", visitor.note)
+    await visitor.page.goto(path)
+    try:
+        yield visitor
+    finally:
+        await context.close()
+    assert not visitor.wrong
+    assert not [r.url for r in visitor.requests if not r.url.startswith((origin, "blob:"))]

@@ -1,0 +1,89 @@
+/** Apollo Client for Connect Hub. */
+import {
+  ApolloClient,
+  ApolloLink,
+  CombinedGraphQLErrors,
+  HttpLink,
+  InMemoryCache,
+  type OperationVariables,
+  type TypedDocumentNode,
+} from "@apollo/client";
+import { SetContextLink } from "@apollo/client/link/context";
+import { ErrorLink } from "@apollo/client/link/error";
+import { relayStylePagination } from "@apollo/client/utilities";
+import { from, switchMap, throwError } from "rxjs";
+
+import { RefreshSessionDocument, type SignedInFragment } from "../generated/graphql";
+import possibleTypes from "../generated/possible-types";
+import { timed } from "./clock";
+import * as session from "./session";
+
+declare module "@apollo/client" {
+  interface DefaultContext {
+    anonymous?: boolean;
+    token?: string;
+    repeated?: boolean;
+  }
+}
+
+const http = new HttpLink({ uri: "/graphql", fetch: timed });
+
+const authorized = new SetContextLink(async (context) => {
+  const token = context.anonymous ? null : (context.token ?? (await session.token()));
+  return token ? { token, headers: { authorization: `Bearer ${token}` } } : {};
+});
+
+/** Repeats, once and with a new access token, what was refused for its token. */
+const repeated = new ErrorLink(({ error, operation, forward }) => {
+  const { token, repeated } = operation.getContext();
+  if (!token || repeated || !isUnauthenticated(error)) return;
+  return from(session.renewed(token)).pipe(
+    switchMap((renewed) => {
+      if (!renewed) return throwError(() => error);
+      operation.setContext({ token: renewed, repeated: true });
+      return forward(operation);
+    }),
+  );
+});
+
+export const apollo = new ApolloClient({
+  link: ApolloLink.from([repeated, authorized, http]),
+  cache: new InMemoryCache({
+    ...possibleTypes,
+    typePolicies: { Client: { fields: { invitedClients: relayStylePagination() } } },
+  }),
+});
+
+session.connect({
+  exchange: async (refreshToken) => {
+    const answer = await ask(RefreshSessionDocument, { refreshToken }, { anonymous: true });
+    if (answer.__typename !== "SignedIn") throw new session.SessionOver();
+    return tokensOf(answer);
+  },
+  personChanged: () => {
+    void apollo.clearStore();
+  },
+});
+
+/** What a mutation's one field answers. */
+type Answer<Data> = NonNullable<Data[keyof Data]>;
+
+/** Ask for a mutation of one field; where there is no answer to it, this throws. */
+export async function ask<Data, Variables extends OperationVariables>(
+  mutation: TypedDocumentNode<Data, Variables>,
+  variables: NoInfer<Variables>,
+  context: { anonymous?: boolean } = {},
+): Promise<Answer<Data>> {
+  const untyped: ApolloClient.MutateOptions = { mutation, variables, context };
+  const { data } = await apollo.mutate(untyped);
+  return Object.values(data ?? {})[0] as Answer<Data>;
+}
+
+export function tokensOf({ accessToken, refreshToken, client }: SignedInFragment): session.Tokens {
+  return { accessToken, refreshToken, clientId: client.id };
+}
+
+function isUnauthenticated(error: unknown): boolean {
+  const errors = CombinedGraphQLErrors.is(error) ? error.errors : [];
+  return errors.some(({ extensions }) => extensions?.code === "UNAUTHENTICATED");
+}

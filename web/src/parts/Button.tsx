@@ -1,0 +1,20 @@
+import type { ButtonHTMLAttributes } from "react";
+
+interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+  busy?: boolean;
+  className?: string | undefined;
+}
+
+/** A button that shows what is under way. It keeps the focus meanwhile, unlike a disabled one. */
+export function Button({ busy = false, className = "", children, ...button }: ButtonProps) {
+  return (
+    <button
+      type="button"
+      {...button}
+      aria-disabled={busy}
+      className={busy ? `${className} busy` : className}
+    >
+      {children}
+    </button>
+  );
+}

@@ -1,0 +1,21 @@
+import type { ReactNode } from "react";
+
+import { EndSessionDocument } from "../generated/graphql";
+import { ask } from "../hub/client";
+import * as session from "../hub/session";
+import { useAction } from "../hub/useAction";
+import { Button } from "./Button";
+
+/** Ends this session on the server where that can be reached, and forgets it here in any case. */
+export function SignOut({ children, className }: { children: ReactNode; className?: string }) {
+  const { run, busy } = useAction(async () => {
+    await ask(EndSessionDocument, {}).catch(console.warn);
+    session.signOut();
+    return null;
+  });
+  return (
+    <Button className={className} busy={busy} onClick={() => void run()}>
+      {children}
+    </Button>
+  );
+}

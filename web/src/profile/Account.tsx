@@ -1,0 +1,41 @@
+import { useState } from "react";
+
+import { useTexts } from "../language";
+import { SignOut } from "../parts/SignOut";
+import { ChangePhone } from "./ChangePhone";
+import { DeleteAccount } from "./DeleteAccount";
+import { Sessions } from "./Sessions";
+
+/** One's phone and sessions, and the ways out. */
+export function Account({ phone }: { phone: string }) {
+  const texts = useTexts();
+  const [open, setOpen] = useState(false);
+
+  return (
+    <section className="card">
+      <h2>{texts.account.heading}</h2>
+      <div className="row spread">
+        <p>
+          {texts.account.signedInAs} <strong className="phone">{phone}</strong>
+        </p>
+        <SignOut>{texts.account.signOut}</SignOut>
+      </div>
+      <details
+        onToggle={(event) => {
+          setOpen(event.currentTarget.open);
+        }}
+      >
+        <summary>{texts.sessions.heading}</summary>
+        {open && <Sessions />}
+      </details>
+      <details>
+        <summary>{texts.changePhone.heading}</summary>
+        <ChangePhone />
+      </details>
+      <details>
+        <summary>{texts.deleteAccount.heading}</summary>
+        <DeleteAccount />
+      </details>
+    </section>
+  );
+}

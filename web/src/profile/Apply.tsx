@@ -1,0 +1,79 @@
+import { type SubmitEvent, useState } from "react";
+
+import { ApplyInviteDocument } from "../generated/graphql";
+import { ask } from "../hub/client";
+import { useAction } from "../hub/useAction";
+import { useTexts } from "../language";
+import { Button } from "../parts/Button";
+import { Field } from "../parts/Field";
+import { Heading } from "../parts/Heading";
+import { forgetInvitation } from "../router";
+
+interface ApplyProps {
+  applied: string | null;
+  /** The code of the link that brought this person here. */
+  invitation: string | null;
+}
+
+/** Where somebody else's code is applied, once. */
+export function Apply({ applied, invitation }: ApplyProps) {
+  const { apply: texts } = useTexts();
+  const [code, setCode] = useState(invitation ?? "");
+  const { run, busy, problem } = useAction(async () => {
+    const answer = await ask(ApplyInviteDocument, { invitationCode: code });
+    if (answer.__typename !== "InviteApplied") return answer;
+    forgetInvitation();
+    return null;
+  });
+
+  if (applied !== null) {
+    return (
+      <section className="card">
+        <p role="status">{texts.applied(applied)}</p>
+      </section>
+    );
+  }
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void run();
+  }
+  return (
+    <section className="card">
+      <form onSubmit={submit}>
+        <Heading isMain={invitation !== null}>{texts.heading}</Heading>
+        <p className="lead">{texts.lead}</p>
+        <Field
+          className="code"
+          label={texts.field}
+          hint={texts.hint}
+          problem={problem}
+          autoComplete="off"
+          autoCapitalize="characters"
+          spellCheck={false}
+          maxLength={6}
+          required
+          value={code}
+          onChange={(text) => {
+            setCode(text.toUpperCase());
+          }}
+        />
+        <div className="row">
+          <Button type="submit" className={invitation ? "primary" : ""} busy={busy}>
+            {texts.apply}
+          </Button>
+          {invitation && (
+            <Button
+              className="plain"
+              onClick={() => {
+                setCode("");
+                forgetInvitation();
+              }}
+            >
+              {texts.dismiss}
+            </Button>
+          )}
+        </div>
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,22 @@
+import { useState } from "react";
+
+import { ChangePhoneDocument } from "../generated/graphql";
+import { ask } from "../hub/client";
+import { useTexts } from "../language";
+import { PhoneProof } from "../signin/PhoneProof";
+
+/** Moves the account to another number. */
+export function ChangePhone() {
+  const { changePhone: texts } = useTexts();
+  const [changed, setChanged] = useState<string | null>(null);
+
+  async function confirm(phone: string, code: string) {
+    const answer = await ask(ChangePhoneDocument, { phone, code });
+    if (answer.__typename !== "PhoneChanged") return answer;
+    setChanged(answer.client.phone);
+    return null;
+  }
+
+  if (changed !== null) return <p role="status">{texts.changed(changed)}</p>;
+  return <PhoneProof lead={texts.lead} label={texts.phone} confirm={confirm} />;
+}

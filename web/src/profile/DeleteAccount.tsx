@@ -1,0 +1,41 @@
+import { useRef } from "react";
+
+import { DeleteAccountDocument } from "../generated/graphql";
+import { ask } from "../hub/client";
+import * as session from "../hub/session";
+import { useAction } from "../hub/useAction";
+import { useTexts } from "../language";
+import { Button } from "../parts/Button";
+import { Refused } from "../parts/Refused";
+
+/** Deletes the account, asked twice. */
+export function DeleteAccount() {
+  const { deleteAccount: texts } = useTexts();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const { run, busy, problem } = useAction(async () => {
+    const answer = await ask(DeleteAccountDocument, {});
+    if (answer.__typename !== "AccountDeleted") return answer;
+    session.signOut();
+    return null;
+  });
+
+  return (
+    <>
+      <p className="lead">{texts.lead}</p>
+      <Button className="danger" onClick={() => dialog.current?.showModal()}>
+        {texts.start}
+      </Button>
+      <dialog ref={dialog} aria-labelledby="delete-sure">
+        <h2 id="delete-sure">{texts.sure}</h2>
+        <p className="lead">{texts.lead}</p>
+        <Refused problem={problem} />
+        <div className="row">
+          <Button onClick={() => dialog.current?.close()}>{texts.keep}</Button>
+          <Button className="danger" busy={busy} onClick={() => void run()}>
+            {texts.confirm}
+          </Button>
+        </div>
+      </dialog>
+    </>
+  );
+}

@@ -1,0 +1,51 @@
+import { useState } from "react";
+
+import { useTexts } from "../language";
+import { Button } from "../parts/Button";
+import { Qr } from "../parts/Qr";
+import { invitationLink } from "../router";
+
+/** One's own code, to be given to others in whatever way there is. */
+export function Invitation({ code, isMain }: { code: string; isMain: boolean }) {
+  const { invitation: texts } = useTexts();
+  const [copied, setCopied] = useState<boolean | null>(null);
+  const url = invitationLink(code);
+
+  async function copy() {
+    setCopied(null);
+    try {
+      await navigator.clipboard.writeText(url);
+      setCopied(true);
+    } catch {
+      setCopied(false); // no permission, or the page came by plain HTTP
+    }
+  }
+
+  return (
+    <>
+      <p className="lead">{texts.lead}</p>
+      <Qr text={url} label={texts.qr} />
+      <dl>
+        <dt>{texts.yourCode}</dt>
+        <dd className="code">{code}</dd>
+        <dt>{texts.link}</dt>
+        <dd className="link">{url}</dd>
+      </dl>
+      <div className="row">
+        <Button className={isMain ? "primary" : ""} onClick={() => void copy()}>
+          {texts.copy}
+        </Button>
+        {"share" in navigator && (
+          <Button
+            onClick={() => {
+              navigator.share({ text: texts.shareText(code), url }).catch(() => undefined); // changed their mind
+            }}
+          >
+            {texts.share}
+          </Button>
+        )}
+      </div>
+      <p role="status">{copied === null ? "" : copied ? texts.copied : texts.notCopied}</p>
+    </>
+  );
+}

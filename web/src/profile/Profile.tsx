@@ -1,0 +1,64 @@
+import { useQuery } from "@apollo/client/react";
+import { useEffect } from "react";
+
+import { MeDocument } from "../generated/graphql";
+import { useTexts } from "../language";
+import { Button } from "../parts/Button";
+import { Heading } from "../parts/Heading";
+import { Refused } from "../parts/Refused";
+import { Account } from "./Account";
+import { Apply } from "./Apply";
+import { Invitation } from "./Invitation";
+import { Invited } from "./Invited";
+
+/** All that a signed-in person sees. */
+export function Profile({ invitation }: { invitation: string | null }) {
+  const texts = useTexts();
+  const { data, error, refetch } = useQuery(MeDocument);
+  const me = data?.me;
+
+  useEffect(() => {
+    function look() {
+      if (!document.hidden) void refetch().catch(() => undefined); // `error` has it
+    }
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [refetch]);
+
+  if (!me) {
+    return (
+      <section className="card narrow">
+        {error ? (
+          <>
+            <Refused problem={{ __typename: "Failure" }} />
+            <Button className="primary" onClick={() => void refetch()}>
+              {texts.retry}
+            </Button>
+          </>
+        ) : (
+          <p className="lead" aria-busy="true">
+            {texts.loading}
+          </p>
+        )}
+      </section>
+    );
+  }
+  const apply = <Apply applied={me.someoneInvitationCode} invitation={invitation} />;
+  const isInvited = invitation !== null && me.someoneInvitationCode === null;
+  return (
+    <div className="profile">
+      {isInvited && apply}
+      <section className="card">
+        <Heading isMain={!isInvited}>{texts.invitation.heading}</Heading>
+        <Invitation code={me.invitationCode} isMain={!isInvited} />
+      </section>
+      <div className="column">
+        {!isInvited && apply}
+        <Invited />
+        <Account phone={me.phone} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,101 @@
+import { type SubmitEvent, useEffect, useRef, useState } from "react";
+
+import { type Problem, useAction } from "../hub/useAction";
+import { useTexts } from "../language";
+import { Button } from "../parts/Button";
+import { Field } from "../parts/Field";
+import { useCountdown } from "../parts/useCountdown";
+import type { Sent } from "./PhoneProof";
+import { useCodeFromSms } from "./useCodeFromSms";
+
+interface CodeFormProps {
+  titled: boolean;
+  sent: Sent;
+  confirm: (code: string) => Promise<Problem | null>;
+  resend: () => Promise<Problem | null>;
+  back: () => void;
+}
+
+/** One field for the code, sent off when its last digit is there. */
+export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps) {
+  const { code: texts } = useTexts();
+  const [code, setCode] = useState("");
+  const [again, setAgain] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
+  const confirming = useAction(confirm);
+  const resending = useAction(resend);
+
+  useEffect(() => {
+    field.current?.focus();
+  }, [sent]);
+  useCodeFromSms(enter);
+
+  function enter(text: string) {
+    const digits = text.replace(/\D/g, "").slice(0, sent.codeLength);
+    setCode(digits);
+    if (digits.length === sent.codeLength) void confirming.run(digits).then(clear);
+  }
+
+  function clear() {
+    setCode("");
+    field.current?.focus();
+  }
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    enter(code);
+  }
+
+  async function sendAgain() {
+    confirming.setProblem(null);
+    clear();
+    setAgain(false);
+    setAgain(await resending.run());
+  }
+
+  return (
+    <form onSubmit={submit}>
+      {titled && <h1>{texts.heading}</h1>}
+      <p className="lead">{texts.sentTo(sent.phone)}</p>
+      {sent.smsCode !== null && (
+        <p className="notice">
+          {texts.simulated} <strong className="sms">{sent.smsCode}</strong>
+        </p>
+      )}
+      <Field
+        className="digits"
+        label={texts.field(sent.codeLength)}
+        problem={confirming.problem ?? resending.problem}
+        inputMode="numeric"
+        autoComplete="one-time-code"
+        pattern={`\\d{${String(sent.codeLength)}}`}
+        required
+        readOnly={confirming.busy}
+        value={code}
+        onChange={enter}
+        ref={field}
+      />
+      <Button type="submit" className="primary" busy={confirming.busy}>
+        {texts.confirm}
+      </Button>
+      <p role="status">{again && texts.resent}</p>
+      <div className="row">
+        <Resend at={sent.resendAt} busy={resending.busy} onClick={() => void sendAgain()} />
+        <Button className="plain" onClick={back}>
+          {texts.anotherPhone}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function Resend({ at, ...button }: { at: string; busy: boolean; onClick: () => void }) {
+  const { code: texts } = useTexts();
+  const left = useCountdown(at);
+  const time = `${String(Math.floor(left / 60))}:${String(left % 60).padStart(2, "0")}`;
+  return (
+    <Button className="plain" disabled={left > 0} {...button}>
+      {left > 0 ? texts.resendIn(time) : texts.resend}
+    </Button>
+  );
+}

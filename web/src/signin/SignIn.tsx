@@ -1,0 +1,30 @@
+import { LoginDocument, RegisterDocument } from "../generated/graphql";
+import { ask, tokensOf } from "../hub/client";
+import * as session from "../hub/session";
+import { useTexts } from "../language";
+import { PhoneProof } from "./PhoneProof";
+
+/** Signs in whoever holds a phone, and registers whoever is new with the same code. */
+export function SignIn({ invitation }: { invitation: string | null }) {
+  const { signIn: texts } = useTexts();
+
+  async function confirm(phone: string, code: string) {
+    const given = { phone, code };
+    const login = await ask(LoginDocument, given, { anonymous: true });
+    const answer =
+      login.__typename === "ClientNotFoundError"
+        ? await ask(RegisterDocument, given, { anonymous: true })
+        : login;
+    if (answer.__typename !== "SignedIn") return answer;
+    session.signIn(tokensOf(answer));
+    return null;
+  }
+
+  return (
+    <section className="card narrow">
+      {session.wasEnded() && <p className="notice">{texts.ended}</p>}
+      {invitation && <p className="notice">{texts.invited(invitation)}</p>}
+      <PhoneProof heading={texts.heading} lead={texts.lead} label={texts.phone} confirm={confirm} />
+    </section>
+  );
+}
