@@ -15,6 +15,8 @@ from dotenv import dotenv_values
 from graphql import build_schema, parse, validate
 
 from connect_hub import metrics
+from connect_hub.api import messages
+from connect_hub.api.messages import Close
 from connect_hub.api.schema import schema
 from connect_hub.settings import Settings
 from connect_hub.sms.gateway import Gateway
@@ -88,7 +90,7 @@ def test_the_schema_in_the_repository_is_the_one_printed() -> None:
 
 def test_the_readme_names_every_operation() -> None:
     built = build_schema(SCHEMA)
-    for root in (built.query_type, built.mutation_type):
+    for root in (built.query_type, built.mutation_type, built.subscription_type):
         assert root
         for name in root.fields:
             assert re.search(rf"\b{name}\b", README), name
@@ -96,7 +98,7 @@ def test_the_readme_names_every_operation() -> None:
 
 def test_the_readme_s_operations_fit_the_schema() -> None:
     operations = blocks("graphql") + re.findall(r"^[A-Z_]+='(.*\{.*)'$", README, re.MULTILINE)
-    assert len(operations) == 12
+    assert len(operations) == 13
     for operation in operations:
         assert not validate(build_schema(SCHEMA), parse(operation)), operation
 
@@ -160,6 +162,12 @@ def test_the_readme_s_gateways_are_such_as_apprise_takes() -> None:
     for url in urls:
         written = re.sub(r"\b[A-Z_]+\b", lambda name: real.get(name[0], name[0]), url)
         Gateway(written, place=1)
+
+
+def test_the_readme_has_every_close_code() -> None:
+    closes = [value for value in vars(messages).values() if isinstance(value, Close)]
+    beside = {"1009", "1011", "1012"}  # of WebSocket itself
+    assert set(table("close code")) == {str(close.code) for close in closes} | beside
 
 
 def test_the_readme_has_every_module() -> None:

@@ -8,15 +8,18 @@ from tortoise.transactions import in_transaction
 
 from connect_hub.database import fetch
 from tests.hub import CLIENT, ME, Hub, counted_statements
+from tests.sockets import Sockets
 
 PAGE = "query($after: String) { me { invitedClients(after: $after) { pageInfo { endCursor } } } }"
 
 
-async def _hot_statements(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+async def _hot_statements(hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     with counted_statements(monkeypatch) as statements:
         owner = await hub.person()
         guest = await hub.person()
-        await guest.apply(owner.invitation_code)
+        async with sockets.subscribed(owner.token) as socket:
+            await guest.apply(owner.invitation_code)
+            await socket.event()
         await fetch("DELETE FROM sign_in_code")
         await owner.sign_in()
         await owner.refresh()
@@ -30,10 +33,10 @@ async def _hot_statements(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> set[str]
 
 
 async def test_each_hot_statement_is_an_index_lookup(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements = await _hot_statements(hub, monkeypatch)
-    assert len(statements) >= 17
+    statements = await _hot_statements(hub, sockets, monkeypatch)
+    assert len(statements) >= 19
     async with in_transaction():
         await fetch("SET LOCAL enable_seqscan = off")  # by which small tables would be read
         for sql in statements:
@@ -42,9 +45,9 @@ async def test_each_hot_statement_is_an_index_lookup(
 
 
 async def test_a_page_is_read_in_order_from_the_index(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements = await _hot_statements(hub, monkeypatch)
+    statements = await _hot_statements(hub, sockets, monkeypatch)
     pages = [sql for sql in statements if "ORDER BY" in sql and '"invited_at"' in sql]
     assert len(pages) == 2
     async with in_transaction():

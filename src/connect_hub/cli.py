@@ -3,10 +3,11 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Any, NoReturn
@@ -21,7 +22,7 @@ from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.protocol import BoundedProtocol
+from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings, StartupError, load
 
 
@@ -54,6 +55,7 @@ def serve(**options: str | int | None) -> None:
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _exit)  # closes what is open, and ends well: it was asked for
+    _take_all_files()
     with (
         _listening(settings) as listening,
         _database(settings),
@@ -67,14 +69,8 @@ def serve(**options: str | int | None) -> None:
             "connect_hub.app:serving",
             factory=True,
             workers=settings.workers,
-            loop="uvloop",
-            http=BoundedProtocol,
             lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
+            **OPTIONS,
         )
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])
@@ -140,6 +136,13 @@ def secret() -> None:
 
 def _exit(*_: object) -> NoReturn:
     sys.exit(0)
+
+
+def _take_all_files() -> None:
+    """Let each process have as many connections as it may ask for: systems begin with 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some say "infinity" and do not take it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const url = new URL(process.argv[2]);
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-const [, lines] = /^```js\n(.*?)^```$/ms.exec(readme);
+const [, lines] = /^```js\n(import[^`]*?"jose".*?)^```$/ms.exec(readme);
 
 const file = new URL("generated/verify.mjs", import.meta.url);
 writeFileSync(file, lines.replace("http://127.0.0.1:8000", url.origin));
