@@ -83,10 +83,10 @@ async def test_what_fails_outside_the_view_is_answered_as_everything_else(
 ) -> None:
     person = await hub.person()
 
-    async def broken(*_: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("the secret is 1234")
 
-    monkeypatch.setattr("connect_hub.auth.BearerBackend.authenticate", broken)
+    monkeypatch.setattr("connect_hub.addresses.ClientAddresses.of", broken)
     response = await hub.post("{ me { id } }", token=person.token, headers={"X-Request-ID": "abc"})
     assert response.status_code == 500
     (error,) = response.json()["errors"]

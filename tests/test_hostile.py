@@ -199,7 +199,7 @@ RAW = {
     "a bare newline": b"\n\n",
     "no host": b"GET /graphql HTTP/1.1\r\n\r\n",
     "a foreign host": b"GET /graphql HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-    "two hosts": b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+    "two hosts": b"GET /graphql HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
     "a length that is none": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
     "a negative length": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
     "length and chunks": b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"

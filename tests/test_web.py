@@ -100,6 +100,7 @@ async def test_a_link_s_code_is_kept_through_sign_in_and_applied(visit: Visit) -
     ben = await visit(f"/i/{code.lower()}")
     await expect(ben.page.get_by_text(f"You were invited with the code {code}")).to_be_visible()
     await ben.sign_in()
+    await expect(heading(ben.page, "Were you invited?")).to_be_focused()
     await expect(ben.page.get_by_text("will see your phone number")).to_be_visible()
     await ben.page.get_by_role("button", name="Apply the code").click()
     await expect(ben.page.get_by_text(f"You were invited with the code {code}.")).to_be_visible()

@@ -16,13 +16,15 @@ export default defineConfig({
     target: "es2023",
     assetsInlineLimit: 0, // the content security policy knows no data: URLs
     modulePreload: { polyfill: false },
+    license: { fileName: "LICENSES.md" }, // of all that is bundled
     chunkSizeWarningLimit: 5000, // kB: GraphiQL's editor
     rolldownOptions: {
       input: ["index.html", "graphiql.html"],
       checks: { moduleLevelDirective: false }, // "use no memo" of GraphiQL's is for a compiler
     },
   },
-  server: { proxy: { "/graphql": { target: SERVER, ws: true } } },
+  optimizeDeps: { entries: "index.html" }, // GraphiQL is looked at on the server
+  server: { host: "127.0.0.1", proxy: { "/graphql": { target: SERVER, ws: true } } },
 });
 
 /** Puts a `.br` and a `.gz` beside each asset, for the server to send. */

@@ -1,6 +1,7 @@
 """The address a request comes from, as the limits per address count it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import structlog
@@ -11,6 +12,7 @@ log = structlog.get_logger()
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_REMEMBERED = 1024  # addresses
 _SUBSCRIBER = 64  # bits of an IPv6 address; whoever has these changes the others at will
 
 
@@ -50,6 +52,7 @@ class ClientAddresses:
         self._warned = True
 
 
+@lru_cache(_REMEMBERED)
 def _parsed(text: str) -> Address | None:
     """Read an address, with or without a port; an IPv4 address mapped into IPv6 is IPv4."""
     host = text.strip()
@@ -64,6 +67,7 @@ def _parsed(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(_REMEMBERED)
 def _counted(address: Address) -> str:
     if isinstance(address, IPv4Address):
         return str(address)

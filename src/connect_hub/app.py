@@ -6,13 +6,13 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from multiprocessing import parent_process
 
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -25,9 +25,9 @@ from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
 from connect_hub.api.view import GraphQLView, failed
-from connect_hub.auth import BearerBackend, Viewer
+from connect_hub.auth import Authentication
 from connect_hub.domain import sweep
-from connect_hub.headers import SecurityHeaders
+from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -57,21 +57,22 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         audience=settings.audience,
         lifetime=settings.access_token_lifetime,
     )
-
     refresh_tokens = RefreshTokens(keys)
+    authenticate = Authentication(tokens, settings=settings)
 
     def context(request: Request) -> Context:
-        viewer: Viewer = request.user
+        address = addresses.of(request)
         return Context(
             settings=settings,
             sender=sender,
             keys=keys,
             tokens=tokens,
             refresh_tokens=refresh_tokens,
-            address=addresses.of(request),
+            address=address,
             device=request.headers.get("user-agent", ""),
-            client=viewer.client,
-            token_refusal=viewer.refusal,
+            authenticate=partial(
+                authenticate, request.headers.get("authorization"), address=address
+            ),
         )
 
     @asynccontextmanager
@@ -89,11 +90,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 "/graphql",
                 GraphQLView(schema, context=context, settings=settings),
                 middleware=[
-                    Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False),
-                    Middleware(
-                        AuthenticationMiddleware,
-                        BearerBackend(tokens, address=addresses.of, settings=settings),
-                    ),
+                    Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False)
                 ],
             ),
             Route("/.well-known/jwks.json", _key_set(tokens)),
@@ -102,20 +99,23 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             *pages.routes(),
         ],
         middleware=[
-            Middleware(SecurityHeaders, hsts=settings.hsts),
-            Middleware(logs.RequestLog, failed=failed),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-                expose_headers=["X-Request-ID", "Retry-After", "WWW-Authenticate"],
-            ),
+            Middleware(Envelope, failed=failed, hsts=settings.hsts),
+            *([_cross_origin(settings)] if settings.cors_origins else []),
         ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # it would send clients to whatever Host they name
     return app
+
+
+def _cross_origin(settings: Settings) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+        expose_headers=["X-Request-ID", "Retry-After", "WWW-Authenticate"],
+    )
 
 
 def serving() -> Starlette:

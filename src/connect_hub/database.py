@@ -1,8 +1,9 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
 
 MODEL = TypeVar("MODEL", bound=Model)
+Row = Mapping[str, Any]  # by column
 
 # The database does not answer, or not now: nobody's fault who asked, and worth another try.
 UNAVAILABLE: tuple[type[Exception], ...] = (
@@ -118,13 +120,58 @@ async def migrate(config: dict[str, Any]) -> list[str]:
             raise
 
 
-async def fetch(sql: str, *values: object) -> list[dict[str, Any]]:
+async def fetch(sql: str, *values: object) -> list[Row]:
     """Run one statement of our own on Tortoise's connection, and return its rows."""
+    if (held := _held.get()) and held.is_open:
+        return await held.fetch(sql, *values)
     async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):  # the wait for a connection too
-        rows: list[dict[str, Any]] = await get_connection("default").execute_query_dict(
-            sql, list(values)
-        )
-    return rows
+        connection = get_connection("default")
+        return [*await connection.execute_query_dict(sql, list(values))]
+
+
+class OneConnection:
+    """Runs all that is fetched within on one connection, one statement after another.
+
+    To take a connection from the pool and give it back costs as much as a small statement. It is
+    taken at the first one, and held: so nothing else may be waited for within.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self._lock = asyncio.Lock()
+        self._pooled: AbstractAsyncContextManager[Any] | None = None
+
+    async def __aenter__(self) -> None:
+        """Begin; what is fetched by tasks that start within counts as within."""
+        self._before = _held.set(self)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give the connection back, once the statement that runs has ended."""
+        _held.reset(self._before)
+        async with self._lock:
+            self.is_open = False
+            if self._pooled:
+                await self._pooled.__aexit__(None, None, None)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Run a statement as `fetch` does."""
+        async with self._lock:
+            if self.is_open:
+                connection = await self._connection()
+                rows: list[Row] = await connection.fetch(sql, *values)
+                return rows
+        return await fetch(sql, *values)
+
+    async def _connection(self) -> asyncpg.Connection:
+        if self._pooled is None:
+            pooled = get_connection("default").acquire_connection()
+            async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
+                self._taken = await pooled.__aenter__()
+            self._pooled = pooled
+        return self._taken
+
+
+_held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
 
 
 ANY_ID = UUID(int=0)  # stand in for values while a query is rendered
@@ -146,7 +193,7 @@ class Rendered(Generic[MODEL]):
         query = self._query()  # at the first call: Tortoise has to know the models
         return query.sql(params_inline=False), query.model, list(query._annotations)  # noqa: SLF001
 
-    async def rows(self, *values: object) -> list[dict[str, Any]]:
+    async def rows(self, *values: object) -> list[Row]:
         """Run it on Tortoise's connection."""
         return await fetch(self._rendered[0], *values)
 

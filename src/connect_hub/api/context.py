@@ -1,13 +1,15 @@
 """What a resolver may use."""
 
-from dataclasses import dataclass
+from asyncio import Lock
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
-from connect_hub.tokens import AccessTokens, RefreshTokens
+from connect_hub.tokens import AccessTokens, InvalidTokenError, RefreshTokens
 
 
 @dataclass(kw_only=True)
@@ -21,28 +23,33 @@ class Context:
     refresh_tokens: RefreshTokens
     address: str  # of the client's network: what limits per address count by
     device: str  # as its User-Agent names it
-    client: Client | None  # None for an anonymous request
-    token_refusal: str | None  # why the bearer token that came is not accepted
+    authenticate: Callable[[], Awaitable[Client | None]]
     outcome: str = "ok"  # what the log says of this request
+    _asked: Lock = field(default_factory=Lock, init=False)
+    _known: bool = field(default=False, init=False)
+    _viewer: Client | None = field(default=None, init=False)
 
-    @property
-    def viewer(self) -> Client | None:
-        """The signed-in client, or None for an anonymous request.
+    async def viewer(self) -> Client | None:
+        """Tell who asks: the signed-in client, or None for an anonymous request.
 
         Raises:
             UnauthenticatedError: a token came and is not accepted.
         """
-        if self.token_refusal:
-            raise UnauthenticatedError(self.token_refusal)
-        return self.client
+        async with self._asked:  # once, however many fields ask
+            if not self._known:
+                try:
+                    self._viewer = await self.authenticate()
+                except InvalidTokenError as error:
+                    raise UnauthenticatedError(str(error)) from None
+                self._known = True
+        return self._viewer
 
-    @property
-    def signed_in(self) -> Client:
-        """The signed-in client.
+    async def signed_in(self) -> Client:
+        """Tell which client asks.
 
         Raises:
             UnauthenticatedError: nobody is signed in.
         """
-        if not (viewer := self.viewer):
+        if not (viewer := await self.viewer()):
             raise UnauthenticatedError("Sign in first: send 'Authorization: Bearer <accessToken>'.")
         return viewer

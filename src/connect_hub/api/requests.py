@@ -1,6 +1,7 @@
 """What an HTTP request asks for (https://graphql.github.io/graphql-over-http/draft/)."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -11,6 +12,8 @@ MAX_BODY = 64 * 1024  # bytes
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 HTML = "text/html"
+
+_REMEMBERED = 64  # headers: clients send few different ones
 
 
 class RequestError(Exception):
@@ -61,7 +64,7 @@ async def parameters_of(request: Request) -> Parameters:
 def media_type_for(request: Request, *, graphiql: bool) -> str | None:
     """Choose the media type of the answer; None where the client takes none of ours."""
     page = graphiql and request.method == "GET" and not _ASKING & request.query_params.keys()
-    offered = [JSON, GRAPHQL, HTML] if page else [JSON, GRAPHQL]
+    offered = (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL)
     return _preferred(request.headers.get("accept", "*/*"), offered)
 
 
@@ -88,9 +91,7 @@ async def _given(request: Request) -> dict[str, Any]:
 
 
 async def _body(request: Request) -> bytes:
-    media, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if media.strip().lower() != JSON or charset not in {"", "charset=utf-8"}:
+    if not _is_json(request.headers.get("content-type", "")):
         raise RequestError(415, f"Send the body as {JSON} in UTF-8.", code="UNSUPPORTED_MEDIA_TYPE")
     body = b""
     async for chunk in request.stream():
@@ -100,6 +101,13 @@ async def _body(request: Request) -> bytes:
                 413, f"The body is over {MAX_BODY} bytes long.", code="PAYLOAD_TOO_LARGE"
             )
     return body
+
+
+@lru_cache(_REMEMBERED)
+def _is_json(content_type: str) -> bool:
+    media, _, parameters = content_type.partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    return media.strip().lower() == JSON and charset in {"", "charset=utf-8"}
 
 
 def _parsed(text: str | bytes, what: str) -> Any:
@@ -129,7 +137,8 @@ def _document_id(given: dict[str, Any]) -> str | None:
     return _text(given, "documentId") or _text(persisted or {}, "sha256Hash")
 
 
-def _preferred(accept: str, offered: list[str]) -> str | None:
+@lru_cache(_REMEMBERED)
+def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """Choose by quality, then exactness, then the order of the header (RFC 9110, 12.5.1)."""
     ranges = [_media_range(part) for part in accept.split(",")]
 

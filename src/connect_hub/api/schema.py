@@ -8,7 +8,6 @@ from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import types
-from connect_hub.api.compiled import CompilingExecutor
 from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS
 from connect_hub.domain import account, invitations, sessions, signin
@@ -39,7 +38,7 @@ class Query:
     @strawberry.field(description="The signed-in client; null for an anonymous request.")
     async def me(self, info: Info) -> types.Client | None:
         """Show the viewer, as authentication read it."""
-        viewer = info.context.viewer
+        viewer = await info.context.viewer()
         return types.Client.of(viewer) if viewer else None
 
 
@@ -86,7 +85,7 @@ class Mutation:
         """Attach the viewer to the owner of the code."""
         use = info.context
         client = await invitations.apply_invite(
-            use.signed_in, invitation_code, keys=use.keys, settings=use.settings
+            await use.signed_in(), invitation_code, keys=use.keys, settings=use.settings
         )
         return types.InviteApplied(client=types.Client.of(client))
 
@@ -109,14 +108,16 @@ class Mutation:
     ) -> types.EndSessionResult | None:
         """End a session."""
         ended = await sessions.end(
-            info.context.signed_in, None if session_id is strawberry.UNSET else session_id
+            await info.context.signed_in(), None if session_id is strawberry.UNSET else session_id
         )
         return types.SessionEnded(id=strawberry.ID(str(ended)))
 
     @strawberry.mutation(description="End all of the viewer's sessions but this one.")
     async def end_other_sessions(self, info: Info) -> types.EndOtherSessionsResult | None:
         """End the other sessions."""
-        return types.OtherSessionsEnded(count=await sessions.end_others(info.context.signed_in))
+        return types.OtherSessionsEnded(
+            count=await sessions.end_others(await info.context.signed_in())
+        )
 
     @strawberry.mutation(
         description="Move the account to another phone number, confirmed by a code sent to it."
@@ -128,7 +129,7 @@ class Mutation:
         """Change the viewer's phone."""
         use = info.context
         client = await account.change_phone(
-            use.signed_in,
+            await use.signed_in(),
             phone,
             code,
             address=use.address,
@@ -143,7 +144,7 @@ class Mutation:
     )
     async def delete_account(self, info: Info) -> types.DeleteAccountResult | None:
         """Delete the viewer."""
-        client = info.context.signed_in
+        client = await info.context.signed_in()
         await account.delete(client)
         return types.AccountDeleted(phone=types.PhoneNumber(client.phone or ""))
 
@@ -170,7 +171,6 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     exception_handlers=HANDLERS,
-    execution_context_class=CompilingExecutor,
     config=StrawberryConfig(scalar_map=types.SCALARS),
 )
 

@@ -36,7 +36,9 @@ SCALARS: dict[object, ScalarDefinition] = {
         " for example `2026-01-31T12:00:00.000Z`.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
         serialize=lambda moment: (
-            moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            (moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
         ),
     ),
 }
@@ -101,16 +103,17 @@ class InvitedClientConnection:
     ) -> Self:
         """Build what is selected of a page from `first` rows, and one more if there is a next."""
         page = rows[:first]
-        nodes = [InvitedClient.of(row) for row in page] if selected & {"nodes", "edges"} else []
+        nodes = [InvitedClient.of(row) for row in page]
         edges = [
             InvitedClientEdge(cursor=_cursor(row), node=node)
-            for row, node in zip(page, nodes if "edges" in selected else [], strict=False)
+            for row, node in zip(page if "edges" in selected else [], nodes, strict=False)
         ]
+        ends = [_cursor(row) for row in page[:1] + page[-1:]] if "pageInfo" in selected else []
         page_info = PageInfo(
             has_next_page=len(rows) > first,
             has_previous_page=after is not None,
-            start_cursor=_cursor(page[0]) if page else None,
-            end_cursor=_cursor(page[-1]) if page else None,
+            start_cursor=ends[0] if ends else None,
+            end_cursor=ends[-1] if ends else None,
         )
         return cls(nodes=nodes, edges=edges, page_info=page_info, total_count=count)
 

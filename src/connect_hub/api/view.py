@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 import strawberry
-from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_operation_ast
+from graphql import ExecutionResult, GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from connect_hub.api import graphiql
+from connect_hub.api import compiled, graphiql
 from connect_hub.api.context import Context
 from connect_hub.api.documents import Documents, InvalidDocumentError, TrustedDocuments
 from connect_hub.api.errors import formatted
@@ -25,6 +25,7 @@ from connect_hub.api.requests import (
     media_type_for,
     parameters_of,
 )
+from connect_hub.database import OneConnection
 from connect_hub.settings import Settings
 
 # Where nothing was answered but refusals of one of these codes, the whole request was refused.
@@ -43,7 +44,6 @@ class GraphQLView:
         settings: Settings,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
-        self._executor = schema.execution_context_class
         self._context = context
         self._settings = settings
         self._documents = Documents(self._schema, introspection=settings.introspection)
@@ -75,36 +75,42 @@ class GraphQLView:
             result = await self._execute(parameters, request)
         except InvalidDocumentError as error:
             result = ExecutionResult(data=None, errors=error.errors)
+        if not result.errors:
+            return _response({"data": result.data}, 200, media)
         body, status = _body_and_status(result, media=media, request_id=request.state.request_id)
-        if "errors" in body:
-            request.state.outcome = body["errors"][0]["extensions"]["code"]
+        request.state.outcome = body["errors"][0]["extensions"]["code"]
         return _response(body, status, media, _HEADERS_OF_STATUS.get(status))
 
     async def _execute(self, parameters: Parameters, request: Request) -> ExecutionResult:
         prepared = self._documents.prepare(self._text(parameters))
-        operation = get_operation_ast(prepared.document, parameters.operation_name)
-        if operation and operation.operation is not OperationType.QUERY and request.method == "GET":
+        context = self._context(request)
+        executor = compiled.build(
+            self._schema,
+            prepared.document,
+            prepared.plans,
+            context_value=context,
+            raw_variable_values=parameters.variables,
+            operation_name=parameters.operation_name,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=not self._settings.introspection,
+        )
+        if isinstance(executor, list):
+            return ExecutionResult(data=None, errors=executor)
+        operation = executor.operation
+        if operation.name:
+            request.state.operation = operation.name.value
+        if operation.operation is OperationType.QUERY:
+            async with OneConnection():
+                result = await _awaited(executor.execute_operation())
+        elif request.method == "GET":
             raise RequestError(
                 405,
                 "A GET request only reads: send this operation by POST.",
                 code="METHOD_NOT_ALLOWED",
                 headers={"Allow": "POST"},
             )
-        if operation and operation.name:
-            request.state.operation = operation.name.value
-        context = self._context(request)
-        result = execute(
-            self._schema,
-            prepared.document,
-            context_value=context,
-            variable_values=parameters.variables,
-            operation_name=parameters.operation_name,
-            max_coercion_errors=MAX_ERRORS,
-            executor_class=self._executor,
-            hide_suggestions=not self._settings.introspection,
-            plans=prepared.plans,
-        )
-        result = await result if isawaitable(result) else result
+        else:
+            result = await _awaited(executor.execute_operation())
         request.state.outcome = context.outcome
         return result
 
@@ -130,12 +136,17 @@ def failed(request: Request, error: Exception) -> Response:
     return _response({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
 
 
+async def _awaited(result: Any) -> ExecutionResult:
+    answer: ExecutionResult = await result if isawaitable(result) else result
+    return answer
+
+
 def _body_and_status(
     result: ExecutionResult, *, media: str, request_id: str
 ) -> tuple[dict[str, Any], int]:
-    if not result.errors:
-        return {"data": result.data}, 200
-    errors = [formatted(error, request_id=request_id) for error in result.errors[:MAX_ERRORS]]
+    errors = [
+        formatted(error, request_id=request_id) for error in (result.errors or ())[:MAX_ERRORS]
+    ]
     if result.data is None:  # a request error has no data at all
         return {"errors": errors}, 200 if media == JSON else 400
     codes = {error["extensions"]["code"] for error in errors}

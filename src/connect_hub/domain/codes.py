@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 from secrets import token_bytes
-from typing import Any
 from unicodedata import category, decimal
 from uuid import uuid4
 
 from tortoise.expressions import F
 
-from connect_hub.database import fetch
+from connect_hub.database import Row, fetch
 from connect_hub.domain import allowances, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
@@ -244,7 +243,7 @@ async def spend_on_move(confirmed: Confirmed, client: Client) -> bool:
     return bool(await _spend(_SPEND_ON_MOVE, confirmed, client.id, client.phone))
 
 
-async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[dict[str, Any]]:
+async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[Row]:
     phone = confirmed.phone
     rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
     if rows:
@@ -258,7 +257,7 @@ def _guesses_of(phone: Phone, *, keys: Keys, settings: Settings) -> Allowance:
     )
 
 
-def _digits(phone: Phone, row: dict[str, Any], *, keys: Keys) -> str:
+def _digits(phone: Phone, row: Row, *, keys: Keys) -> str:
     return keys.code(phone.e164, key_id=row["key_id"], nonce=row["nonce"], length=row["length"])
 
 

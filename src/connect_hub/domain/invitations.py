@@ -85,7 +85,10 @@ class Invited(NamedTuple):
 
 _first_page = Rendered(
     lambda: (
-        Client.filter(inviter_id=ANY_ID, deleted_at=None).order_by("-invited_at", "-id").limit(1)
+        Client.filter(inviter_id=ANY_ID, deleted_at=None)
+        .order_by("-invited_at", "-id")
+        .limit(1)
+        .only(*Invited._fields)
     )
 )
 _later_page = Rendered(
@@ -98,6 +101,7 @@ _later_page = Rendered(
         )
         .order_by("-invited_at", "-id")
         .limit(1)
+        .only(*Invited._fields)
     )
 )
 

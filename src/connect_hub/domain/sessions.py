@@ -7,12 +7,12 @@ nothing between two of them can make a right one wrong.
 
 from datetime import timedelta
 from secrets import token_bytes
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
 
-from connect_hub.database import fetch
+from connect_hub.database import Row, fetch
 from connect_hub.domain.refusals import (
     InvalidCode,
     InvalidRefreshToken,
@@ -221,13 +221,13 @@ async def check_fresh(client: Client) -> None:
         raise ReauthenticationRequired
 
 
-def _client(row: dict[str, Any], session_id: UUID) -> Client:
+def _client(row: Row, session_id: UUID) -> Client:
     client = Client._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
     client.applied_code, client.session_id = row["applied_code"], session_id
     return client
 
 
-def _session(row: dict[str, Any], client: Client) -> Session:
+def _session(row: Row, client: Client) -> Session:
     session = Session._init_from_db(**row)  # noqa: SLF001 (the same)
     session.client = client
     return session

@@ -6,6 +6,7 @@ import { useAction } from "../hub/useAction";
 import { useTexts } from "../language";
 import { Button } from "../parts/Button";
 import { Field } from "../parts/Field";
+import { Heading } from "../parts/Heading";
 import { forgetInvitation } from "../router";
 
 interface ApplyProps {
@@ -39,7 +40,7 @@ export function Apply({ applied, invitation }: ApplyProps) {
   return (
     <section className="card">
       <form onSubmit={submit}>
-        <h2>{texts.heading}</h2>
+        <Heading isMain={invitation !== null}>{texts.heading}</Heading>
         <p className="lead">{texts.lead}</p>
         <Field
           className="code"

@@ -51,7 +51,7 @@ export function Profile({ invitation }: { invitation: string | null }) {
     <div className="profile">
       {isInvited && apply}
       <section className="card">
-        <Heading>{texts.invitation.heading}</Heading>
+        <Heading isMain={!isInvited}>{texts.invitation.heading}</Heading>
         <Invitation code={me.invitationCode} isMain={!isInvited} />
       </section>
       <div className="column">

@@ -1,0 +1,122 @@
+"""How plans call resolvers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from graphql import FieldNode, GraphQLField, GraphQLResolveInfo, VariableNode, get_argument_values
+from strawberry import ID, Info
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryOptional
+from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import INFO_PARAMSPEC, SELF_PARAMSPEC
+from strawberry.utils.await_maybe import await_maybe
+
+from connect_hub.api.compiled.plans import Plan, Surprise
+
+Handlers = Sequence[tuple[tuple[type[Exception], ...], Any]]
+"""What Strawberry turns into members of a field's union: exceptions, and their handler."""
+
+_REQUEST = GraphQLResolveInfo._fields.index("variable_values")  # then the context
+_SCALARS = {str, int, float, bool, ID}  # whose arguments Strawberry takes as they are
+_RESERVED: set[object] = {SELF_PARAMSPEC, INFO_PARAMSPEC}
+
+
+class Place(NamedTuple):
+    """A field with a resolver, where it stands in an operation and its answer."""
+
+    field: GraphQLField
+    definition: StrawberryField
+    node: FieldNode
+    info: GraphQLResolveInfo[Any]  # without a request
+
+    def info_for(self, run: Any) -> Info:
+        """Make what a resolver may ask for."""
+        info: Any = self.info
+        before, after = info[:_REQUEST], info[_REQUEST + 2 :]
+        raw = info._make((*before, run.variable_values.coerced, run.context, *after))
+        return Info(raw, self.definition)
+
+
+def is_callable(definition: StrawberryField) -> bool:
+    """Tell whether a resolver takes nothing but what a plan can give."""
+    resolver = definition.base_resolver
+    return (
+        resolver is not None
+        and all(spec in _RESERVED for spec, at in resolver.reserved_parameters.items() if at)
+        and all(_argument_type(argument) in _SCALARS for argument in definition.arguments)
+    )
+
+
+def resolving(place: Place, complete: Plan, *, handlers: Handlers) -> Plan:
+    """Call a resolver, note what it comes to, and read that."""
+    call, arguments, path = _calling(place), _arguments(place), place.info.path
+    read, waits = complete.read, complete.waits
+
+    async def call_and_read(source: Any, run: Any) -> Any:
+        given = arguments(run)  # if it raises, graphql-core will, before it calls
+        try:
+            try:
+                value = await call(source, run, given)
+            except Exception as error:  # noqa: BLE001 (some are handled, as Strawberry does it)
+                value = await _handled(error, handlers, place, run)
+        except Exception as error:
+            run.outcomes[path] = None, error
+            raise Surprise from error
+        run.outcomes[path] = value, None
+        return await read(value, run) if waits else read(value)
+
+    return Plan(call_and_read, waits=True)
+
+
+def _arguments(place: Place) -> Callable[[Any], dict[str, Any]]:
+    """Coerce the arguments of a field: once, or anew for each request that brings variables."""
+    node = place.node
+    names = [argument.python_name for argument in place.definition.arguments]
+    python_names = dict(zip(place.field.args, names, strict=True))
+
+    def coerced(run: Any) -> dict[str, Any]:
+        values = get_argument_values(place.field, node, run.variable_values)
+        return {python_names[name]: value for name, value in values.items()}
+
+    constant: dict[str, Any] | None = None
+
+    def once(run: Any) -> dict[str, Any]:
+        nonlocal constant
+        if constant is None:
+            constant = coerced(run)
+        return dict(constant)
+
+    brought = any(isinstance(argument.value, VariableNode) for argument in node.arguments or ())
+    return coerced if brought else once
+
+
+def _calling(place: Place) -> Callable[[Any, Any, dict[str, Any]], Awaitable[Any]]:
+    resolver: Any = place.definition.base_resolver
+    function, is_async = resolver.wrapped_func, resolver.is_async
+    info_name = resolver.info_parameter and resolver.info_parameter.name
+    takes_source = resolver.self_parameter is not None
+
+    async def call(source: Any, run: Any, given: dict[str, Any]) -> Any:
+        if info_name:
+            given[info_name] = place.info_for(run)
+        value = function(source, **given) if takes_source else function(**given)
+        return await value if is_async else value
+
+    return call
+
+
+async def _handled(error: Exception, handlers: Handlers, place: Place, run: Any) -> Any:
+    """Make the member of a union that stands for an exception; raise it where none does."""
+    for kinds, handler in handlers:
+        if isinstance(error, kinds):
+            handled = handler.handle(error, field=place.definition, info=place.info_for(run))
+            member = await await_maybe(handled)
+            if member is not None:
+                return member
+            break
+    raise error
+
+
+def _argument_type(argument: StrawberryArgument) -> object:
+    type_ = argument.type
+    return type_.of_type if isinstance(type_, StrawberryOptional) else type_

@@ -1,0 +1,124 @@
+"""Where plans are made, kept and followed."""
+
+from collections.abc import Callable
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    MiddlewareManager,
+    get_variable_values,
+)
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
+
+from connect_hub.api.compiled.compiler import Compiled, Compiler
+from connect_hub.api.compiled.plans import Outcome
+
+Plans = dict[str | None, Compiled | None]
+"""Of one document: by the name of the operation that is asked for."""
+
+_NO_VARIABLES = VariableValues({}, {})
+
+
+def build(schema: GraphQLSchema, document: DocumentNode, plans: Plans, **request: Any) -> Any:
+    """Build what executes a request, or tell its errors.
+
+    Args:
+        schema: Strawberry's.
+        document: valid for it.
+        plans: of this document.
+        request: what graphql-core's executor is built with.
+
+    Returns:
+        What has `operation` and `execute_operation()`, a run of the operation's plan or
+        graphql-core's executor; or a list of errors.
+    """
+    build_executor = partial(Executor.build, schema, document, **request)
+    name = request.get("operation_name")
+    if name not in plans:
+        executor = build_executor()
+        if isinstance(executor, list):
+            return executor
+        # The plan outlives the request: nothing of it may stay.
+        executor.context_value, executor.variable_values = None, _NO_VARIABLES
+        plans[name] = Compiler(executor).operation()
+    if compiled := plans[name]:
+        variables = _coerced(schema, compiled, request)
+        if variables is not None:
+            return Run(compiled, variables, request.get("context_value"), build_executor)
+    return build_executor()
+
+
+class Run:
+    """The plan of an operation, for one request."""
+
+    __slots__ = ("_build", "_compiled", "context", "outcomes", "variable_values")
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        variables: VariableValues,
+        context: Any,
+        build: Callable[[], Any],
+    ) -> None:
+        self._compiled = compiled
+        self._build = build
+        self.context = context
+        self.variable_values = variables
+        self.outcomes: dict[Path, Outcome] = {}
+
+    @property
+    def operation(self) -> Any:
+        """The node of the operation."""
+        return self._compiled.operation
+
+    async def execute_operation(self) -> Any:
+        """Follow the plan; at a surprise let graphql-core finish."""
+        plan = self._compiled.plan
+        try:
+            data = await plan.read(None, self) if plan.waits else plan.read(None)
+        except Exception:  # noqa: BLE001 (whatever it is, graphql-core says it)
+            executor = self._build()
+            executor.middleware_manager = MiddlewareManager(self)
+            result = executor.execute_operation()
+            return await result if isawaitable(result) else result
+        return ExecutionResult(data)
+
+    def resolve(
+        self, resolve: Any, source: Any, info: GraphQLResolveInfo[Any], **arguments: Any
+    ) -> Any:
+        """Give what a resolver came to before the surprise, or call it if it has not been.
+
+        A middleware of graphql-core.
+        """
+        if info.path not in self.outcomes:
+            return resolve(source, info, **arguments)
+        outcome = self.outcomes[info.path]
+        return _later(outcome) if iscoroutinefunction(resolve) else _now(outcome)
+
+
+def _now(outcome: Outcome) -> Any:
+    value, error = outcome
+    if error:
+        raise error
+    return value
+
+
+async def _later(outcome: Outcome) -> Any:
+    return _now(outcome)
+
+
+def _coerced(
+    schema: GraphQLSchema, compiled: Compiled, request: dict[str, Any]
+) -> VariableValues | None:
+    definitions = compiled.operation.variable_definitions
+    if not definitions:
+        return _NO_VARIABLES
+    values = get_variable_values(schema, definitions, request.get("raw_variable_values") or {})
+    return None if isinstance(values, list) else values

@@ -1,0 +1,89 @@
+"""What every HTTP request and its answer have, whatever is asked."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from secrets import token_hex
+from time import perf_counter
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connect_hub import logs
+from connect_hub.headers import SECURITY
+
+_REQUEST_ID = re.compile(rb"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
+_CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
+
+
+class Envelope:
+    """Names each request, adds the security headers to its answer and logs it.
+
+    The name is `X-Request-ID`, taken or made. What nothing inside has answered is answered by
+    `failed`. A page that needs other security headers sets them itself.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        failed: Callable[[Request, Exception], Response],
+        hsts: timedelta | None,
+    ) -> None:
+        self._app = app
+        self._failed = failed
+        headers = dict(SECURITY)
+        if hsts:
+            headers["Strict-Transport-Security"] = f"max-age={hsts.total_seconds():.0f}"
+        self._headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; its line tells what the view left in the request's state."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # this task serves no other
+        status = 0
+        began = perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                said = list(message["headers"])
+                names = {name for name, _ in said}
+                said += [header for header in self._headers if header[0] not in names]
+                said.append((b"x-request-id", request_id.encode()))
+                message = {**message, "headers": said}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            if status:  # half an answer is out
+                raise
+            await self._failed(Request(scope), error)(scope, receive, send_with_headers)
+        finally:
+            logs.request(
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"],
+                operation=state.get("operation", ""),
+                outcome=state.get("outcome", ""),
+                status=status or _CLIENT_LEFT,
+                milliseconds=round((perf_counter() - began) * 1000, 1),
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            given: str = value.decode()
+            return given
+    return token_hex(16)
