@@ -13,8 +13,10 @@ COPY web/hatch_build.py web/
 COPY migrations migrations
 COPY src src
 COPY --from=web /build/src/connect_hub/static src/connect_hub/static
+# The pages count as built since the last change, whatever times the files came with.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv /opt/connect-hub \
+    touch src/connect_hub/static/index.html \
+    && python -m venv /opt/connect-hub \
     && /opt/connect-hub/bin/pip install -q -c constraints.txt . \
     && /opt/connect-hub/bin/pip uninstall -q -y pip
 

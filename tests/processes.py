@@ -21,7 +21,7 @@ import connect_hub
 from connect_hub.settings import Settings
 
 # Each request on a connection of its own, so that with many workers any may answer.
-HTTP = httpx.Client(trust_env=False, headers={"Connection": "close"})
+HTTP = httpx.Client(trust_env=False, headers={"Connection": "close"}, timeout=20)
 
 REQUEST_CODE = """mutation RequestCode($phone: String!) {
     requestCode(phone: $phone) { ... on CodeSent { smsCode } }

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 from dotenv import dotenv_values
 from graphql import build_schema, parse, validate
 
+from connect_hub import metrics
 from connect_hub.api.schema import schema
 from connect_hub.settings import Settings
+from connect_hub.sms.gateway import Gateway
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -126,6 +129,37 @@ def test_the_readme_has_every_error_code() -> None:
     source = "".join(file.read_text() for file in (REPOSITORY / "src/connect_hub").rglob("*.py"))
     codes = re.findall(r'\bcode"?(?:: str)? ?[=:] ?"([A-Z_]+)"', source)
     assert set(table("code")) == set(codes)
+
+
+def test_the_readme_has_every_metric_and_its_labels() -> None:
+    settings = Settings(_env_file=None, metrics_port=0)
+    with metrics.exposed(settings) as port:
+        metrics.SMS_SENT.labels("test", "RU").inc(0)
+        metrics.SMS_FAILED.labels("test", "RU").inc(0)
+        metrics.SMS_CONFIRMED.labels("test", "RU").inc(0)
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    samples = re.findall(r"^(\w+)(?:\{(.*)\})? ", shown, re.MULTILINE)
+    labels = {name: re.findall(r'(\w+)="', labels) for name, labels in samples}
+    told = {name: said.replace("none", "") for name, (said, *_) in table("metric").items()}
+    assert {name: sorted(re.findall(r"\w+", said)) for name, said in told.items()} == labels
+
+
+def test_the_readme_s_gateways_are_such_as_apprise_takes() -> None:
+    real = {  # where apprise knows how such a value looks
+        "ACCOUNT_SID": "AC" + "a" * 32,
+        "AUTH_TOKEN": "b" * 32,
+        "API_KEY": "a" * 8,
+        "API_SECRET": "b" * 16,
+        "ACCESS_KEY_ID": "A" * 20,
+        "ACCESS_KEY_SECRET": "b" * 40,
+        "REGION": "eu-central-1",
+        "FROM": "15005550006",
+    }
+    urls = table("URL")
+    assert len(urls) == 5
+    for url in urls:
+        written = re.sub(r"\b[A-Z_]+\b", lambda name: real.get(name[0], name[0]), url)
+        Gateway(written, place=1)
 
 
 def test_the_readme_has_every_module() -> None:

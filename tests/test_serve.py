@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,6 +38,7 @@ ELSEWHERE = {
     "DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
     "SECRET_KEY": "BC8TUkA6ntD7aMrXtmS4r5WHgo9g934dNNkmuUf6wUM=",
 }
+LATER = datetime.now(UTC).date() + timedelta(days=91)
 WRONG = [  # and the setting that the refusal names
     ({"PORT": "abc"}, "PORT"),
     ({"CODE_LIFETIME": "soon"}, "CODE_LIFETIME"),
@@ -49,6 +51,17 @@ WRONG = [  # and the setting that the refusal names
     ({**ELSEWHERE, "SMS_URLS": ""}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "simulated://,json://localhost"}, "SMS_URLS"),
+    ({**ELSEWHERE, "SMS_URLS": "json://localhost"}, "SMS_URLS"),
+    ({"SMS_TIMEOUT": "0"}, "SMS_TIMEOUT"),
+    ({"SMS_ANDROID_HASH": "abc"}, "SMS_ANDROID_HASH"),
+    ({"PUBLIC_URL": "app.example.com"}, "PUBLIC_URL"),
+    ({"PUBLIC_URL": f"https://{'a' * 60}.example.com"}, "PUBLIC_URL"),
+    ({"METRICS_PORT": "http"}, "METRICS_PORT"),
+    ({"TEST_PHONES": "+79990000001:4821"}, "TEST_PHONES"),
+    ({"TEST_PHONES": "+79990000001:4821:2026-02-30"}, "TEST_PHONES"),
+    ({"TEST_PHONES": f"+79990000001:4821:{LATER}"}, "TEST_PHONES"),
+    ({"TEST_PHONES": "+79990000001:48213:2026-01-01"}, "TEST_PHONES"),
+    ({"TEST_PHONES": "+74951234567:4821:2026-01-01"}, "TEST_PHONES"),  # no mobile number
 ]
 
 

@@ -228,10 +228,14 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def each_living_session_is_of_one_generation(self) -> None:
-        rows = self.do(fetch("SELECT id, generation FROM session WHERE expires_at > now()"))
-        kept = sorted((str(row["id"]), row["generation"]) for row in rows)
-        living = [each for each in self.sessions if each.lives(self.now)]
-        assert kept == sorted((each.id, each.generation) for each in living)
+        living = "SELECT id, generation, seen_at FROM session WHERE expires_at > now()"
+        rows = self.do(fetch(living))
+        kept = {str(row["id"]): (row["generation"], row["seen_at"] is None) for row in rows}
+        assert kept == {
+            each.id: (each.generation, each.seen is None)
+            for each in self.sessions
+            if each.lives(self.now)
+        }
 
     def teardown(self) -> None:
         """Nothing works of what has ended."""

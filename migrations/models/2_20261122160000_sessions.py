@@ -33,8 +33,8 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             WHERE deleted_at IS NULL;
 
         -- The code of a deleted client is dead, also to who applies it just now: a deletion that is
-        -- under way is waited for, here and not once the lock of client_no_ring is held, whose
-        -- name comes later in the alphabet.
+        -- under way is waited for. That happens before client_no_ring, whose name comes later in
+        -- the alphabet: whoever has its lock waits for no client's row.
         CREATE FUNCTION client_inviter_lives() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             PERFORM FROM client WHERE id = NEW.inviter_id AND deleted_at IS NULL FOR KEY SHARE;
@@ -48,9 +48,8 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
             FOR EACH ROW WHEN (NEW.inviter_id IS NOT NULL)
             EXECUTE FUNCTION client_inviter_lives();
 
-        -- A deleted client keeps its place in the forest, but is not counted. The lock of
-        -- client_no_ring is not taken: that would be after the client's own row, for which an
-        -- application may wait that has the lock.
+        -- A deleted client keeps its place in the forest, but is not counted. No ring can come of
+        -- it, so the lock of client_no_ring is not taken: that of the count's row is enough.
         CREATE FUNCTION client_uncounted() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             UPDATE invited_count SET count = count - 1 WHERE client_id = NEW.inviter_id;

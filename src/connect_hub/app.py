@@ -20,13 +20,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, pages, sms
+from connect_hub import database, logs, pages, sms, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
 from connect_hub.api.view import GraphQLView, failed
 from connect_hub.auth import Authentication
-from connect_hub.domain import sweep
+from connect_hub.domain import phone, sweep
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
@@ -47,9 +47,11 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         StartupError: a setting is wrong.
     """
     settings = settings or load()
+    texts.check(settings)
+    phone.check_test_phones(settings)
+    sender = sender or sms.sender_from(settings)
     secret = settings.secret_key
     keys = Keys(secret.get_secret_value() if secret else kept_secret(settings.data_dir))
-    sender = sender or sms.sender_from(settings.sms_urls)
     addresses = ClientAddresses(settings.trusted_proxies)
     tokens = AccessTokens(
         keys,
@@ -70,6 +72,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             refresh_tokens=refresh_tokens,
             address=address,
             device=request.headers.get("user-agent", ""),
+            accept_language=request.headers.get("accept-language", ""),
             authenticate=partial(
                 authenticate, request.headers.get("authorization"), address=address
             ),

@@ -8,6 +8,7 @@ import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from time import monotonic
 from typing import Any, NoReturn
 
 import click
@@ -15,9 +16,11 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, keys, logs, pages, sms
+from connect_hub import database, embedded, keys, logs, metrics, pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
+from connect_hub.domain import phone
+from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.protocol import BoundedProtocol
 from connect_hub.settings import Settings, StartupError, load
 
@@ -51,10 +54,15 @@ def serve(**options: str | int | None) -> None:
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _exit)  # closes what is open, and ends well: it was asked for
-    with _listening(settings) as listening, _database(settings):
+    with (
+        _listening(settings) as listening,
+        _database(settings),
+        metrics.exposed(settings) as metrics_port,
+    ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
         applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
-        _say_where(settings, port=listening.getsockname()[1], applied=applied)
+        ports = listening.getsockname()[1], metrics_port
+        _say_where(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
             "connect_hub.app:serving",
             factory=True,
@@ -87,6 +95,35 @@ def migrate() -> None:
     except embedded.InUseError:  # a server runs on it: join
         applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
+
+
+@main.command()
+@click.argument("number")
+def sms_test(number: str) -> None:
+    """Send a message to a phone through each gateway of SMS_URLS, and tell how it went."""
+    from connect_hub.sms.gateways import Gateways  # noqa: PLC0415 - apprise takes 20 MB
+
+    settings = load()
+    sender = sms.sender_from(settings)
+    if not isinstance(sender, Gateways):
+        raise StartupError("SMS_URLS names no gateway, so no SMS is ever sent: set it first.")
+    try:
+        to = phone.parse(number)
+    except InvalidPhone as refused:
+        raise StartupError(str(refused)) from None
+    message = sms.Message(to.e164, to.country, "This is a test of Connect Hub.")
+    gateways = [route.gateway for route in sender.routes]
+    width = max(len(gateway.name) for gateway in gateways)
+    click.echo(f"{'gateway':<{width}}  seconds  result")
+    failures = 0
+    for gateway in gateways:
+        began, result = monotonic(), "sent"
+        try:
+            asyncio.run(gateway.send(message, within=settings.sms_timeout))
+        except sms.NotSentError as error:
+            failures, result = failures + 1, f"failed: {error}"
+        click.echo(f"{gateway.name:<{width}}  {monotonic() - began:7.2f}  {result}")
+    sys.exit(failures > 0)
 
 
 @main.command()
@@ -124,17 +161,27 @@ def _database(settings: Settings, **options: timedelta) -> AbstractContextManage
     return embedded.running(settings.data_dir, **options) if settings.embedded else nullcontext()
 
 
-def _say_where(settings: Settings, *, port: int, applied: list[str]) -> None:
+def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: list[str]) -> None:
     if settings.embedded:
         click.echo(f"Data:     {settings.data_dir} (embedded PostgreSQL)")
     for name in applied:
         click.echo(f"Migrated: {name}")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    port, metrics_port = ports
+    served = f"http://{_in_url(settings.host)}:{port}"
     if pages.are_built():
-        click.echo(f"Web:      http://{host}:{port}")
+        click.echo(f"Web:      {served}")
     else:
         click.echo("Web:      not built; GraphiQL loads its scripts from a CDN")
-    click.echo(f"GraphQL:  http://{host}:{port}/graphql" + (" (GraphiQL)" * settings.graphiql))
-    if sms.sender_from(settings.sms_urls).simulated:
-        click.echo("SMS:      simulated; each code is handed to whoever asks for it")
+    click.echo(f"GraphQL:  {served}/graphql" + (" (GraphiQL)" * settings.graphiql))
+    if metrics_port:
+        click.echo(f"Metrics:  http://{_in_url(settings.metrics_host)}:{metrics_port}/metrics")
+    click.echo(f"SMS:      {sms.sender_from(settings)}")
+    for test in settings.test_phones:
+        if test.in_force:
+            said = f"{phone.masked(test.number)} until {test.until}, by a fixed code, without SMS"
+            click.echo(f"Test:     {said}")
     click.echo("Stop with Ctrl-C.")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -16,6 +16,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
+from tortoise.transactions import in_transaction
 
 from connect_hub import embedded
 from connect_hub.database_url import credentials
@@ -164,14 +165,25 @@ class OneConnection:
 
     async def _connection(self) -> asyncpg.Connection:
         if self._pooled is None:
-            pooled = get_connection("default").acquire_connection()
-            async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
+            client: Any = get_connection("default")
+            pooled = client.acquire_connection()
+            if client._pool and client._pool.get_idle_size():  # noqa: SLF001 (there is no wait)
                 self._taken = await pooled.__aenter__()
+            else:
+                async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
+                    self._taken = await pooled.__aenter__()
             self._pooled = pooled
         return self._taken
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """Make all that is sent within one transaction, of which the whole is bounded."""
+    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()), in_transaction():
+        yield
 
 
 ANY_ID = UUID(int=0)  # stand in for values while a query is rendered

@@ -76,6 +76,7 @@ class SignInCode(Model):
     resend_at = fields.DatetimeField()
     sends = fields.SmallIntField()
     guesses = fields.SmallIntField()
+    gateway: str | None = fields.TextField(null=True)  # which took it last, once it has
 
     __repr__ = object.__repr__  # Tortoise's shows the phone
 

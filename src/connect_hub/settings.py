@@ -5,8 +5,10 @@ Settings are read from the environment or a file `.env`. A wrong one stops the s
 
 import os
 import re
-from dataclasses import dataclass
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -32,6 +34,8 @@ def _default_data_dir() -> Path:
     return user_data_path("connect-hub")
 
 
+LONG_CODE = 8  # digits, of the codes of a phone under attack
+
 _UNITS = {
     "": timedelta(seconds=1),
     "s": timedelta(seconds=1),
@@ -41,6 +45,8 @@ _UNITS = {
 }
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9_.\[\]:-]+")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
+_ANDROID_HASH = re.compile(r"[A-Za-z0-9+/]{11}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
 
@@ -88,12 +94,65 @@ def _parse_origins(value: object) -> object:
     return origins
 
 
+def _parse_public_url(value: object) -> object:
+    if isinstance(value, str) and not _PUBLIC_URL.fullmatch(value):
+        raise ValueError("takes a URL such as 'https://app.example.com', without a path")
+    return value
+
+
+def _parse_android_hash(value: object) -> object:
+    if isinstance(value, str) and not _ANDROID_HASH.fullmatch(value):
+        raise ValueError("takes the 11 characters that Android's AppSignatureHelper shows")
+    return value
+
+
 @dataclass(frozen=True)
 class Rate:
     """At most `count` in any `period`."""
 
     count: int
     period: timedelta
+
+
+@dataclass(frozen=True)
+class TestPhone:
+    """A phone that signs in by a fixed code, without an SMS, until the end of a day (UTC)."""
+
+    __test__ = False  # pytest takes it for a class of tests
+
+    number: str = field(repr=False)  # E.164
+    code: str = field(repr=False)
+    until: date
+
+    @property
+    def in_force(self) -> bool:
+        """Whether its day has not passed; then it is a phone like any other."""
+        return datetime.now(UTC).date() <= self.until
+
+
+_TEST_PHONE = re.compile(r"(\+[1-9]\d{6,14}):(\d{4,8}):(\d{4}-\d{2}-\d{2})", re.ASCII)
+_LONGEST_TEST = timedelta(days=90)
+
+
+def _parse_test_phones(value: object) -> object:
+    parts = _split(value)
+    return tuple(map(_parse_test_phone, parts)) if isinstance(parts, tuple) else parts
+
+
+def _parse_test_phone(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    until = None
+    if match := _TEST_PHONE.fullmatch(text):
+        with suppress(ValueError):
+            until = date.fromisoformat(match[3])
+    if not match or not until:
+        raise ValueError(
+            "takes a number, a code and a last day each, such as '+79990000001:1234:2026-12-31'"
+        )
+    if until > datetime.now(UTC).date() + _LONGEST_TEST:
+        raise ValueError("takes a last day that is at most 90 days away")
+    return TestPhone(match[1], match[2], until)
 
 
 _RATE = re.compile(r"(\d{1,5})/([1-9]\d{0,3})?(s|min|hour|day)s?")
@@ -119,11 +178,13 @@ Durations = Annotated[
 Rates = Annotated[tuple[Rate, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_rates)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
-
 Countries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_countries)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_hosts)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)]
+PublicUrl = Annotated[str, BeforeValidator(_parse_public_url)]
+AndroidHash = Annotated[str, BeforeValidator(_parse_android_hash)]
+TestPhones = Annotated[tuple[TestPhone, ...], NoDecode, BeforeValidator(_parse_test_phones)]
 
 
 class Settings(BaseSettings):
@@ -143,8 +204,14 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = ()
     cors_origins: Origins = ()
     hsts: Duration | None = None
-    sms_urls: Words = ()
+    public_url: PublicUrl | None = None
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    sms_urls: Words = Field(default=(), repr=False)
+    sms_timeout: Life = timedelta(seconds=10)
+    sms_android_hash: AndroidHash | None = None
     sms_countries: Countries = ()
+    test_phones: TestPhones = ()
     code_length: int = Field(default=4, ge=4, le=7)
     code_lifetime: Life = timedelta(minutes=5)
     resend_after: Durations = (
@@ -161,7 +228,8 @@ class Settings(BaseSettings):
     pumping_guard: Literal["off", "alarm", "block"] = "alarm"
     unknown_invitations_per_client: Rates = (Rate(10, timedelta(days=1)),)
     access_token_lifetime: Life = timedelta(minutes=60)
-    session_idle_lifetime: Life = timedelta(days=30)
+    # A use is noted once a minute.
+    session_idle_lifetime: Life = Field(default=timedelta(days=30), ge=timedelta(minutes=2))
     session_lifetime: Life = timedelta(days=180)
     graphiql: bool = True
     introspection: bool = True
@@ -172,6 +240,30 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the database is our own embedded PostgreSQL."""
         return self.database_url is None
+
+    @property
+    def public_host(self) -> str | None:
+        """The host of PUBLIC_URL, if it is a name that others know."""
+        host = (self.public_url or "").partition("://")[2].partition(":")[0].strip("/").lower()
+        with suppress(ValueError):
+            ip_address(host)
+            return None
+        return host if "." in host else None
+
+    def test_code(self, number: str) -> str | None:
+        """Find the fixed code of a test phone in force."""
+        phones = (phone for phone in self.test_phones if phone.number == number)
+        return next((phone.code for phone in phones if phone.in_force), None)
+
+    @model_validator(mode="after")
+    def _say_which_codes_test_phones_take(self) -> Self:
+        lengths = {self.code_length, LONG_CODE}
+        if any(len(phone.code) not in lengths for phone in self.test_phones):
+            raise ValueError(
+                f"TEST_PHONES takes codes of {self.code_length} digits (CODE_LENGTH),"
+                f" or of {LONG_CODE}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _say_what_trusted_documents_need(self) -> Self:

@@ -4,6 +4,7 @@ from asyncio import Lock
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from connect_hub import texts
 from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.keys import Keys
 from connect_hub.models import Client
@@ -23,11 +24,17 @@ class Context:
     refresh_tokens: RefreshTokens
     address: str  # of the client's network: what limits per address count by
     device: str  # as its User-Agent names it
+    accept_language: str  # the header
     authenticate: Callable[[], Awaitable[Client | None]]
     outcome: str = "ok"  # what the log says of this request
     _asked: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)
     _viewer: Client | None = field(default=None, init=False)
+
+    @property
+    def language(self) -> str:
+        """The language of messages to the person who asks."""
+        return texts.language_of(self.accept_language)
 
     async def viewer(self) -> Client | None:
         """Tell who asks: the signed-in client, or None for an anonymous request.

@@ -53,7 +53,12 @@ class Mutation:
         """Send a code."""
         use = info.context
         sent = await signin.request_code(
-            phone, address=use.address, sender=use.sender, keys=use.keys, settings=use.settings
+            phone,
+            address=use.address,
+            language=use.language,
+            sender=use.sender,
+            keys=use.keys,
+            settings=use.settings,
         )
         return types.CodeSent.of(sent)
 
@@ -133,6 +138,7 @@ class Mutation:
             phone,
             code,
             address=use.address,
+            language=use.language,
             sender=use.sender,
             keys=use.keys,
             settings=use.settings,

@@ -5,29 +5,25 @@ Both lock the same rows in the same order, code, client, sessions: so no two wai
 
 import structlog
 from tortoise.expressions import RawSQL
-from tortoise.transactions import in_transaction
 
-from connect_hub import sms
+from connect_hub import sms, texts
+from connect_hub.database import transaction
 from connect_hub.domain import codes, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.keys import Keys
 from connect_hub.models import Client, SignInCode
 from connect_hub.settings import Settings
 
-_NOTICE = (
-    "Your account has moved to another phone number."
-    " If that was not you, tell the people who run the app at once."
-)
-
 log = structlog.get_logger()
 
 
-async def change_phone(  # noqa: PLR0913 (signing in takes five, and here is who and whom to tell)
+async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are who and whom to tell)
     client: Client,
     number: str,
     code: str,
     *,
     address: str,
+    language: str,
     sender: sms.SmsSender,
     keys: Keys,
     settings: Settings,
@@ -43,7 +39,7 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here is who
     await sessions.check_fresh(client)
     to = phone.parse(number)
     confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
-    async with in_transaction():
+    async with transaction():
         moved = await codes.spend_on_move(confirmed, client)
         if moved:
             await sessions.end_others(client)
@@ -51,14 +47,16 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here is who
         await codes.release(confirmed)
         raise PhoneAlreadyRegistered
     former, client.phone = client.phone, to.e164
-    if former and former != client.phone:
-        await _tell(former, sender)
+    if former and former != to.e164 and not settings.test_code(former):
+        await _tell(former, language=language, sender=sender)
     return client
 
 
-async def _tell(former: str, sender: sms.SmsSender) -> None:
+async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
     try:
-        await sender.send(sms.Message(former, _NOTICE))
+        to = phone.parse(former)
+        text = texts.phone_changed(language=language)
+        await sender.send(sms.Message(to.e164, to.country, text))
     except Exception as error:  # noqa: BLE001 (the account has moved, whatever this is)
         log.warning("notice to a former phone not sent", reason=type(error).__name__)
 
@@ -70,7 +68,7 @@ async def delete(client: Client) -> None:
         ReauthenticationRequired
     """
     await sessions.check_fresh(client)
-    async with in_transaction():
+    async with transaction():
         await SignInCode.filter(phone=client.phone).delete()
         await Client.filter(id=client.id, deleted_at=None).update(
             phone=None, deleted_at=RawSQL("now()")

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from tortoise.expressions import F
 
+from connect_hub import metrics
 from connect_hub.database import Row, fetch
 from connect_hub.domain import allowances, pumping
 from connect_hub.domain.allowances import Allowance, Use
@@ -16,11 +17,10 @@ from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import InvalidCode, TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.models import Client, SignInCode
-from connect_hub.settings import Settings
+from connect_hub.settings import LONG_CODE, Settings
 
 # A phone whose guesses are spent is not locked, or any stranger could lock out its owner: its next
 # codes are so long that many guesses are worth nothing.
-LONG_CODE = 8  # digits
 GUESSES_PER_LONG_CODE = 100
 
 
@@ -28,6 +28,8 @@ GUESSES_PER_LONG_CODE = 100
 class Code:
     """A code to be sent, and the traffic of its block of numbers."""
 
+    phone: Phone
+    nonce: bytes
     digits: str
     expires_at: datetime
     resend_at: datetime
@@ -40,6 +42,7 @@ class Confirmed:
 
     phone: Phone
     nonce: bytes
+    gateway: str | None  # that sent it
     uses: list[Use]
 
 
@@ -99,12 +102,13 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
         TooManyRequests: until the wait since the last send is over.
     """
     guesses = _guesses_of(phone, keys=keys, settings=settings)
+    fixed = settings.test_code(phone.e164)
     rows = await fetch(
         _NEXT,
         phone.e164,
         keys.code_key_ids[0],
         token_bytes(16),
-        settings.code_length,
+        len(fixed) if fixed else settings.code_length,
         settings.code_lifetime,
         settings.resend_after,
         settings.guesses_per_code,
@@ -120,18 +124,45 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
         raise TooManyRequests(retry_at=waiting[0]["resend_at"])
     row = rows[0]
     return Code(
-        digits=_digits(phone, row, keys=keys),
+        phone=phone,
+        nonce=row["nonce"],
+        digits=_digits(phone, row, keys=keys, settings=settings),
         expires_at=row["expires_at"],
         resend_at=row["resend_at"],
         traffic=pumping.Traffic(row["prefix"], row["sent"], row["confirmed"], row["alarmed_at"]),
     )
 
 
+_SENT = "UPDATE sign_in_code SET gateway = $3 WHERE phone = $1 AND nonce = $2"
+
+
+async def sent(code: Code, *, gateway: str) -> None:
+    """Remember which gateway took a code."""
+    metrics.SMS_SENT.labels(gateway, code.phone.country).inc()
+    await fetch(_SENT, code.phone.e164, code.nonce, gateway)
+
+
+_NOT_SENT = """
+    WITH code AS (
+        UPDATE sign_in_code SET resend_at = now(), sends = sends - 1
+        WHERE phone = $1 AND nonce = $2 AND resend_at = $3
+        RETURNING phone
+    )
+    UPDATE number_block SET sent = sent - 1
+    WHERE prefix = $4 AND sent > 0 AND EXISTS (SELECT FROM code)
+"""
+
+
+async def not_sent(code: Code) -> None:
+    """Undo a send that no gateway took: it may be asked for again at once."""
+    await fetch(_NOT_SENT, code.phone.e164, code.nonce, code.resend_at, code.phone.block)
+
+
 _COUNT_GUESS = f"""
     UPDATE sign_in_code SET guesses = guesses + 1
     WHERE phone = $1 AND expires_at > now() AND key_id = ANY ($3)
     AND guesses < CASE length WHEN {LONG_CODE} THEN {GUESSES_PER_LONG_CODE} ELSE $2 END
-    RETURNING key_id, nonce, length, guesses
+    RETURNING key_id, nonce, length, guesses, gateway
 """
 
 
@@ -160,8 +191,9 @@ async def confirm(
             uses += await allowances.spend(of_phone)
         except TooManyRequests:  # this code is dead: the next one is long
             raise InvalidCode(attempts_left=0) from None
-    if compare_digest(_read(typed).encode(), _digits(phone, row, keys=keys).encode()):
-        return Confirmed(phone, row["nonce"], uses)
+    digits = _digits(phone, row, keys=keys, settings=settings)
+    if compare_digest(_read(typed).encode(), digits.encode()):
+        return Confirmed(phone, row["nonce"], row["gateway"], uses)
     if is_long:
         raise InvalidCode(attempts_left=GUESSES_PER_LONG_CODE - row["guesses"])
     left = min(settings.guesses_per_code - row["guesses"], await allowances.left(of_phone))
@@ -247,6 +279,7 @@ async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[Row]:
     phone = confirmed.phone
     rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
     if rows:
+        metrics.SMS_CONFIRMED.labels(confirmed.gateway or "unknown", phone.country).inc()
         await allowances.give_back(confirmed.uses)
     return rows
 
@@ -257,7 +290,11 @@ def _guesses_of(phone: Phone, *, keys: Keys, settings: Settings) -> Allowance:
     )
 
 
-def _digits(phone: Phone, row: Row, *, keys: Keys) -> str:
+def _digits(phone: Phone, row: Row, *, keys: Keys, settings: Settings) -> str:
+    """Compute a code; a test phone has its own, unless it is under attack and that is short."""
+    fixed = settings.test_code(phone.e164)
+    if fixed and len(fixed) == row["length"]:
+        return fixed
     return keys.code(phone.e164, key_id=row["key_id"], nonce=row["nonce"], length=row["length"])
 
 

@@ -8,6 +8,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from connect_hub.domain.refusals import InvalidPhone
+from connect_hub.settings import Settings, StartupError
 
 _LONGEST = 64  # characters; longer ones are not read
 _NO_COUNTRY = "001"  # satellites and the like, whose SMS are the dearest
@@ -52,6 +53,29 @@ def parse(text: str) -> Phone:
         country=country,
         block=e164[: len(country_code) + 4],
     )
+
+
+def check_test_phones(settings: Settings) -> None:
+    """See that codes can be asked for every test phone.
+
+    Raises:
+        StartupError: one is no mobile number.
+    """
+    for test in settings.test_phones:
+        try:
+            known = parse(test.number).e164
+        except InvalidPhone:
+            known = None
+        if known != test.number:
+            raise StartupError(
+                f"TEST_PHONES: {masked(test.number)} is no mobile number;"
+                " take one that libphonenumber knows to be valid."
+            )
+
+
+def masked(number: str) -> str:
+    """Show a number to those who know it already."""
+    return f"{number[:4]}…{number[-2:]}"
 
 
 def _dialled(text: str) -> Iterator[str]:

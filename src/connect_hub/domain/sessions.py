@@ -223,7 +223,8 @@ async def check_fresh(client: Client) -> None:
 
 def _client(row: Row, session_id: UUID) -> Client:
     client = Client._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
-    client.applied_code, client.session_id = row["applied_code"], session_id
+    # Tortoise looks each name up that is set on a model; these are no fields.
+    vars(client).update(applied_code=row["applied_code"], session_id=session_id)
     return client
 
 

@@ -7,10 +7,11 @@ from secrets import choice
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 
-from connect_hub import sms
+from connect_hub import sms, texts
 from connect_hub.database import Rendered
 from connect_hub.domain import allowances, codes, phone, pumping
 from connect_hub.domain.allowances import Allowance, Use
+from connect_hub.domain.codes import Code
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import (
     ClientNotFound,
@@ -25,6 +26,7 @@ from connect_hub.settings import Settings
 
 INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L
 INVITATION_LENGTH = 6
+_TEST = "test"  # stands for a gateway where nothing is sent
 _DRAWS = 20  # of invitation codes that are taken, one after another, before we give up
 
 
@@ -39,8 +41,14 @@ class SentCode:
     resend_at: datetime
 
 
-async def request_code(
-    number: str, *, address: str, sender: sms.SmsSender, keys: Keys, settings: Settings
+async def request_code(  # noqa: PLR0913 (a class of arguments would be one concept more)
+    number: str,
+    *,
+    address: str,
+    language: str,
+    sender: sms.SmsSender,
+    keys: Keys,
+    settings: Settings,
 ) -> SentCode:
     """Send a code to a phone, whether or not it is registered.
 
@@ -60,10 +68,12 @@ async def request_code(
         await allowances.give_back(uses)
         raise
     try:
-        await sender.send(sms.Message(to.e164, f"{code.digits} is your sign-in code."))
+        gateway = await _send(code, language=language, sender=sender, settings=settings)
     except sms.NotSentError:
+        await codes.not_sent(code)
         await allowances.give_back(uses[:1])  # the phone's
         raise SmsNotSent from None
+    await codes.sent(code, gateway=gateway)
     return SentCode(
         phone=to.e164,
         code=code.digits if sender.simulated else None,
@@ -118,6 +128,15 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
         raise ClientNotFound
     await codes.spend(confirmed)
     return client
+
+
+async def _send(code: Code, *, language: str, sender: sms.SmsSender, settings: Settings) -> str:
+    """Send a code, except to a test phone, and name the gateway that took it."""
+    to = code.phone
+    if settings.test_code(to.e164):
+        return _TEST
+    text = texts.sign_in_code(code.digits, language=language, settings=settings)
+    return await sender.send(sms.Message(to.e164, to.country, text))
 
 
 async def _spend_send(to: Phone, *, address: str, keys: Keys, settings: Settings) -> list[Use]:

@@ -9,7 +9,7 @@ export const en = {
     heading: "Sign in",
     lead: "By a code that we send to your phone. If you are new here, this registers you.",
     phone: "Phone number",
-    phoneHint: "With the country code, for example +7\u00a0999\u00a0123\u00a045\u00a067",
+    phoneHint: "With its country code: +7\u00a0999\u00a0123\u00a045\u00a067",
     send: "Send me a code",
     ended: "You were signed out: this session has ended. Sign in again to go on.",
     invited: (code: string) => `You were invited with the code ${code}. Sign in to apply it.`,

@@ -1,0 +1,136 @@
+"""What is counted: one table, exposed for Prometheus on a port of its own.
+
+No label holds anything of a person; an operator chooses the gateways, and countries are few.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from connect_hub.settings import Settings, StartupError
+
+disable_created_metrics()  # twice as many lines, and none with several workers
+
+_OF_SMS = ["gateway", "country"]  # the gateway's name; the phone's ISO 3166 code
+
+_here = CollectorRegistry()  # of this process
+SMS_SENT = Counter("connect_hub_sms_sent", "Codes that a gateway took.", _OF_SMS, registry=_here)
+SMS_FAILED = Counter(
+    "connect_hub_sms_failed", "Codes that a gateway did not take.", _OF_SMS, registry=_here
+)
+SMS_CONFIRMED = Counter(
+    "connect_hub_sms_confirmed", "Codes that somebody signed in with.", _OF_SMS, registry=_here
+)
+
+
+@contextmanager
+def exposed(settings: Settings) -> Iterator[int | None]:
+    """Answer Prometheus as long as this lasts, and tell the port, if METRICS_PORT is set.
+
+    Several workers count in files of a folder that lives as long; they are told where it is by the
+    environment, so this comes before they are started.
+
+    Raises:
+        StartupError: the port cannot be listened on.
+    """
+    if settings.metrics_port is None:
+        yield None
+        return
+    with _counted(settings) as counted:
+        exposition = CollectorRegistry()
+        exposition.register(counted)
+        exposition.register(_TestPhones(settings))
+        try:
+            server, thread = start_http_server(
+                settings.metrics_port, settings.metrics_host, exposition
+            )
+        except OSError as error:
+            raise StartupError(
+                f"METRICS_PORT: cannot listen on {settings.metrics_host}"
+                f" port {settings.metrics_port} ({error.strerror}): choose another."
+            ) from None
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+@contextmanager
+def _counted(settings: Settings) -> Iterator[Collector]:
+    if settings.workers == 1:
+        yield _here
+        return
+    try:
+        made = TemporaryDirectory(prefix="connect-hub-metrics-")
+    except OSError as error:
+        raise StartupError(
+            f"METRICS_PORT takes a temporary folder beside several WORKERS ({error.strerror}):"
+            " let TMPDIR name one that can be written."
+        ) from None
+    with made as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield _Workers(folder)
+
+
+class _TestPhones(Collector):
+    """The phones that sign in without an SMS, at the moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def collect(self) -> Iterable[Metric]:
+        """Count them."""
+        count = sum(phone.in_force for phone in self._settings.test_phones)
+        yield GaugeMetricFamily("connect_hub_test_phones", "Test phones in force.", count)
+
+
+class _Workers(MultiProcessCollector):
+    """The sums over all workers, and over those that have ended: a counter never falls."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(None, folder)  # type: ignore[no-untyped-call]
+        self._folder = Path(folder)
+        self._lock = Lock()
+
+    def collect(self) -> Iterable[Metric]:
+        """Sum up; what ended workers left goes into one file, or there would be more and more."""
+        with self._lock:
+            for file in self._folder.glob("*_[1-9]*.db"):
+                kind, _, pid = file.stem.rpartition("_")
+                if not _lives(int(pid)):
+                    _add(file, to=file.with_name(f"{kind}_0.db"))
+            metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+        return metrics
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:  # there is none, or its id is another user's by now
+        return False
+    return True
+
+
+def _add(file: Path, *, to: Path) -> None:
+    total = MmapedDict(str(to))
+    for key, value, at, _ in MmapedDict.read_all_values_from_file(str(file)):
+        total.write_value(key, total.read_value(key)[0] + value, at)
+    total.close()
+    file.unlink()

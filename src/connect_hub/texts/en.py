@@ -1,0 +1,7 @@
+"""English messages, of the characters of GSM-7."""
+
+SIGN_IN_CODE = "{code} is your sign-in code."
+PHONE_CHANGED = (
+    "Your account has moved to another phone number."
+    " If that was not you, tell the people who run the app at once."
+)

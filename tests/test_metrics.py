@@ -1,0 +1,145 @@
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connect_hub import metrics
+from connect_hub.settings import Settings, StartupError, TestPhone
+from tests import gateways
+from tests.gateways import Peer
+from tests.processes import (
+    HTTP,
+    REGISTER,
+    REQUEST_CODE,
+    Server,
+    eventually,
+    numbers,
+    serving,
+)
+
+TODAY = datetime.now(UTC).date()
+TEST_PHONE, TEST_CODE = "+79990000001", "4821390"
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[Peer]:
+    with gateways.serving_gateways() as peer:
+        yield peer
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, peer: Peer) -> Iterator[Server]:
+    """Two workers that send by two gateways, of which the first does not work."""
+    peer.answers["first"] = gateways.refuse(503)
+    with serving(
+        folder / "metrics",
+        "--workers",
+        "2",
+        SMS_URLS=f"{peer.gateway('first')},{peer.gateway('second')}",
+        TEST_PHONES=f"{TEST_PHONE}:{TEST_CODE}:{TODAY}",
+        METRICS_PORT="0",
+        CODE_LENGTH="7",
+    ) as server:
+        yield server
+
+
+def scraped(server: Server) -> str:
+    (address,) = re.findall(r"^Metrics:  (\S+)$", server.said, re.MULTILINE)
+    response = HTTP.get(address)
+    assert response.status_code == 200
+    return response.text
+
+
+def total(server: Server, name: str, gateway: str) -> float:
+    values = re.findall(
+        rf'^connect_hub_sms_{name}_total{{country="RU",gateway="{re.escape(gateway)}"}} (\S+)$',
+        scraped(server),
+        re.MULTILINE,
+    )
+    return sum(map(float, values))
+
+
+def request_and_register(server: Server, peer: Peer, phone: str) -> Any:
+    assert server.ask(REQUEST_CODE, phone=phone) == {"smsCode": None}
+    return server.ask(REGISTER, phone=phone, code=peer.texts[-1][:7])
+
+
+def test_all_workers_count_and_a_dead_one_s_counts_are_kept(server: Server, peer: Peer) -> None:
+    second = f"json://127.0.0.1:{peer.port} 2"
+    for n in range(1, 13):
+        if n == 6:
+            eventually(lambda: len(server.workers) == 2)
+            for worker in server.workers:
+                os.kill(worker, signal.SIGKILL)
+            eventually(lambda: len(server.workers) == 2 and server.is_ready)
+        assert "client" in request_and_register(server, peer, f"+7{next(numbers)}")
+        assert total(server, "sent", second) == total(server, "confirmed", second) == n
+    failed = total(server, "failed", f"json://127.0.0.1:{peer.port}")
+    assert failed == peer.asked.count("first") >= 3
+    environ = Path(f"/proc/{min(server.workers)}/environ").read_bytes().decode()
+    (folder,) = re.findall(r"\bPROMETHEUS_MULTIPROC_DIR=([^\0]+)", environ)
+    counted_by = {int(file.stem.rpartition("_")[2]) for file in Path(folder).iterdir()}
+    assert counted_by <= {0, *server.workers}  # 0 has what all dead ones counted
+
+
+def test_a_test_phone_is_shown_at_the_start_and_counted(server: Server) -> None:
+    assert f"Test:     +799…01 until {TODAY}, by a fixed code, without SMS\n" in server.said
+    assert re.search(r"^connect_hub_test_phones 1\.0$", scraped(server), re.MULTILINE)
+    assert server.ask(REQUEST_CODE, phone=TEST_PHONE) == {"smsCode": None}
+    assert "client" in server.ask(REGISTER, phone=TEST_PHONE, code=TEST_CODE)
+    assert total(server, "sent", "test") == total(server, "confirmed", "test") == 1
+
+
+def test_no_answer_no_log_and_no_metric_tells_a_code_a_phone_or_a_password(
+    server: Server, peer: Peer
+) -> None:
+    phone = f"+7{next(numbers)}"
+    request_and_register(server, peer, phone)
+    code = peer.texts[-1][:7]
+    everything = server.said + server.errors.read_text() + scraped(server)
+    everything += (server.data_dir / "postgres.log").read_text()
+    for secret in (phone[1:], code, TEST_PHONE[1:], TEST_CODE, "user:", "pass@", "k3y0fHub"):
+        assert secret not in everything
+    assert f"SMS:      json://127.0.0.1:{peer.port}, then json://127.0.0.1:{peer.port} 2\n" in (
+        server.said
+    )
+
+
+def test_a_test_phone_is_no_longer_counted_after_its_day(settings: Settings) -> None:
+    ended = TestPhone(TEST_PHONE, "4821", datetime(2026, 1, 1, tzinfo=UTC).date())
+    changed = {"test_phones": (ended,), "metrics_port": 0}
+    with metrics.exposed(settings.model_copy(update=changed)) as port:
+        assert "connect_hub_test_phones 0.0" in HTTP.get(f"http://127.0.0.1:{port}/metrics").text
+
+
+def test_without_a_port_nothing_is_exposed(settings: Settings) -> None:
+    with metrics.exposed(settings) as port:
+        assert port is None
+
+
+def test_without_a_temporary_folder_several_workers_do_not_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    changed = {"workers": 2, "metrics_port": 0}
+    with (
+        pytest.raises(StartupError, match=r"METRICS_PORT takes a temporary folder .* TMPDIR .*\.$"),
+        metrics.exposed(settings.model_copy(update=changed)),
+    ):
+        pass
+
+
+def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(StartupError, match=rf"METRICS_PORT: .* port {port} .*"),
+            metrics.exposed(settings.model_copy(update={"metrics_port": port})),
+        ):
+            pass
