@@ -9,6 +9,8 @@ from playwright.async_api import Browser, expect
 from tests.processes import Server, serving
 from tests.visitors import Visitor, browsing, visiting
 
+APPLY = "mutation($code: String!) { applyInvite(invitationCode: $code) { __typename } }"
+
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
@@ -53,3 +55,19 @@ async def test_it_knows_the_schema(visitor: Visitor) -> None:
     await visitor.page.get_by_role("button", name="Show Documentation Explorer").click()
     await visitor.page.get_by_role("link", name="Mutation").click()
     await expect(visitor.page.get_by_text("Send a sign-in code to a phone number")).to_be_visible()
+
+
+async def test_it_hears_of_who_applies_the_code(visitor: Visitor, server: Server) -> None:
+    ann, ben = server.register(), server.register()
+    await write(visitor, "Headers", f'{{"Authorization": "Bearer {ann.token}"}}')
+    await write(visitor, "Operation Editor", "subscription { clientInvited { phone } }")
+    async with visitor.page.expect_websocket() as opened:
+        await visitor.page.keyboard.press("Control+Enter")
+    socket = await opened.value
+    await socket.wait_for_event("framereceived")  # the acknowledgement
+    code = server.ask("{ me { invitationCode } }", token=ann.token)["invitationCode"]
+    server.ask(APPLY, token=ben.token, code=code)
+    await expect(visitor.page.get_by_role("region", name="Result Window")).to_contain_text(
+        ben.phone
+    )
+    await visitor.page.get_by_role("button", name="Stop query").click()

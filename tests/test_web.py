@@ -109,6 +109,22 @@ async def test_a_link_s_code_is_kept_through_sign_in_and_applied(visit: Visit) -
     await expect(ann.page.get_by_role("listitem")).to_contain_text(ben.phone)
 
 
+async def test_who_applies_one_s_code_appears_at_once(visit: Visit) -> None:
+    ann = await visit()
+    async with ann.page.expect_websocket() as opened:
+        code = await ann.sign_in()
+    socket = await opened.value
+    await expect(ann.page.get_by_text("Nobody has applied your code yet")).to_be_visible()
+    ben = await visit(f"/i/{code}")
+    await ben.sign_in()
+    await ben.page.get_by_role("button", name="Apply the code").click()
+    await expect(ann.page.get_by_role("listitem")).to_contain_text(ben.phone)
+    await expect(ann.page.get_by_text(f"{ben.phone} has just applied your code.")).to_be_visible()
+    await ann.page.get_by_role("button", name="Sign out").click()
+    await expect(heading(ann.page, "Sign in")).to_be_visible()
+    assert socket.is_closed()
+
+
 async def test_an_own_code_is_not_applied(visit: Visit) -> None:
     ann = await visit()
     code = await ann.sign_in()

@@ -11,11 +11,13 @@ import {
 import { SetContextLink } from "@apollo/client/link/context";
 import { ErrorLink } from "@apollo/client/link/error";
 import { relayStylePagination } from "@apollo/client/utilities";
+import { OperationTypeNode } from "graphql";
 import { from, switchMap, throwError } from "rxjs";
 
 import { RefreshSessionDocument, type SignedInFragment } from "../generated/graphql";
 import possibleTypes from "../generated/possible-types";
 import { timed } from "./clock";
+import { live, socket } from "./live";
 import * as session from "./session";
 
 declare module "@apollo/client" {
@@ -47,7 +49,11 @@ const repeated = new ErrorLink(({ error, operation, forward }) => {
 });
 
 export const apollo = new ApolloClient({
-  link: ApolloLink.from([repeated, authorized, http]),
+  link: ApolloLink.split(
+    ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+    live,
+    ApolloLink.from([repeated, authorized, http]),
+  ),
   cache: new InMemoryCache({
     ...possibleTypes,
     typePolicies: { Client: { fields: { invitedClients: relayStylePagination() } } },
@@ -61,6 +67,7 @@ session.connect({
     return tokensOf(answer);
   },
   personChanged: () => {
+    socket.terminate(); // or it would go on as the person before
     void apollo.clearStore();
   },
 });

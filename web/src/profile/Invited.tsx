@@ -1,16 +1,36 @@
-import { useQuery } from "@apollo/client/react";
+import { useQuery, useSubscription } from "@apollo/client/react";
+import { useEffect } from "react";
 
-import { InvitedClientsDocument } from "../generated/graphql";
+import {
+  ClientInvitedDocument,
+  type InvitedClientsQuery,
+  InvitedClientsDocument,
+  type InvitedFragment,
+} from "../generated/graphql";
+import { socket } from "../hub/live";
 import { useAction } from "../hub/useAction";
 import { moment, useLanguage, useTexts } from "../language";
 import { Button } from "../parts/Button";
 import { Refused } from "../parts/Refused";
 
-/** Who applied one's own code, latest first. */
+/** Who applied one's own code, latest first, as it happens. */
 export function Invited() {
   const { invited: texts } = useTexts();
   const language = useLanguage();
-  const { data, error, fetchMore } = useQuery(InvitedClientsDocument);
+  const { data, error, fetchMore, refetch } = useQuery(InvitedClientsDocument);
+  const { data: latest } = useSubscription(ClientInvitedDocument, {
+    onData: ({ client, data }) => {
+      const joined = data.data?.clientInvited;
+      client.cache.updateQuery(
+        { query: InvitedClientsDocument },
+        (before) => before && joined && withFirst(joined, before),
+      );
+    },
+  });
+  useEffect(
+    () => socket.on("connected", () => void refetch().catch(() => undefined)), // who was missed
+    [refetch],
+  );
   const invited = data?.me?.invitedClients;
   const more = useAction(async () => {
     await fetchMore({ variables: { after: invited?.pageInfo.endCursor } });
@@ -24,6 +44,7 @@ export function Invited() {
       </h2>
       <Refused problem={error && !invited ? { __typename: "Failure" } : more.problem} />
       {invited?.totalCount === 0 && <p className="lead">{texts.none}</p>}
+      <p role="status">{latest && texts.joined(latest.clientInvited.phone)}</p>
       <ul className="list">
         {invited?.edges.map(({ node }) => (
           <li key={node.id}>
@@ -39,4 +60,16 @@ export function Invited() {
       )}
     </section>
   );
+}
+
+function withFirst(joined: InvitedFragment, before: InvitedClientsQuery): InvitedClientsQuery {
+  if (!before.me) return before;
+  const { totalCount, edges, pageInfo } = before.me.invitedClients;
+  if (edges.some(({ node }) => node.id === joined.id)) return before;
+  const invitedClients = {
+    totalCount: totalCount + 1,
+    edges: [{ node: joined }, ...edges],
+    pageInfo,
+  };
+  return { me: { ...before.me, invitedClients } };
 }
