@@ -60,7 +60,8 @@ async def test_it_knows_the_schema(visitor: Visitor) -> None:
 async def test_it_hears_of_who_applies_the_code(visitor: Visitor, server: Server) -> None:
     ann, ben = server.register(), server.register()
     await write(visitor, "Headers", f'{{"Authorization": "Bearer {ann.token}"}}')
-    await write(visitor, "Operation Editor", "subscription { clientInvited { phone } }")
+    await write(visitor, "Operation Editor", "subscription Live { clientInvited { phone } }")
+    await expect(visitor.page.get_by_role("tab", name="Live")).to_be_visible()  # it is understood
     async with visitor.page.expect_websocket() as opened:
         await visitor.page.keyboard.press("Control+Enter")
     socket = await opened.value
