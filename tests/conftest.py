@@ -1,3 +1,5 @@
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -5,15 +7,18 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 
 from connect_hub import database, embedded, logs
 from connect_hub.app import create_app
 from connect_hub.database import fetch
 from connect_hub.keys import new_secret
+from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from tests.hub import Hub
+from tests.sockets import Sockets
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +53,17 @@ async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Star
     app = create_app(settings, sender)
     async with app.router.lifespan_context(app):
         yield app
+
+
+@pytest.fixture(scope="session")
+async def sockets(app: Starlette) -> AsyncIterator[Sockets]:
+    """Serve the same application on a port, for what cannot be asked without one."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
+    serving = asyncio.create_task(server.serve([listening]))
+    yield Sockets(listening.getsockname()[1])
+    server.should_exit = True
+    await serving
 
 
 @pytest.fixture

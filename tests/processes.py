@@ -78,6 +78,10 @@ class Server:
         assert match, self.said
         return int(match[1])
 
+    @property
+    def address(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/graphql"
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         return HTTP.get(f"http://127.0.0.1:{self.port}{path}", headers=headers)
 

@@ -50,14 +50,19 @@ BY_HAND = frozenset(
         "constraint invited_count.invited_count_not_negative",
         "constraint sign_in_code.sign_in_code_guesses_not_negative",
         "function allowance_free_at(timestamp with time zone[],integer[],interval[])",
+        "function client_invited()",
         "function client_inviter_lives()",
         "function client_no_ring()",
         "function client_uncounted()",
+        "function session_ended()",
         "index client_invited",
+        "trigger client.client_invited",
+        "trigger client.client_invited_insert",
         "trigger client.client_inviter_lives",
         "trigger client.client_no_ring",
         "trigger client.client_no_ring_insert",
         "trigger client.client_uncounted",
+        "trigger session.session_ended",
     }
 )
 

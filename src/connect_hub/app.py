@@ -15,19 +15,22 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from tortoise.contrib.starlette import RegisterTortoise
 
 from connect_hub import database, logs, sms, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
+from connect_hub.api.sockets import GraphQLSockets
 from connect_hub.api.view import GraphQLView, failed
 from connect_hub.auth import Authentication
 from connect_hub.domain import phone, sweep
+from connect_hub.domain.live import Live
 from connect_hub.envelope import Envelope
+from connect_hub.invitation_page import InvitationPage
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -62,8 +65,11 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     refresh_tokens = RefreshTokens(keys)
     authenticate = Authentication(tokens, settings=settings)
 
-    def context(request: Request) -> Context:
-        address = addresses.of(request)
+    config = database.tortoise_config(settings)
+    live = Live(config)
+
+    def context(connection: HTTPConnection, authorization: str | None) -> Context:
+        address = addresses.of(connection)
         return Context(
             settings=settings,
             sender=sender,
@@ -71,31 +77,30 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             tokens=tokens,
             refresh_tokens=refresh_tokens,
             address=address,
-            device=request.headers.get("user-agent", ""),
-            accept_language=request.headers.get("accept-language", ""),
-            authenticate=partial(
-                authenticate, request.headers.get("authorization"), address=address
-            ),
+            device=connection.headers.get("user-agent", ""),
+            accept_language=connection.headers.get("accept-language", ""),
+            live=live,
+            authenticate=partial(authenticate, authorization, address=address),
         )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         _end_with_parent()
         async with (
-            RegisterTortoise(app, config=database.tortoise_config(settings)),
+            RegisterTortoise(app, config=config),
             sweep.running(),
+            live.running(),
         ):
             yield
 
+    view = GraphQLView(schema, context=context, settings=settings)
+    sockets = GraphQLSockets(view, context=context, live=live, settings=settings)
+    hosts = [Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False)]
     app = Starlette(
         routes=[
-            Route(
-                "/graphql",
-                GraphQLView(schema, context=context, settings=settings),
-                middleware=[
-                    Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False)
-                ],
-            ),
+            Route("/graphql", view, middleware=hosts),
+            WebSocketRoute("/graphql", sockets, middleware=hosts),
+            Route("/i/{code}", InvitationPage(settings.public_url).answer),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _ready),

@@ -40,4 +40,5 @@ class Authentication:
             await sessions.touch(
                 session_id, generation=generation, address=address, settings=self._settings
             )
+        found.client.signed_in_until = claims.valid_until
         return found.client

@@ -21,7 +21,7 @@ from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.protocol import BoundedProtocol
+from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings, StartupError, load
 
 
@@ -67,14 +67,8 @@ def serve(**options: str | int | None) -> None:
             "connect_hub.app:serving",
             factory=True,
             workers=settings.workers,
-            loop="uvloop",
-            http=BoundedProtocol,
             lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
+            **OPTIONS,
         )
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])

@@ -121,6 +121,23 @@ async def migrate(config: dict[str, Any]) -> list[str]:
             raise
 
 
+async def connect(said: dict[str, Any]) -> Any:
+    """Open a connection of its own, by the credentials of a configuration.
+
+    Raises:
+        StartupError: the database cannot be reached.
+    """
+    known = said.keys() - _POOL.keys() - {"reset"}
+    try:
+        return await asyncpg.connect(**{name: said[name] for name in known})
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
+        reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
+        raise StartupError(
+            f"PostgreSQL at {said['host']}, port {said['port']}, cannot be used as"
+            f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
+        ) from error
+
+
 async def fetch(sql: str, *values: object) -> list[Row]:
     """Run one statement of our own on Tortoise's connection, and return its rows."""
     if (held := _held.get()) and held.is_open:
@@ -256,24 +273,12 @@ def _unbounded(said: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _locked(said: dict[str, Any]) -> AsyncIterator[None]:
-    connection = await _connect(said)
+    connection = await connect(said)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         yield
     finally:
         await connection.close()
-
-
-async def _connect(said: dict[str, Any]) -> Any:
-    known = said.keys() - _POOL.keys() - {"reset"}
-    try:
-        return await asyncpg.connect(**{name: said[name] for name in known})
-    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
-        reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
-        raise StartupError(
-            f"PostgreSQL at {said['host']}, port {said['port']}, cannot be used as"
-            f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
-        ) from error
 
 
 @cache

@@ -16,6 +16,7 @@ from connect_hub import logs
 from connect_hub.headers import SECURITY
 
 _REQUEST_ID = re.compile(rb"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
+_ABNORMAL = 1006  # no close frame came
 _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
 
 
@@ -42,6 +43,9 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; its line tells what the view left in the request's state."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -56,11 +60,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                said = list(message["headers"])
-                names = {name for name, _ in said}
-                said += [header for header in self._headers if header[0] not in names]
-                said.append((b"x-request-id", request_id.encode()))
-                message = {**message, "headers": said}
+                message = {**message, "headers": self._with_ours(message, request_id)}
             await send(message)
 
         try:
@@ -79,6 +79,50 @@ class Envelope:
                 status=status or _CLIENT_LEFT,
                 milliseconds=round((perf_counter() - began) * 1000, 1),
             )
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a WebSocket on; one line tells that it is opened or refused, another its end."""
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        told = {"request_id": request_id, "path": scope["path"], "operation": ""}
+        code, reason = _ABNORMAL, ""
+        began = 0.0
+
+        async def receive_with_code() -> Message:
+            nonlocal code, reason
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                code, reason = message["code"], "closed by the client"
+            return message
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal code, reason, began
+            if message["type"] == "websocket.accept":
+                began = perf_counter()
+                message = {**message, "headers": self._with_ours(message, request_id)}
+                logs.request(event="socket opened", status=101, **told)
+            elif message["type"] == "websocket.http.response.start":
+                message = {**message, "headers": self._with_ours(message, request_id)}
+                logs.request(event="socket refused", status=message["status"], **told)
+            elif message["type"] == "websocket.close":
+                code, reason = message["code"], message["reason"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive_with_code, send_with_headers)
+        finally:
+            if began:
+                seconds = round(perf_counter() - began, 1)
+                logs.request(
+                    event="socket closed", code=code, outcome=reason, seconds=seconds, **told
+                )
+
+    def _with_ours(self, message: Message, request_id: str) -> list[tuple[bytes, bytes]]:
+        said = list(message["headers"])
+        names = {name for name, _ in said}
+        said += [header for header in self._headers if header[0] not in names]
+        return [*said, (b"x-request-id", request_id.encode())]
 
 
 def _request_id(scope: Scope) -> str:

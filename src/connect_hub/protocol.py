@@ -1,10 +1,21 @@
-"""HTTP as uvicorn reads it, with an end to the headers of a request."""
+"""HTTP and WebSocket as uvicorn reads them, with an end to what a client makes it keep."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from connect_hub.headers import SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes before the body
+MAX_MESSAGE = 16 * 1024  # bytes that a client sends by WebSocket
+MAX_FRAMES = 64  # of one message
+PING_EVERY = timedelta(seconds=20)
+PONG_WITHIN = timedelta(seconds=20)
+GONE_WITHIN = timedelta(seconds=10)  # once we are done with a socket
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -40,3 +51,60 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head += len(data)
             if self._head > MAX_HEAD:
                 self.send_400_response(f"The headers are over {MAX_HEAD} bytes long.")
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """Lets go of a client that does not read what it is sent, or sends what never ends.
+
+    uvicorn closes a connection once all is written; who never reads would keep it for ever.
+    """
+
+    def handle_cont(self, event: Frame) -> None:
+        """Join what belongs together, up to a number of pieces: empty ones have no length."""
+        if len(self.frames) >= MAX_FRAMES:
+            self.transport.abort()
+        else:
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        """Answer, as long as the answers are read."""
+        super().handle_ping()
+        if not self.writable.is_set():
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        """Let go of who has not answered our ping."""
+        super().keepalive_timeout()
+        self._end_soon()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Let go once the application has."""
+        super().on_task_complete(task)
+        self._end_soon()
+
+    async def send(self, message: Any) -> None:
+        """Send what the client reads; a close frame at once, which is the last there is to keep."""
+        if message["type"] == "websocket.close":
+            self.writable.set()
+        await super().send(message)
+
+    def _end_soon(self) -> None:
+        if not self.disconnected:
+            self.loop.call_later(GONE_WITHIN.total_seconds(), self.transport.abort)
+
+
+OPTIONS: dict[str, Any] = {
+    "http": BoundedProtocol,
+    "ws": BoundedSocket,
+    "ws_max_size": MAX_MESSAGE,
+    "ws_ping_interval": PING_EVERY.total_seconds(),
+    "ws_ping_timeout": PONG_WITHIN.total_seconds(),
+    "ws_per_message_deflate": False,  # it takes more memory than all else of an idle socket
+    "loop": "uvloop",
+    "log_config": None,
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 10,
+}
+"""How uvicorn serves."""

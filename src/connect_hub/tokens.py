@@ -31,6 +31,10 @@ class InvalidTokenError(Exception):
     """A bearer token that is not accepted; the message is a sentence for the client's developer."""
 
 
+class ExpiredTokenError(InvalidTokenError):
+    """A bearer token that was accepted until lately."""
+
+
 @dataclass(frozen=True)
 class Claims:
     """What a verified access token says."""
@@ -40,6 +44,11 @@ class Claims:
     generation: int
     issued_at: datetime
     expires_at: datetime
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the last replica stops to accept it."""
+        return self.expires_at + _LEEWAY
 
 
 @dataclass(frozen=True)
@@ -105,8 +114,8 @@ class AccessTokens:
         claims = self._verified(token)
         if claims.issued_at > now + _LEEWAY:
             raise InvalidTokenError("The bearer token is from the future; sign in again.")
-        if claims.expires_at <= now - _LEEWAY:
-            raise InvalidTokenError("The bearer token has expired; refresh it or sign in again.")
+        if claims.valid_until <= now:
+            raise ExpiredTokenError("The bearer token has expired; refresh it or sign in again.")
         return claims
 
     def _verify(self, token: str) -> Claims:

@@ -3,14 +3,18 @@
 from asyncio import Lock
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from connect_hub import texts
 from connect_hub.api.errors import UnauthenticatedError
+from connect_hub.domain.live import Live
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
 from connect_hub.tokens import AccessTokens, InvalidTokenError, RefreshTokens
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(kw_only=True)
@@ -25,7 +29,9 @@ class Context:
     address: str  # of the client's network: what limits per address count by
     device: str  # as its User-Agent names it
     accept_language: str  # the header
+    live: Live
     authenticate: Callable[[], Awaitable[Client | None]]
+    since: datetime = _NEVER  # what a subscription tells is later
     outcome: str = "ok"  # what the log says of this request
     _asked: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)

@@ -23,6 +23,12 @@ class CodedError(GraphQLError):
         super().__init__(message, extensions={"code": self.code})
 
 
+class BadRequestError(CodedError):
+    """This is nothing that is served here."""
+
+    code = "BAD_REQUEST"
+
+
 class BadUserInputError(CodedError):
     """An argument is none that this field takes."""
 

@@ -49,7 +49,15 @@ async def parameters_of(request: Request) -> Parameters:
     Raises:
         RequestError: it asks nothing that can be answered.
     """
-    given = await _given(request)
+    return parameters_in(await _given(request))
+
+
+def parameters_in(given: dict[str, Any]) -> Parameters:
+    """Read what is asked, by whatever way it came.
+
+    Raises:
+        RequestError: it is nothing that can be answered.
+    """
     parameters = Parameters(
         query=_text(given, "query"),
         document_id=_document_id(given),

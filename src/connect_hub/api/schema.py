@@ -1,5 +1,6 @@
 """All operations: one short resolver each."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -155,6 +156,22 @@ class Mutation:
         return types.AccountDeleted(phone=types.PhoneNumber(client.phone or ""))
 
 
+@strawberry.type(description="What is told as it happens.")
+class Subscription:
+    """All subscriptions."""
+
+    @strawberry.subscription(
+        description="Each client who applies the viewer's invitation code, as it happens."
+    )
+    async def client_invited(self, info: Info) -> AsyncGenerator[types.InvitedClient, None]:
+        """Tell the viewer of those it invites."""
+        use = info.context
+        viewer = await use.signed_in()
+        with use.live.arrivals(viewer.id, after=use.since) as arrivals:
+            async for invited in arrivals:
+                yield types.InvitedClient.of(invited)
+
+
 async def _signed_in(client: Client, use: Context) -> types.SignedIn:
     session = await sessions.start(
         client, device=use.device, address=use.address, settings=use.settings
@@ -176,6 +193,7 @@ def _with_tokens(session: Session, use: Context) -> types.SignedIn:
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     exception_handlers=HANDLERS,
     config=StrawberryConfig(scalar_map=types.SCALARS),
 )

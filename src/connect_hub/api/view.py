@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import strawberry
 from graphql import ExecutionResult, GraphQLError, OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -40,7 +40,7 @@ class GraphQLView:
         self,
         schema: strawberry.Schema,
         *,
-        context: Callable[[Request], Context],
+        context: Callable[[HTTPConnection, str | None], Context],
         settings: Settings,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
@@ -82,18 +82,8 @@ class GraphQLView:
         return _response(body, status, media, _HEADERS_OF_STATUS.get(status))
 
     async def _execute(self, parameters: Parameters, request: Request) -> ExecutionResult:
-        prepared = self._documents.prepare(self._text(parameters))
-        context = self._context(request)
-        executor = compiled.build(
-            self._schema,
-            prepared.document,
-            prepared.plans,
-            context_value=context,
-            raw_variable_values=parameters.variables,
-            operation_name=parameters.operation_name,
-            max_coercion_errors=MAX_ERRORS,
-            hide_suggestions=not self._settings.introspection,
-        )
+        context = self._context(request, request.headers.get("authorization"))
+        executor = self.executor(parameters, context)
         if isinstance(executor, list):
             return ExecutionResult(data=None, errors=executor)
         operation = executor.operation
@@ -102,6 +92,8 @@ class GraphQLView:
         if operation.operation is OperationType.QUERY:
             async with OneConnection():
                 result = await _awaited(executor.execute_operation())
+        elif operation.operation is OperationType.SUBSCRIPTION:
+            raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
         elif request.method == "GET":
             raise RequestError(
                 405,
@@ -113,6 +105,24 @@ class GraphQLView:
             result = await _awaited(executor.execute_operation())
         request.state.outcome = context.outcome
         return result
+
+    def executor(self, parameters: Parameters, context: Context) -> Any:
+        """Build what executes an operation, or tell its errors.
+
+        Raises:
+            InvalidDocumentError: there is no document that may be executed.
+        """
+        prepared = self._documents.prepare(self._text(parameters))
+        return compiled.build(
+            self._schema,
+            prepared.document,
+            prepared.plans,
+            context_value=context,
+            raw_variable_values=parameters.variables,
+            operation_name=parameters.operation_name,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=not self._settings.introspection,
+        )
 
     def _text(self, parameters: Parameters) -> str:
         """Find the text to execute: the one sent, or the trusted one of the hash sent."""

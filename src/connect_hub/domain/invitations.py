@@ -1,6 +1,7 @@
 """Invitations: who applied whose code."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from uuid import UUID
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F, Q
 
-from connect_hub.database import ANY_ID, ANY_TIME, Rendered
+from connect_hub.database import ANY_ID, ANY_TIME, Rendered, fetch
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance
 from connect_hub.domain.refusals import (
@@ -114,6 +115,43 @@ async def invited_clients(client: Client, *, first: int, after: Position | None)
         at = after.invited_at
         rows = await _later_page.rows(at, after.id, client.id, at, first)
     return [Invited(row["id"], row["phone"], row["invited_at"]) for row in rows]
+
+
+_LATEST = """
+    SELECT coalesce(max(invited_at), 'epoch') AS latest
+    FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
+"""
+
+
+async def latest(client: Client) -> datetime:
+    """Tell when this client's code was last applied, by the moments that `since` takes."""
+    (row,) = await fetch(_LATEST, client.id)
+    found: datetime = row["latest"]
+    return found
+
+
+_SINCE = """
+    SELECT asked.inviter_id, invited.*
+    FROM unnest($1::uuid[], $2::timestamptz[]) AS asked (inviter_id, after)
+    CROSS JOIN LATERAL (
+        SELECT id, phone, invited_at FROM client
+        WHERE inviter_id = asked.inviter_id AND invited_at > asked.after AND deleted_at IS NULL
+        ORDER BY invited_at LIMIT $3
+    ) AS invited
+"""
+
+
+async def since(after: Mapping[UUID, datetime], *, most: int) -> list[tuple[UUID, Invited]]:
+    """List who applied the code of each inviter after a moment, in order, the first of them.
+
+    None is missed that is committed later: `invited_at` grows in the order of the commits.
+    """
+    if not after:
+        return []
+    rows = await fetch(_SINCE, list(after), list(after.values()), most)
+    return [
+        (row["inviter_id"], Invited(row["id"], row["phone"], row["invited_at"])) for row in rows
+    ]
 
 
 _count = Rendered(lambda: InvitedCount.filter(client_id=ANY_ID))

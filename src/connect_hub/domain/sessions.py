@@ -5,6 +5,7 @@ is too old stays too old, since generations only grow: so each step below is one
 nothing between two of them can make a right one wrong.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from secrets import token_bytes
 from typing import NamedTuple
@@ -99,6 +100,12 @@ async def find(session_id: UUID, *, generation: int, client_id: UUID) -> Found |
     for row in await fetch(_FIND, session_id, generation, client_id):
         return Found(_client(row, session_id), row["is_due"])
     return None
+
+
+async def living(session_ids: Collection[UUID]) -> set[UUID]:
+    """Tell which of these sessions have not ended."""
+    alive = "SELECT id FROM session WHERE id = ANY ($1) AND expires_at > now()"
+    return {row["id"] for row in await fetch(alive, list(session_ids))}
 
 
 _EXPIRES_AT = "least(now() + $3, created_at + $4)"

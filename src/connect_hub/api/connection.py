@@ -1,0 +1,255 @@
+"""GraphQL over WebSocket: one connection.
+
+The protocol is graphql-transport-ws, as the library graphql-ws has it
+(https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md). A connection takes subscriptions
+only, of the client whose token came with `connection_init`, and as long as that is valid.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from inspect import isawaitable
+from typing import Any
+
+import orjson
+import structlog
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationType,
+    create_source_event_stream,
+    map_source_to_response_event,
+)
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from connect_hub.api import messages
+from connect_hub.api.context import Context
+from connect_hub.api.documents import InvalidDocumentError
+from connect_hub.api.errors import BadRequestError, UnauthenticatedError, formatted
+from connect_hub.api.limits import MAX_ERRORS
+from connect_hub.api.messages import Close, ClosedError
+from connect_hub.api.places import Places
+from connect_hub.api.requests import RequestError, parameters_in
+from connect_hub.api.view import GraphQLView
+from connect_hub.database import UNAVAILABLE
+from connect_hub.domain import invitations
+from connect_hub.domain.live import Live, TooSlowError
+from connect_hub.models import Client
+from connect_hub.tokens import ExpiredTokenError, InvalidTokenError
+
+INIT_WITHIN = timedelta(seconds=5)
+TAKEN_WITHIN = timedelta(seconds=5)  # by the reader, of a message
+MOST_OPERATIONS = 20
+
+Results = AsyncGenerator[ExecutionResult, None]
+
+log = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """An operation is not served."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class Connection:
+    """One client, from its first message to the last."""
+
+    def __init__(  # noqa: PLR0913 (what all connections use, and the places this one takes)
+        self,
+        websocket: WebSocket,
+        *,
+        view: GraphQLView,
+        context: Callable[[HTTPConnection, str | None], Context],
+        live: Live,
+        stranger: ExitStack,
+        places: Places,
+    ) -> None:
+        self._websocket = websocket
+        self._view = view
+        self._context = partial(context, websocket)
+        self._live = live
+        self._stranger = stranger  # to be closed once it is known who is there
+        self._places = places
+        self._authorization: str | None = None
+        self._is_known = False
+        self._since: datetime | None = None  # what the first subscription begins with
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._close = messages.NO_INIT  # if the time is up
+        self._is_open = True
+
+    async def run(self) -> None:
+        """Serve until either side has enough."""
+        try:
+            await self._websocket.accept(messages.SUBPROTOCOL)
+            with ExitStack() as self._held:
+                async with asyncio.timeout(INIT_WITHIN.total_seconds()) as self._time:
+                    await self._listen()
+        except WebSocketDisconnect:
+            return
+        except TimeoutError:
+            pass  # the time is up
+        except ClosedError as closed:
+            self._close = closed.close
+        finally:
+            self._is_open = False
+            await self._stop()
+        with suppress(WebSocketDisconnect):
+            await self._websocket.close(*self._close)
+
+    def end(self, close: Close) -> None:
+        """Close the connection, whatever it waits for."""
+        if self._is_open and not self._time.expired():
+            self._is_open, self._close = False, close
+            self._time.reschedule(0)
+
+    async def _stop(self) -> None:
+        operations = list(self._operations.values())
+        for operation in operations:
+            operation.cancel()
+        await asyncio.gather(*operations, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        handlers = {
+            "connection_init": self._init,
+            "ping": self._ping,
+            "pong": self._pong,
+            "subscribe": self._subscribe,
+            "complete": self._complete,
+        }
+        try:
+            while True:
+                kind, message = messages.read(await self._websocket.receive())
+                await handlers.get(kind, messages.unknown)(message)
+        except (ClosedError, WebSocketDisconnect):
+            raise
+        except UNAVAILABLE:
+            raise ClosedError(messages.NO_DATABASE) from None
+        except Exception:
+            log.exception("internal error")
+            raise ClosedError(messages.BROKEN) from None
+
+    async def _init(self, message: dict[str, Any]) -> None:
+        if self._is_known:
+            raise ClosedError(messages.INIT_TWICE)
+        self._close = messages.NO_DATABASE
+        self._authorization = messages.authorization(message)
+        client, until = await self._client()
+        if not self._places.are_left(client.id):
+            raise ClosedError(messages.CROWDED)
+        self._held.enter_context(self._places.taken(client.id))
+        self._since = await invitations.latest(client)
+        self._is_known = True
+        self._stranger.close()
+        self._close = messages.EXPIRED
+        left = until - datetime.now(UTC)
+        self._time.reschedule(asyncio.get_running_loop().time() + left.total_seconds())
+        await self._send({"type": "connection_ack"})
+
+    async def _client(self) -> tuple[Client, datetime]:
+        """Find whose token came, and until when it is valid; end with its session."""
+        try:
+            client = await self._context(self._authorization).authenticate()
+        except ExpiredTokenError:
+            raise ClosedError(messages.EXPIRED) from None
+        except InvalidTokenError as error:
+            raise ClosedError(Close(4401, str(error))) from None
+        if not client or not client.session_id or not client.signed_in_until:
+            raise ClosedError(messages.NO_TOKEN)
+        ended = partial(self.end, messages.SESSION_ENDED)
+        self._held.enter_context(self._live.ending(client.session_id, ended))
+        return client, client.signed_in_until
+
+    async def _ping(self, _message: dict[str, Any]) -> None:
+        await self._send({"type": "pong"})
+
+    async def _pong(self, _message: dict[str, Any]) -> None:
+        """Take what some clients send as a sign of life."""
+
+    async def _complete(self, message: dict[str, Any]) -> None:
+        if operation := self._operations.pop(messages.name(message), None):
+            operation.cancel()
+
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        name = messages.name(message)
+        if not self._is_known:
+            raise ClosedError(messages.NOT_YET)
+        if name in self._operations:
+            raise ClosedError(messages.NAME_TAKEN)
+        try:
+            results = await self._results(messages.payload(message))
+        except (RefusedError, InvalidDocumentError) as error:
+            payload = self._formatted(error.errors)
+            await self._send({"id": name, "type": "error", "payload": payload})
+        else:
+            self._operations[name] = asyncio.create_task(self._tell(name, results))
+
+    async def _results(self, payload: dict[str, Any]) -> Results:
+        """Begin what a message subscribes to.
+
+        The first subscription tells what has happened since connection_ack. So a client that
+        queries what it missed once it is connected, and then subscribes, misses nothing.
+        """
+        context = self._context(self._authorization)
+        executor = self._executor(payload, context)
+        try:
+            client = await context.signed_in()
+        except UnauthenticatedError as error:
+            raise ClosedError(Close(4401, error.message)) from None
+        context.since, self._since = self._since or await invitations.latest(client), None
+        source = create_source_event_stream(executor)
+        if isawaitable(source):
+            source = await source
+        if isinstance(source, ExecutionResult):
+            raise RefusedError(source.errors or [])
+        return map_source_to_response_event(executor, source)
+
+    def _executor(self, payload: dict[str, Any], context: Context) -> Any:
+        try:
+            executor = self._view.executor(parameters_in(payload), context)
+        except RequestError as error:
+            raise RefusedError([BadRequestError(str(error))]) from None
+        if isinstance(executor, list):
+            raise RefusedError(executor)
+        if executor.operation.operation is not OperationType.SUBSCRIPTION:
+            raise RefusedError([BadRequestError("Send queries and mutations by POST.")])
+        if len(self._operations) == MOST_OPERATIONS:
+            message = f"A connection takes {MOST_OPERATIONS} subscriptions: complete one first."
+            raise RefusedError([BadRequestError(message)])
+        return executor
+
+    async def _tell(self, name: str, results: Results) -> None:
+        """Send what happens, until the client has had enough."""
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    await self._send({"id": name, "type": "next", "payload": self._shown(result)})
+        except TooSlowError:
+            self.end(messages.TOO_SLOW)
+        except ClosedError as closed:
+            self.end(closed.close)
+        except WebSocketDisconnect:
+            pass  # the reader of messages sees it too
+        except Exception:
+            log.exception("internal error")
+            self.end(messages.BROKEN)
+
+    def _shown(self, result: ExecutionResult) -> dict[str, Any]:
+        errors = {"errors": self._formatted(result.errors)} if result.errors else {}
+        return {"data": result.data, **errors}
+
+    def _formatted(self, errors: list[GraphQLError]) -> list[dict[str, Any]]:
+        request_id = self._websocket.state.request_id
+        return [formatted(error, request_id=request_id) for error in errors[:MAX_ERRORS]]
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(TAKEN_WITHIN.total_seconds()):
+                await self._websocket.send_text(orjson.dumps(message).decode())
+        except TimeoutError:
+            raise ClosedError(messages.TOO_SLOW) from None

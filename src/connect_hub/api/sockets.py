@@ -1,0 +1,85 @@
+"""GraphQL over WebSocket: who may connect, and how many."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from connect_hub.api.connection import Connection
+from connect_hub.api.context import Context
+from connect_hub.api.messages import SUBPROTOCOL
+from connect_hub.api.places import Places
+from connect_hub.api.view import GraphQLView
+from connect_hub.domain.live import Live
+from connect_hub.settings import Settings
+
+MOST = 10_000  # sockets of a process
+MOST_STRANGERS = 20  # of an address, before they have said who they are
+MOST_OF_A_CLIENT = 20
+
+
+class GraphQLSockets:
+    """An ASGI application for the WebSockets of one process."""
+
+    def __init__(
+        self,
+        view: GraphQLView,
+        *,
+        context: Callable[[HTTPConnection, str | None], Context],
+        live: Live,
+        settings: Settings,
+    ) -> None:
+        self._view = view
+        self._context = context
+        self._live = live
+        self._origins = {*settings.cors_origins}
+        if settings.public_url:
+            self._origins.add(settings.public_url.rstrip("/"))
+        self._all = Places(MOST)
+        self._strangers = Places(MOST_STRANGERS)
+        self._of_clients = Places(MOST_OF_A_CLIENT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or refuse it before it is one."""
+        websocket = WebSocket(scope, receive, send)
+        address = self._context(websocket, None).address
+        if refusal := self._refusal(websocket, address):
+            await refusal(scope, receive, send)
+            return
+        with self._all.taken(None), ExitStack() as stranger:
+            stranger.enter_context(self._strangers.taken(address))
+            connection = Connection(
+                websocket,
+                view=self._view,
+                context=self._context,
+                live=self._live,
+                stranger=stranger,
+                places=self._of_clients,
+            )
+            await connection.run()
+
+    def _refusal(self, websocket: WebSocket, address: str) -> Response | None:
+        if SUBPROTOCOL not in websocket.scope["subprotocols"]:
+            return _refused(400, f"Connect with the subprotocol {SUBPROTOCOL}.")
+        if not self._is_ours(websocket):
+            return _refused(403, "Pages of this origin may not connect: see CORS_ORIGINS.")
+        if not self._all.are_left(None):
+            return _refused(503, "Too many are connected; try again in a while.")
+        if not self._strangers.are_left(address):
+            return _refused(429, "Too many of your address wait: send connection_init.")
+        return None
+
+    def _is_ours(self, websocket: WebSocket) -> bool:
+        """Tell whether the page that connects is ours, or one that may, or no page at all."""
+        origin = websocket.headers.get("origin")
+        if origin is None or "*" in self._origins or origin in self._origins:
+            return True
+        return urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()
+
+
+def _refused(status: int, message: str) -> Response:
+    return PlainTextResponse(f"{message}\n", status)
