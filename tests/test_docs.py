@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
 import httpx
 import pytest
 from dotenv import dotenv_values
@@ -16,6 +17,7 @@ from graphql import build_schema, parse, validate
 
 from connect_hub import metrics
 from connect_hub.api.schema import schema
+from connect_hub.cli import main
 from connect_hub.settings import Settings
 from connect_hub.sms.gateway import Gateway
 
@@ -142,6 +144,24 @@ def test_the_readme_has_every_metric_and_its_labels() -> None:
     labels = {name: re.findall(r'(\w+)="', labels) for name, labels in samples}
     told = {name: said.replace("none", "") for name, (said, *_) in table("metric").items()}
     assert {name: sorted(re.findall(r"\w+", said)) for name, said in told.items()} == labels
+
+
+def test_the_readme_has_every_command() -> None:
+    def names(group: click.Group, above: str) -> Iterator[str]:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                yield from names(command, f"{above} {name}")
+            else:
+                yield f"{above} {name}"
+
+    told = {name.removesuffix(" PHONE") for name in table("command")}
+    assert told == set(names(main, "connect-hub"))
+
+
+def test_the_readme_has_every_line_about_a_client() -> None:
+    source = "".join(file.read_text() for file in (REPOSITORY / "src/connect_hub").rglob("*.py"))
+    lines = re.findall(r'log\.\w+\(\s*"([^"]+)",\s*client=', source)
+    assert set(table("line")) == set(lines)
 
 
 def test_the_readme_s_gateways_are_such_as_apprise_takes() -> None:

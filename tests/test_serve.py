@@ -273,7 +273,7 @@ def test_stopped_it_ends_well_and_starts_again(
         assert is_bindable(port)
         assert not (made / "postgres" / "postmaster.pid").exists()
         assert server.said.endswith("Stop with Ctrl-C.\n")
-        assert {line["event"] for line in server.logged} == {"request"}
+        assert {line["level"] for line in server.logged} == {"info"}
 
 
 def test_killed_it_leaves_no_postgresql_and_loses_nothing(
