@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, sms, texts
+from connect_hub import database, logs, pool, sms, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -84,6 +84,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         async with (
             RegisterTortoise(app, config=database.tortoise_config(settings)),
             sweep.running(),
+            pool.observed(),
         ):
             yield
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connect_hub import logs
+from connect_hub import logs, metrics
 from connect_hub.headers import SECURITY
 
 _REQUEST_ID = re.compile(rb"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
@@ -70,6 +70,11 @@ class Envelope:
                 raise
             await self._failed(Request(scope), error)(scope, receive, send_with_headers)
         finally:
+            seconds = perf_counter() - began
+            if "outcome" in state:  # of GraphQL
+                metrics.answered(
+                    state.get("field", "none"), outcome=state["outcome"], seconds=seconds
+                )
             logs.request(
                 request_id=request_id,
                 method=scope["method"],
@@ -77,7 +82,7 @@ class Envelope:
                 operation=state.get("operation", ""),
                 outcome=state.get("outcome", ""),
                 status=status or _CLIENT_LEFT,
-                milliseconds=round((perf_counter() - began) * 1000, 1),
+                milliseconds=round(seconds * 1000, 1),
             )
 
 

@@ -99,6 +99,7 @@ class GraphQLView:
         operation = executor.operation
         if operation.name:
             request.state.operation = operation.name.value
+        request.state.field = prepared.field_of(operation)
         if operation.operation is OperationType.QUERY:
             async with OneConnection():
                 result = await _awaited(executor.execute_operation())
