@@ -30,6 +30,7 @@ from connect_hub.domain import phone, sweep
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
+from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
 
 KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         lifetime=settings.access_token_lifetime,
     )
     refresh_tokens = RefreshTokens(keys)
+    stopping = Stopping(settings.stop_delay)
     authenticate = Authentication(tokens, settings=settings)
 
     def context(request: Request) -> Context:
@@ -86,7 +88,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             sweep.running(),
             pool.observed(),
         ):
-            yield
+            with stopping.heeded():
+                yield
 
     app = Starlette(
         routes=[
@@ -99,10 +102,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             ),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
-            Route("/readyz", _ready),
+            Route("/readyz", _readiness(stopping)),
         ],
         middleware=[
-            Middleware(Envelope, failed=failed, hsts=settings.hsts),
+            Middleware(Envelope, failed=failed, hsts=settings.hsts, stopping=stopping),
             *([_cross_origin(settings)] if settings.cors_origins else []),
         ],
         lifespan=lifespan,
@@ -150,16 +153,21 @@ async def _alive(_request: Request) -> Response:
     return PlainTextResponse("alive\n")
 
 
-async def _ready(_request: Request) -> Response:
-    """Answer 200 only if the database answers in time and is migrated."""
-    try:
-        async with asyncio.timeout(READY_WITHIN.total_seconds()):
-            migrated = await database.is_migrated()
-    except database.UNAVAILABLE:
-        return PlainTextResponse("the database does not answer\n", 503)
-    if not migrated:
-        return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
-    return PlainTextResponse("ready\n")
+def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_request: Request) -> Response:
+        """Answer 200 only if the database answers in time and is migrated."""
+        if stopping.begun:
+            return PlainTextResponse("this server is about to stop\n", 503)
+        try:
+            async with asyncio.timeout(READY_WITHIN.total_seconds()):
+                migrated = await database.is_migrated()
+        except database.UNAVAILABLE:
+            return PlainTextResponse("the database does not answer\n", 503)
+        if not migrated:
+            return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
+        return PlainTextResponse("ready\n")
+
+    return answer
 
 
 def _end_with_parent() -> None:
@@ -170,4 +178,4 @@ def _end_with_parent() -> None:
 
 def _end_after(parent: int) -> None:
     asyncio.get_running_loop().remove_reader(parent)  # which stays readable
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)  # at once: SIGTERM may take its time

@@ -80,7 +80,7 @@ def serve(**options: str | int | None) -> None:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=round(settings.stop_within.total_seconds()),
         )
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])

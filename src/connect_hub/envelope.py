@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub import logs, metrics
 from connect_hub.headers import SECURITY
+from connect_hub.stopping import Stopping
 
 _REQUEST_ID = re.compile(rb"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
 _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
@@ -32,9 +33,11 @@ class Envelope:
         *,
         failed: Callable[[Request, Exception], Response],
         hsts: timedelta | None,
+        stopping: Stopping,
     ) -> None:
         self._app = app
         self._failed = failed
+        self._stopping = stopping
         headers = dict(SECURITY)
         if hsts:
             headers["Strict-Transport-Security"] = f"max-age={hsts.total_seconds():.0f}"
@@ -60,6 +63,8 @@ class Envelope:
                 names = {name for name, _ in said}
                 said += [header for header in self._headers if header[0] not in names]
                 said.append((b"x-request-id", request_id.encode()))
+                if self._stopping.begun:
+                    said.append((b"connection", b"close"))
                 message = {**message, "headers": said}
             await send(message)
 
