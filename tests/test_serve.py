@@ -48,6 +48,7 @@ WRONG = [  # and the setting that the refusal names
     ({"TRUSTED_PROXIES": "my-proxy"}, "TRUSTED_PROXIES"),
     ({**ELSEWHERE, "SECRET_KEY": "short"}, "SECRET_KEY"),
     ({**ELSEWHERE, "SECRET_KEY": ""}, "SECRET_KEY"),
+    ({"DIRECT_DATABASE_URL": "postgresql://a@b/c"}, "DIRECT_DATABASE_URL"),
     ({**ELSEWHERE, "SMS_URLS": ""}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "simulated://,json://localhost"}, "SMS_URLS"),

@@ -66,7 +66,7 @@ def serve(**options: str | int | None) -> None:
         metrics.exposed(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
-        applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
+        applied = asyncio.run(database.migrate(database.direct_config(settings)))
         ports = listening.getsockname()[1], metrics_port
         _say_where(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
@@ -96,7 +96,7 @@ def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
     with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
-        applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
+        applied = asyncio.run(database.migrate(database.direct_config(settings)))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 

@@ -135,6 +135,16 @@ async def migrate(config: dict[str, Any]) -> list[str]:
             raise
 
 
+def direct_config(settings: Settings) -> dict[str, Any]:
+    """Configure Tortoise for what needs a session: migrations and LISTEN, past a pooler.
+
+    Raises:
+        StartupError: DIRECT_DATABASE_URL or DATABASE_URL is wrong.
+    """
+    url = settings.direct_database_url or settings.database_url
+    return tortoise_config(settings.model_copy(update={"database_url": url}))
+
+
 async def fetch(sql: str, *values: object) -> list[Row]:
     """Run one statement of our own on Tortoise's connection, and return its rows."""
     if (held := _held.get()) and held.is_open:
@@ -278,9 +288,10 @@ async def _connect(said: dict[str, Any]) -> Any:
     try:
         return await asyncpg.connect(**{name: said[name] for name in known})
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
+        hosts = [said["host"]] if isinstance(said["host"], str) else said["host"]
         reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
         raise StartupError(
-            f"PostgreSQL at {said['host']}, port {said['port']}, cannot be used as"
+            f"PostgreSQL at {', '.join(hosts)}, port {said['port']}, cannot be used as"
             f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
         ) from error
 

@@ -193,6 +193,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
 
     database_url: SecretStr | None = None
+    direct_database_url: SecretStr | None = None
     data_dir: Path = Field(default_factory=_default_data_dir)
     secret_key: SecretStr | None = None
     issuer: str = "connect-hub"
@@ -276,6 +277,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _say_what_an_own_database_needs(self) -> Self:
         if self.embedded:
+            if self.direct_database_url:
+                raise ValueError("DIRECT_DATABASE_URL takes DATABASE_URL beside it")
             return self
         if self.secret_key is None:
             raise ValueError(
