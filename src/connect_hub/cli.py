@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -19,6 +18,9 @@ from uvicorn.supervisors import Multiprocess
 from connect_hub import database, embedded, keys, logs, metrics, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
+from connect_hub.commands.clients import clients
+from connect_hub.commands.doctor import doctor
+from connect_hub.commands.stats import stats
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.protocol import OPTIONS
@@ -41,6 +43,10 @@ def main() -> None:
     """Sign people in by phone, and let them invite each other."""
 
 
+for command in (clients, doctor, stats):
+    main.add_command(command)
+
+
 @main.command()
 @click.option("--host", help="Address to listen on.  [setting HOST]")
 @click.option("--port", type=int, help="Port to listen on.  [setting PORT]")
@@ -60,7 +66,7 @@ def serve(**options: str | int | None) -> None:
         metrics.exposed(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
-        applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
+        applied = asyncio.run(database.migrate(database.direct_config(settings)))
         ports = listening.getsockname()[1], metrics_port
         _say_where(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
@@ -69,6 +75,7 @@ def serve(**options: str | int | None) -> None:
             workers=settings.workers,
             lifespan="on",
             **OPTIONS,
+            timeout_graceful_shutdown=round(settings.stop_within.total_seconds()),
         )
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])
@@ -83,11 +90,8 @@ def serve(**options: str | int | None) -> None:
 def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
-    try:
-        with _database(settings, patience=timedelta()):
-            applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
-    except embedded.InUseError:  # a server runs on it: join
-        applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
+    with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
+        applied = asyncio.run(database.migrate(database.direct_config(settings)))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 
@@ -151,8 +155,8 @@ def _listening(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _database(settings: Settings, **options: timedelta) -> AbstractContextManager[None]:
-    return embedded.running(settings.data_dir, **options) if settings.embedded else nullcontext()
+def _database(settings: Settings) -> AbstractContextManager[None]:
+    return embedded.running(settings.data_dir) if settings.embedded else nullcontext()
 
 
 def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: list[str]) -> None:

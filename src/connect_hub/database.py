@@ -93,6 +93,20 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
     return _config(said) | {"apps": apps}
 
 
+def most_connections(settings: Settings) -> int:
+    """Tell how many connections one server opens at most: a pool of each worker."""
+    pool: int = tortoise_config(settings)["connections"]["default"]["credentials"]["maxsize"]
+    return settings.workers * pool
+
+
+def unbounded(config: dict[str, Any]) -> dict[str, Any]:
+    """Lift the bounds, for what may take its time."""
+    said = config["connections"]["default"]["credentials"]
+    session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
+    said = {**said, "command_timeout": None, "server_settings": session}
+    return config | {"connections": _config(said)["connections"]}
+
+
 async def migrate(config: dict[str, Any]) -> list[str]:
     """Apply the migrations that are missing and name them; any number may call it at once.
 
@@ -104,7 +118,7 @@ async def migrate(config: dict[str, Any]) -> list[str]:
     """
     from aerich import Command  # noqa: PLC0415 - serving does without it
 
-    said = _unbounded(config["connections"]["default"]["credentials"])
+    said = unbounded(config)["connections"]["default"]["credentials"]
     config = _config(said)
     async with _locked(said), TortoiseContext() as context:
         await context.init(config)
@@ -131,11 +145,22 @@ async def connect(said: dict[str, Any]) -> Any:
     try:
         return await asyncpg.connect(**{name: said[name] for name in known})
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
+        hosts = [said["host"]] if isinstance(said["host"], str) else said["host"]
         reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
         raise StartupError(
-            f"PostgreSQL at {said['host']}, port {said['port']}, cannot be used as"
+            f"PostgreSQL at {', '.join(hosts)}, port {said['port']}, cannot be used as"
             f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
         ) from error
+
+
+def direct_config(settings: Settings) -> dict[str, Any]:
+    """Configure Tortoise for what needs a session: migrations and LISTEN, past a pooler.
+
+    Raises:
+        StartupError: DIRECT_DATABASE_URL or DATABASE_URL is wrong.
+    """
+    url = settings.direct_database_url or settings.database_url
+    return tortoise_config(settings.model_copy(update={"database_url": url}))
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
@@ -264,11 +289,6 @@ def _session(said: dict[str, Any]) -> dict[str, str]:
 def _config(said: dict[str, Any]) -> dict[str, Any]:
     connection = {"engine": "tortoise.backends.asyncpg", "credentials": said}
     return AERICH_CONFIG | {"connections": {"default": connection}}
-
-
-def _unbounded(said: dict[str, Any]) -> dict[str, Any]:
-    session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
-    return {**said, "command_timeout": None, "server_settings": session}
 
 
 @asynccontextmanager

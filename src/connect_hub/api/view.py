@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from connect_hub.api import compiled, graphiql
 from connect_hub.api.context import Context
-from connect_hub.api.documents import Documents, InvalidDocumentError, TrustedDocuments
+from connect_hub.api.documents import Documents, InvalidDocumentError, Prepared, TrustedDocuments
 from connect_hub.api.errors import formatted
 from connect_hub.api.limits import MAX_ERRORS
 from connect_hub.api.requests import (
@@ -83,12 +83,14 @@ class GraphQLView:
 
     async def _execute(self, parameters: Parameters, request: Request) -> ExecutionResult:
         context = self._context(request, request.headers.get("authorization"))
-        executor = self.executor(parameters, context)
+        prepared = self.prepared(parameters)
+        executor = self.executor(prepared, parameters, context)
         if isinstance(executor, list):
             return ExecutionResult(data=None, errors=executor)
         operation = executor.operation
         if operation.name:
             request.state.operation = operation.name.value
+        request.state.field = prepared.field_of(operation)
         if operation.operation is OperationType.QUERY:
             async with OneConnection():
                 result = await _awaited(executor.execute_operation())
@@ -106,13 +108,16 @@ class GraphQLView:
         request.state.outcome = context.outcome
         return result
 
-    def executor(self, parameters: Parameters, context: Context) -> Any:
-        """Build what executes an operation, or tell its errors.
+    def prepared(self, parameters: Parameters) -> Prepared:
+        """Find the document to execute.
 
         Raises:
-            InvalidDocumentError: there is no document that may be executed.
+            InvalidDocumentError: there is none that may be executed.
         """
-        prepared = self._documents.prepare(self._text(parameters))
+        return self._documents.prepare(self._text(parameters))
+
+    def executor(self, prepared: Prepared, parameters: Parameters, context: Context) -> Any:
+        """Build what executes an operation, or tell its errors."""
         return compiled.build(
             self._schema,
             prepared.document,
