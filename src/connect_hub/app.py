@@ -32,6 +32,7 @@ from connect_hub.domain.live import Live
 from connect_hub.envelope import Envelope
 from connect_hub.invitation_page import InvitationPage
 from connect_hub.keys import Keys, kept_secret
+from connect_hub.patience import within
 from connect_hub.settings import Settings, load
 from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -164,8 +165,7 @@ def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            async with asyncio.timeout(READY_WITHIN.total_seconds()):
-                migrated = await database.is_migrated()
+            migrated = await within(READY_WITHIN, database.is_migrated())
         except database.UNAVAILABLE:
             return PlainTextResponse("the database does not answer\n", 503)
         if not migrated:

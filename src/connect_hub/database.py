@@ -167,9 +167,8 @@ async def fetch(sql: str, *values: object) -> list[Row]:
     """Run one statement of our own on Tortoise's connection, and return its rows."""
     if (held := _held.get()) and held.is_open:
         return await held.fetch(sql, *values)
-    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):  # the wait for a connection too
-        connection = get_connection("default")
-        return [*await connection.execute_query_dict(sql, list(values))]
+    connection = get_connection("default")
+    return [*await connection.execute_query_dict(sql, list(values))]
 
 
 class OneConnection:
@@ -207,13 +206,8 @@ class OneConnection:
 
     async def _connection(self) -> asyncpg.Connection:
         if self._pooled is None:
-            client: Any = get_connection("default")
-            pooled = client.acquire_connection()
-            if client._pool and client._pool.get_idle_size():  # noqa: SLF001 (there is no wait)
-                self._taken = await pooled.__aenter__()
-            else:
-                async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
-                    self._taken = await pooled.__aenter__()
+            pooled: Any = get_connection("default").acquire_connection()
+            self._taken = await pooled.__aenter__()
             self._pooled = pooled
         return self._taken
 

@@ -8,16 +8,19 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from tests import gateways
-from tests.faults.stand import Stand
+from tests.faults.postgres import USER
+from tests.faults.stand import HOSTS, Stand
 
 _LASTS = 6  # seconds
 _LONG = 20
 _SLOW = 1.0  # seconds that each piece takes
 _SOCKETS = 10_000
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+_standbys = count(1)
+_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 @dataclass
@@ -25,11 +28,11 @@ class Fault:
     """What to do to a stand, and how its servers are started for it."""
 
     bring: Callable[[Stand], Awaitable[None]]
-    settings: Callable[[Stand], dict[str, str]] = field(default=lambda _: {})
-    of_one: Callable[[Stand], dict[str, str]] = field(default=lambda _: {})  # the first server
+    prepare: Callable[[Stand], Awaitable[dict[str, str]]] | None = None  # and tell settings
+    of_one: dict[str, str] = field(default_factory=dict)  # settings of the first server
     clocks_differ: bool = False
     kills: bool = False  # a server, whose connections then break
-    needs: Path | None = None
+    lacks: Callable[[Stand], str] = field(default=lambda _: "")  # what it needs that is not here
 
 
 async def _server_killed(stand: Stand) -> None:
@@ -80,7 +83,7 @@ def _gateway(answer: gateways.Answer) -> Callable[[Stand], Awaitable[None]]:
     return bring
 
 
-def _through_gateway(stand: Stand) -> dict[str, str]:
+async def _through_gateway(stand: Stand) -> dict[str, str]:
     return {"SMS_URLS": stand.peer.gateway("sms")}
 
 
@@ -88,9 +91,22 @@ async def _nothing(_: Stand) -> None:
     await asyncio.sleep(_LASTS)
 
 
-def _clock(offset: str) -> Callable[[Stand], dict[str, str]]:
-    said = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    return lambda _: said
+def _clock(offset: str) -> Fault:
+    """Let one server live in another hour.
+
+    Nothing of the database may depend on it. A bearer token of one server is then refused by the
+    others, as design has it: only a sign-in or a refresh there helps.
+    """
+    faked = {"LD_PRELOAD": str(_FAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return Fault(_nothing, of_one=faked, clocks_differ=True, lacks=_without_libfaketime)
+
+
+def _without_libfaketime(_: Stand) -> str:
+    return "" if _FAKETIME.exists() else "Debian's libfaketime"
+
+
+def _without_small_disk(stand: Stand) -> str:
+    return "" if stand.disk.is_mount() else "root, who may mount a small disk"
 
 
 async def _disk_full(stand: Stand) -> None:
@@ -105,6 +121,27 @@ async def _disk_full(stand: Stand) -> None:
             await asyncio.sleep(_LASTS)
     filling.unlink()
     await stand.postgres.start()
+
+
+async def _standby(stand: Stand) -> dict[str, str]:
+    """Have a standby, which each commit waits for, and servers that know of it."""
+    stand.other = stand.make(f"standby-{next(_standbys)}")
+    stand.other.copy_of(stand.postgres)
+    await stand.other.start()
+    stand.other_proxy.target = stand.other.socket
+    await stand.postgres.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await stand.postgres.execute("SELECT pg_reload_conf()")
+    hosts = ",".join(f"{host}:{stand.proxy.port}" for host in HOSTS)
+    return {"DATABASE_URL": f"postgresql://{USER}@{hosts}/{USER}?target_session_attrs=read-write"}
+
+
+async def _promoted(stand: Stand) -> None:
+    """Lose the primary, and let the standby take its place."""
+    stand.postgres.kill()
+    await asyncio.sleep(1)
+    await stand.other.promote()
+    stand.postgres.destroy()
+    stand.postgres = stand.other
 
 
 async def _sockets(stand: Stand) -> None:
@@ -133,8 +170,9 @@ FAULTS = {
     "gateway-dead": Fault(_gateway(gateways.reset), _through_gateway),
     "gateway-slow": Fault(_gateway(gateways.hang), _through_gateway),
     "gateway-garbage": Fault(_gateway(gateways.garble), _through_gateway),
-    "clock-ahead": Fault(_nothing, of_one=_clock("+1h"), clocks_differ=True, needs=FAKETIME),
-    "clock-behind": Fault(_nothing, of_one=_clock("-1h"), clocks_differ=True, needs=FAKETIME),
-    "disk-full": Fault(_disk_full),
+    "clock-ahead": _clock("+1h"),
+    "clock-behind": _clock("-1h"),
+    "disk-full": Fault(_disk_full, lacks=_without_small_disk),
+    "promotion": Fault(_promoted, _standby),
     "sockets": Fault(_sockets),
 }

@@ -72,9 +72,12 @@ class Postgres:
             except subprocess.TimeoutExpired:
                 self._process.kill()
 
+    def destroy(self) -> None:
+        """Remove what a killed one left."""
+        shutil.rmtree(self.folder)
+
     async def promote(self) -> None:
-        """Let a standby become the primary, which waits for nobody."""
-        await self.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        """Let a standby become the primary, and wait until it is."""
         await self.execute("SELECT pg_promote()")
 
     async def connect(self) -> Any:

@@ -83,11 +83,11 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxying(target: Path) -> AsyncIterator[Proxy]:
-    """Listen on a port of 127.0.0.1 as long as this lasts."""
+async def proxying(target: Path, host: str, port: int = 0) -> AsyncIterator[Proxy]:
+    """Listen as long as this lasts, on a free port unless one is given."""
     proxy = Proxy(target)
     proxy.heal()
-    server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)  # noqa: SLF001
+    server = await asyncio.start_server(proxy._serve, host, port)  # noqa: SLF001
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

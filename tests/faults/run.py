@@ -21,6 +21,8 @@ async def main() -> None:
     found = False
     async with standing() as stand:
         for name in arguments.only or FAULTS:
+            if lacking := FAULTS[name].lacks(stand):
+                sys.exit(f"{name} needs {lacking}.")
             for nth in range(arguments.times):
                 result = await trial(stand, FAULTS[name])
                 _say(f"{name} {nth + 1}", result)

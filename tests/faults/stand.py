@@ -22,6 +22,7 @@ from tests.faults.story import Teller
 from tests.gateways import Peer, serving_gateways
 
 SERVERS = 3
+HOSTS = ("127.0.0.1", "127.0.0.2")  # of the database and its standby
 CONNECTIONS = 32
 DISK = 600  # megabytes
 
@@ -117,16 +118,17 @@ class Stand:
         make: Callable[[str], Postgres],
         *,
         postgres: Postgres,
-        proxy: Proxy,
+        proxies: tuple[Proxy, Proxy],
         peer: Peer,
     ) -> None:
-        self.folder, self.disk, self.make = folder, disk, make
-        self.postgres, self.proxy, self.peer = postgres, proxy, peer
+        self.disk, self.make, self.peer = disk, make, peer
+        self.postgres = self.other = postgres  # the other is its standby, where there is one
+        self.proxy, self.other_proxy = proxies
         self.journal, self.record = Journal(), Record()
         self._said: set[str] = set()  # findings
         secret = new_secret()
         self.keys = Keys(secret)
-        url = f"postgresql://{USER}@127.0.0.1:{proxy.port}/{USER}"
+        url = f"postgresql://{USER}@{HOSTS[0]}:{self.proxy.port}/{USER}"
         self.settings = {"DATABASE_URL": url, "SECRET_KEY": secret, **_LIMITS}
         self.servers = [Server(folder, self.settings) for _ in range(SERVERS)]
 
@@ -182,9 +184,11 @@ async def standing() -> AsyncIterator[Stand]:
         postgres = make("primary")
         postgres.create()
         await postgres.start()
-        proxy = await stack.enter_async_context(proxying(postgres.socket))
+        proxy = await stack.enter_async_context(proxying(postgres.socket, HOSTS[0]))
+        beside = proxying(postgres.socket, HOSTS[1], proxy.port)  # DATABASE_URL takes one port
+        other = await stack.enter_async_context(beside)
         peer = stack.enter_context(serving_gateways())
-        stand = Stand(folder, disk, make, postgres=postgres, proxy=proxy, peer=peer)
+        stand = Stand(folder, disk, make, postgres=postgres, proxies=(proxy, other), peer=peer)
         for server in stand.servers:
             stack.push_async_callback(server.end)
             await server.start()

@@ -30,10 +30,10 @@ class Trial:
 
 async def trial(stand: Stand, fault: Fault) -> Trial:
     """Bring a fault about under load, and check everything afterwards."""
-    settings, of_one = fault.settings(stand), fault.of_one(stand)
-    if settings or of_one:
+    settings = await fault.prepare(stand) if fault.prepare else {}
+    if settings or fault.of_one:
         for number, server in enumerate(stand.servers):
-            await server.restart(**settings, **(of_one if number == 0 else {}))
+            await server.restart(**settings, **({} if number else fault.of_one))
     async with stand.load(clocks_differ=fault.clocks_differ):
         await asyncio.sleep(_BEFORE)
         before, began = stand.rate(_BEFORE - 1), time.monotonic()
@@ -52,7 +52,8 @@ async def trial(stand: Stand, fault: Fault) -> Trial:
         await stand.findings(),
     )
     result.findings += _meanwhile(result, fault, Counter(outcome for _, outcome in afterwards))
-    if settings or of_one:
+    stand.proxy.target = stand.postgres.socket  # which may be the former standby
+    if settings or fault.of_one:
         for server in stand.servers:
             await server.restart()
     return result

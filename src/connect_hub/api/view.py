@@ -1,6 +1,7 @@
 """GraphQL over HTTP: one request, one answer."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from inspect import isawaitable
 from typing import Any
 
@@ -26,7 +27,11 @@ from connect_hub.api.requests import (
     parameters_of,
 )
 from connect_hub.database import OneConnection
+from connect_hub.patience import within
 from connect_hub.settings import Settings
+
+ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
+_BESIDES_SMS = timedelta(seconds=4)
 
 # Where nothing was answered but refusals of one of these codes, the whole request was refused.
 _STATUS_OF_CODE = {"UNAUTHENTICATED": 401, "SERVICE_UNAVAILABLE": 503}
@@ -46,6 +51,7 @@ class GraphQLView:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
         self._context = context
         self._settings = settings
+        self._patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
 
@@ -92,8 +98,7 @@ class GraphQLView:
             request.state.operation = operation.name.value
         request.state.field = prepared.field_of(operation)
         if operation.operation is OperationType.QUERY:
-            async with OneConnection():
-                result = await _awaited(executor.execute_operation())
+            result = await within(self._patience, _reading(executor))
         elif operation.operation is OperationType.SUBSCRIPTION:
             raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
         elif request.method == "GET":
@@ -104,7 +109,7 @@ class GraphQLView:
                 headers={"Allow": "POST"},
             )
         else:
-            result = await _awaited(executor.execute_operation())
+            result = await within(self._patience, _awaited(executor.execute_operation()))
         request.state.outcome = context.outcome
         return result
 
@@ -149,6 +154,11 @@ def failed(request: Request, error: Exception) -> Response:
     code = request.state.outcome = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
     return _response({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
+
+
+async def _reading(executor: Any) -> ExecutionResult:
+    async with OneConnection():
+        return await _awaited(executor.execute_operation())
 
 
 async def _awaited(result: Any) -> ExecutionResult:
