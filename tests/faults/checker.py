@@ -1,5 +1,6 @@
 """Compares what was acknowledged with what the database holds."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from typing import Any
 from connect_hub.keys import Keys
 from tests.faults.journal import Code, Journal, Life, Person
 from tests.faults.postgres import Postgres
+
+_BUSY = "SELECT FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
+_AGAIN = 0.1  # seconds
 
 Rows = dict[str, dict[str, Any]]
 
@@ -25,21 +29,32 @@ class Facts:
 
 async def read(postgres: Postgres) -> Facts:
     """Read the tables once nothing runs that nobody waits for any more."""
-    busy = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
-    while await postgres.execute(busy):
-        pass
-    clients = await postgres.execute("SELECT * FROM client")
-    sessions = await postgres.execute("SELECT * FROM session")
-    codes = await postgres.execute("SELECT * FROM sign_in_code")
-    counts = await postgres.execute("SELECT * FROM invited_count")
-    allowances = await postgres.execute("SELECT key, cardinality(uses) AS uses FROM allowance")
+    while await postgres.execute(_BUSY):
+        await asyncio.sleep(_AGAIN)
+    connection = await postgres.connect()
+    try:
+        return await facts(connection)
+    finally:
+        await connection.close()
+
+
+async def facts(connection: Any) -> Facts:
+    """Read the tables."""
+    guesses = "SELECT key, cardinality(uses) AS uses FROM allowance"
     return Facts(
-        clients={str(row["id"]): dict(row) for row in clients},
-        sessions={str(row["id"]): dict(row) for row in sessions},
-        codes={row["phone"]: dict(row) for row in codes},
-        counts={str(row["client_id"]): row["count"] for row in counts},
-        guesses={row["key"]: row["uses"] for row in allowances},
+        clients=await _rows(connection, "client", "id"),
+        sessions=await _rows(connection, "session", "id"),
+        codes=await _rows(connection, "sign_in_code", "phone"),
+        counts={
+            id_: row["count"]
+            for id_, row in (await _rows(connection, "invited_count", "client_id")).items()
+        },
+        guesses={row["key"]: row["uses"] for row in await connection.fetch(guesses)},
     )
+
+
+async def _rows(connection: Any, table: str, key: str) -> Rows:
+    return {str(row[key]): dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")}
 
 
 def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
@@ -54,7 +69,7 @@ def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
 
 
 def _people(journal: Journal, facts: Facts) -> Iterator[str]:
-    codes = {code: id_ for id_, client in facts.clients.items() for code in [client["invitation_code"]]}
+    codes = {client["invitation_code"]: id_ for id_, client in facts.clients.items()}
     for person in journal.people:
         if person.id is None:
             continue

@@ -17,6 +17,7 @@ from connect_hub.embedded.folder import make_private
 from connect_hub.embedded.processes import child_options, run
 
 USER = "postgres"
+_SILENT = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
 _READY_WITHIN = 30  # seconds
 _INITDB = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
 
@@ -97,7 +98,7 @@ class Postgres:
         said = {"listen_addresses": "", "unix_socket_directories": str(self.sockets), **settings}
         command = [self._binaries / "postgres", "-D", self.data]
         options = [f"--{name}={value}" for name, value in said.items()]
-        return subprocess.Popen([*command, *options], **self._child)
+        return subprocess.Popen([*command, *options], **_SILENT | self._child)
 
     def _make_folders(self) -> None:
         self.folder.mkdir(exist_ok=True)

@@ -21,7 +21,6 @@ from tests.faults.proxy import Proxy, proxying
 from tests.faults.story import Teller
 from tests.gateways import Peer, serving_gateways
 
-SERVERS = 3
 HOSTS = ("127.0.0.1", "127.0.0.2")  # of the database and its standby
 CONNECTIONS = 32
 DISK = 600  # megabytes
@@ -113,7 +112,6 @@ class Stand:
 
     def __init__(
         self,
-        folder: Path,
         disk: Path,
         make: Callable[[str], Postgres],
         *,
@@ -130,7 +128,7 @@ class Stand:
         self.keys = Keys(secret)
         url = f"postgresql://{USER}@{HOSTS[0]}:{self.proxy.port}/{USER}"
         self.settings = {"DATABASE_URL": url, "SECRET_KEY": secret, **_LIMITS}
-        self.servers = [Server(folder, self.settings) for _ in range(SERVERS)]
+        self.servers: list[Server] = []
 
     @asynccontextmanager
     async def load(self, *, clocks_differ: bool = False) -> AsyncIterator[None]:
@@ -174,7 +172,7 @@ class Stand:
 
 
 @asynccontextmanager
-async def standing() -> AsyncIterator[Stand]:
+async def standing(servers: int = 3) -> AsyncIterator[Stand]:
     """Start everything; it ends with the context."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ch-faults-")))
@@ -188,10 +186,12 @@ async def standing() -> AsyncIterator[Stand]:
         beside = proxying(postgres.socket, HOSTS[1], proxy.port)  # DATABASE_URL takes one port
         other = await stack.enter_async_context(beside)
         peer = stack.enter_context(serving_gateways())
-        stand = Stand(folder, disk, make, postgres=postgres, proxies=(proxy, other), peer=peer)
-        for server in stand.servers:
+        stand = Stand(disk, make, postgres=postgres, proxies=(proxy, other), peer=peer)
+        for _ in range(servers):
+            server = Server(folder, stand.settings)
             stack.push_async_callback(server.end)
             await server.start()
+            stand.servers.append(server)
         yield stand
 
 
