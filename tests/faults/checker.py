@@ -29,7 +29,7 @@ class Facts:
 
 async def read(postgres: Postgres) -> Facts:
     """Read the tables once nothing runs that nobody waits for any more."""
-    while await postgres.execute(_BUSY):
+    while await postgres.execute(_BUSY):  # noqa: ASYNC110 - of others
         await asyncio.sleep(_AGAIN)
     connection = await postgres.connect()
     try:

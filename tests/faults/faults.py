@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -10,11 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from random import Random
 
 from tests import gateways
 from tests.faults.postgres import USER
 from tests.faults.stand import HOSTS, Stand
 
+random = Random()  # noqa: S311 (which server, no secret)
 _LASTS = 6  # seconds
 _LONG = 20
 _SLOW = 1.0  # seconds that each piece takes

@@ -96,9 +96,10 @@ class Postgres:
 
     def _started(self, settings: dict[str, str]) -> "subprocess.Popen[bytes]":
         said = {"listen_addresses": "", "unix_socket_directories": str(self.sockets), **settings}
-        command = [self._binaries / "postgres", "-D", self.data]
-        options = [f"--{name}={value}" for name, value in said.items()]
-        return subprocess.Popen([*command, *options], **_SILENT | self._child)
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self.data]
+        command += [f"--{name}={value}" for name, value in said.items()]
+        options: dict[str, Any] = {**_SILENT, **self._child}
+        return subprocess.Popen(command, **options)
 
     def _make_folders(self) -> None:
         self.folder.mkdir(exist_ok=True)

@@ -176,7 +176,7 @@ async def standing(servers: int = 3) -> AsyncIterator[Stand]:
     """Start everything; it ends with the context."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ch-faults-")))
-        folder.chmod(0o755)
+        folder.chmod(0o755)  # noqa: ASYNC240 (nothing else runs yet)
         disk = stack.enter_context(small_disk(folder / "disk"))
         make = stack.enter_context(postgresqls(disk))
         postgres = make("primary")

@@ -12,7 +12,7 @@ from tests.faults.stand import Stand
 _BEFORE = 4  # seconds
 _RECOVERY = 5
 _AFTER = 4
-_FULL = 0.7  # of the rate before: the machine has other work
+_FULL = 0.5  # of the rate before: the machine has other work
 _FLAT = 5  # % that memory and connections may grow
 _SETTLED = 1 / 4  # of the run, until memory is compared
 
