@@ -1,21 +1,29 @@
 """The checker of tests/faults finds what is planted; and what faults have shown stays mended."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
 
+from connect_hub.database import tortoise_config
 from connect_hub.patience import within
+from connect_hub.settings import Settings
 from tests.faults import checker
 from tests.faults.journal import Journal, Life, Person
 from tests.faults.stand import Stand, standing
 
 LOAD = 6  # seconds
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +147,18 @@ async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) 
             assert time.monotonic() - began < 5
         finally:
             stand.proxy.heal()
+
+
+async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(stand: Stand) -> None:
+    said = {name.lower(): value for name, value in stand.settings.items()}
+    settings = Settings(_env_file=None, sms_urls="simulated://", **said)
+    async with TortoiseContext() as context:
+        await context.init(tortoise_config(settings))
+        async with get_connection("default").acquire_connection() as connection:
+            opened = connection._transport.get_extra_info("socket")  # noqa: SLF001
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 2
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
 
 
 async def test_nobody_waits_for_what_takes_its_time_to_tidy_up() -> None:

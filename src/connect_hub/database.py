@@ -1,6 +1,7 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -49,6 +50,12 @@ _BOUNDS = {
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
 }
 _COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
+_SILENCE = {  # tcp(7): 5 seconds of it
+    "TCP_KEEPIDLE": 2,
+    "TCP_KEEPINTVL": 1,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 5000,
+}
 
 # For `aerich migrate --offline`, which makes a new migration: it needs the models only.
 AERICH_CONFIG: dict[str, Any] = {
@@ -86,6 +93,7 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
         "timeout": _CONNECT_TIMEOUT.total_seconds(),
         "command_timeout": _COMMAND_TIMEOUT.total_seconds(),
         "reset": _keep_session,
+        "init": _notice_silence,
         **said,
         "server_settings": _session(said),
     }
@@ -141,7 +149,7 @@ async def connect(said: dict[str, Any]) -> Any:
     Raises:
         StartupError: the database cannot be reached.
     """
-    known = said.keys() - _POOL.keys() - {"reset"}
+    known = said.keys() - _POOL.keys() - {"reset", "init"}
     try:
         return await asyncpg.connect(**{name: said[name] for name in known})
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
@@ -272,6 +280,20 @@ async def _keep_session(_connection: object) -> None:
 
     asyncpg itself rolls a transaction back that was left open, before it calls this.
     """
+
+
+async def _notice_silence(connection: Any) -> None:
+    """Let the system break a connection whose other end has gone without a word.
+
+    A failover or a firewall may leave one behind; each statement on it would wait for its timeout.
+    """
+    opened = connection._transport.get_extra_info("socket")  # noqa: SLF001 (asyncpg does too)
+    if opened.family == socket.AF_UNIX:
+        return
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        if option := getattr(socket, name, None):  # not every system has them
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _session(said: dict[str, Any]) -> dict[str, str]:
