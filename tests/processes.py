@@ -65,11 +65,14 @@ class Server:
     def logged(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.errors.read_text().splitlines()]
 
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.logged if line["event"] == event]
+
     def line_about(self, response: httpx.Response) -> dict[str, Any]:
         """Wait for it: it is written once the answer is out."""
         made = response.headers["X-Request-ID"]
-        eventually(lambda: any(line["request_id"] == made for line in self.logged))
-        (line,) = (line for line in self.logged if line["request_id"] == made)
+        eventually(lambda: any(line["request_id"] == made for line in self.lines("request")))
+        (line,) = (line for line in self.lines("request") if line["request_id"] == made)
         return line
 
     @property

@@ -357,7 +357,7 @@ def two_workers(postgres: str, folder: Path) -> Iterator[Server]:
     with serving(folder / "pair", "--workers", "2", port=0, **settings) as server:
         eventually(lambda: len(server.workers) == 2)
         yield server
-        assert {line["event"] for line in server.logged} == {"request"}
+        assert {line["level"] for line in server.logged} == {"info"}
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ CA = x509.BasicConstraints(ca=True, path_length=None)
         ("postgresql:///?host=db&user=ann&dbname=hub", {"user": "ann", "database": "hub"}),
         ("postgresql://ann@db/hub?user=bob&host=", {"user": "bob", "host": "db"}),
         ("postgresql://ann@db/hub?connect_timeout=3", {"timeout": 3}),
+        ("postgresql://ann@one,other/hub", {"host": ["one", "other"], "port": 5432}),
+        ("postgresql://ann@one:6543,[::1]:6543/hub", {"host": ["one", "::1"], "port": 6543}),
+        ("postgresql://ann@/hub?host=/a,/b&port=6543,6543", {"host": ["/a", "/b"], "port": 6543}),
+        (
+            "postgresql://ann@one,other/hub?target_session_attrs=read-write",
+            {"target_session_attrs": "read-write"},
+        ),
         ("postgresql://ann@db/hub", {"server_settings": {}}),
         (
             "postgresql://ann@db/hub?application_name=hub%201",
@@ -120,9 +127,9 @@ def test_the_root_certificates_of_the_system_are_verified_with() -> None:
         ("postgresql://ann:hunter2@/hub", "names no host"),
         ("postgresql://db/hub", "names no user"),
         ("postgresql://:hunter2@db/hub", "names no user"),
-        ("postgresql://ann:hunter2@db1,db2/hub", "one host"),
-        ("postgresql://ann:hunter2@db1:5432,db2:5433/hub", "one host"),
-        ("postgresql://ann:hunter2@/hub?host=db1,db2", "one host"),
+        ("postgresql://ann:hunter2@db1,,db2/hub", "names no host"),
+        ("postgresql://ann:hunter2@db1:5432,db2:5433/hub", "the same port"),
+        ("postgresql://ann:hunter2@db/hub?target_session_attrs=x", "as target_session_attrs"),
         ("postgresql://ann:hunter2@db:0/hub", "1 to 65535 as port"),
         ("postgresql://ann:hunter2@db:65536/hub", "1 to 65535 as port"),
         ("postgresql://ann:hunter2@db:x/hub", "1 to 65535 as port"),
@@ -207,6 +214,16 @@ async def test_postgresql_takes_what_was_read(postgres: str) -> None:
     assert await connection.fetchval("SHOW application_name") == "hub 1"
     assert await connection.fetchval("SHOW search_path") == "a ,b"
     await connection.close()
+
+
+async def test_of_several_hosts_the_one_that_takes_writes_is_used(postgres: str) -> None:
+    url = postgres.replace("host=", "host=/nowhere,") + "&target_session_attrs=read-write"
+    connection = await asyncpg.connect(**credentials(url))
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+    closed = "&target_session_attrs=read-write&options=-c%20default_transaction_read_only=on"
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
+        await asyncpg.connect(**credentials(postgres + closed))
 
 
 @pytest.fixture(scope="module")

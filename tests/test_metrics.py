@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from connect_hub import metrics
+from connect_hub.domain import sweep
 from connect_hub.settings import Settings, StartupError, TestPhone
 from tests import gateways
 from tests.gateways import Peer
+from tests.hub import Hub, pass_time, wrong
 from tests.processes import (
     HTTP,
     REGISTER,
@@ -65,6 +67,12 @@ def total(server: Server, name: str, gateway: str) -> float:
     return sum(map(float, values))
 
 
+def counts(server: Server) -> Path:
+    environ = Path(f"/proc/{min(server.workers)}/environ").read_bytes().decode()
+    (folder,) = re.findall(r"\bPROMETHEUS_MULTIPROC_DIR=([^\0]+)", environ)
+    return Path(folder)
+
+
 def request_and_register(server: Server, peer: Peer, phone: str) -> Any:
     assert server.ask(REQUEST_CODE, phone=phone) == {"smsCode": None}
     return server.ask(REGISTER, phone=phone, code=peer.texts[-1][:7])
@@ -82,10 +90,64 @@ def test_all_workers_count_and_a_dead_one_s_counts_are_kept(server: Server, peer
         assert total(server, "sent", second) == total(server, "confirmed", second) == n
     failed = total(server, "failed", f"json://127.0.0.1:{peer.port}")
     assert failed == peer.asked.count("first") >= 3
-    environ = Path(f"/proc/{min(server.workers)}/environ").read_bytes().decode()
-    (folder,) = re.findall(r"\bPROMETHEUS_MULTIPROC_DIR=([^\0]+)", environ)
-    counted_by = {int(file.stem.rpartition("_")[2]) for file in Path(folder).iterdir()}
+    counted_by = {int(file.stem.rpartition("_")[2]) for file in counts(server).iterdir()}
     assert counted_by <= {0, *server.workers}  # 0 has what all dead ones counted
+
+
+def counted(server: Server, name: str) -> float:
+    values = re.findall(rf"^connect_hub_{name} (\S+)$", scraped(server), re.MULTILINE)
+    return sum(map(float, values))
+
+
+def test_operations_are_counted_by_what_the_schema_calls_them(server: Server) -> None:
+    name = 'operations_total{operation="me",outcome="ok"}'
+    before = counted(server, name)
+    server.ask("query AnyNameAtAll { mine: me { id } }")
+    server.ask("query { ...Mine } fragment Mine on Query { ... { me { id } } }")
+    eventually(lambda: counted(server, name) == before + 2)
+    server.post("{ nothingOfTheKind }")
+    none = 'operations_total{operation="none",outcome="GRAPHQL_VALIDATION_FAILED"}'
+    eventually(lambda: counted(server, none) == 1)
+    shown = scraped(server)
+    assert not re.search("AnyNameAtAll|mine|nothingOfTheKind|Mine", shown)
+    assert 'connect_hub_operation_seconds_bucket{le="10.0",operation="me"}' in shown
+
+
+def test_guesses_are_counted_by_how_they_went(server: Server, peer: Peer) -> None:
+    def guesses() -> list[float]:
+        results = ("right", "wrong", "late")
+        return [counted(server, f'guesses_total{{result="{result}"}}') for result in results]
+
+    phone, before = f"+7{next(numbers)}", guesses()
+    server.ask(REGISTER, phone=phone, code="0000000")
+    server.ask(REQUEST_CODE, phone=phone)
+    code = peer.texts[-1][:7]
+    server.ask(REGISTER, phone=phone, code=wrong(code))
+    server.ask(REGISTER, phone=phone, code=code)
+    assert [now - then for now, then in zip(guesses(), before, strict=True)] == [1, 1, 1]
+
+
+def test_the_pool_is_that_of_the_workers_alive(server: Server) -> None:
+    eventually(lambda: counted(server, 'pool_connections{state="idle"}') >= 1)
+    for worker in server.workers:
+        os.kill(worker, signal.SIGKILL)
+    eventually(lambda: len(server.workers) == 2 and server.is_ready)
+    eventually(lambda: counted(server, 'pool_connections{state="idle"}') >= 1)
+    told_by = {int(file.stem.rpartition("_")[2]) for file in counts(server).glob("gauge_*")}
+    assert told_by <= server.workers
+
+
+async def test_what_is_swept_is_counted(hub: Hub) -> None:
+    await hub.code_for("+79161234567")
+    await pass_time(3600)
+
+    def swept() -> float:
+        (metric,) = metrics.SWEPT.collect()
+        return sum(s.value for s in metric.samples if s.labels["table"] == "sign_in_code")
+
+    before = swept()
+    await sweep.once()
+    assert swept() == before + 1
 
 
 def test_a_test_phone_is_shown_at_the_start_and_counted(server: Server) -> None:

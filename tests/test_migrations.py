@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from aerich import Command
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError, TransactionManagementError
@@ -21,6 +23,7 @@ from connect_hub.database import (
     AERICH_CONFIG,
     MIGRATION_LOCK,
     UNAVAILABLE,
+    fetch,
     is_migrated,
     migrate,
     tortoise_config,
@@ -33,6 +36,7 @@ MIGRATIONS = sorted(
     (file.name for file in (REPOSITORY / "migrations/models").glob("[0-9]*_*.py")),
     key=lambda name: int(name.partition("_")[0]),
 )
+NUMBERS = count(79160000000)
 REPLICA = """
 import asyncio, json
 from connect_hub import database, settings
@@ -129,6 +133,69 @@ async def test_eight_replicas_that_start_together_migrate_once(database: str) ->
     assert [replica.returncode for replica in replicas] == [0] * 8, said
     assert sorted(json.loads(out) for out, _ in said) == [[]] * 7 + [MIGRATIONS]
     assert [row["version"] for row in rows] == MIGRATIONS
+
+
+# What servers of the first migration ask, on statements that stay prepared: `*` among them.
+OF_THE_FIRST = (
+    """
+    INSERT INTO sign_in_code
+        (phone, key_id, nonce, length, expires_at, resend_at, sends, guesses)
+    SELECT $1, '', '', 4, now(), now(), 1, 0 WHERE $2::uuid IS NOT NULL AND $3 <> ''
+    ON CONFLICT (phone) DO UPDATE SET sends = sign_in_code.sends + 1 RETURNING *
+    """,
+    """
+    WITH spent AS (DELETE FROM sign_in_code WHERE phone = $1 RETURNING phone)
+    INSERT INTO client (id, phone, invitation_code, created_at)
+    SELECT $2, phone, $3, now() FROM spent RETURNING *
+    """,
+    """
+    UPDATE client SET inviter_id = (
+        SELECT id FROM client WHERE created_at < (SELECT created_at FROM client WHERE id = $2)
+        ORDER BY created_at DESC LIMIT 1
+    ) WHERE phone = $1 AND id = $2 AND invitation_code = $3 AND inviter_id IS NULL RETURNING *
+    """,
+    """
+    SELECT client.*, inviter.invitation_code AS applied_code
+    FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
+    WHERE client.phone = $1 AND client.id = $2 AND client.invitation_code = $3
+    """,
+)
+
+
+async def test_a_first_database_becomes_the_newest_while_its_queries_run(
+    database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    shutil.copy(REPOSITORY / "migrations/models" / MIGRATIONS[0], tmp_path / "models")
+    async with TortoiseContext() as context:
+        await context.init(_config(database) | {"apps": AERICH_CONFIG["apps"]})
+        command = Command(AERICH_CONFIG | _config(database), location=str(tmp_path))
+        await command.init()
+        assert await command.upgrade() == MIGRATIONS[:1]
+    done, registered = asyncio.Event(), asyncio.Event()
+
+    async def register() -> int:
+        connection = await asyncpg.connect(**credentials(database))
+        people = 0
+        while not done.is_set():
+            person = (f"+{next(NUMBERS)}", uuid4(), f"{next(NUMBERS) % 10**6:06}")
+            for sql in OF_THE_FIRST:
+                assert len(await connection.fetch(sql, *person)) == 1
+            people += 1
+            registered.set()
+        await connection.close()
+        return people
+
+    servers = [asyncio.create_task(register()) for _ in range(4)]
+    await registered.wait()
+    assert await migrate(_config(database)) == MIGRATIONS[1:]
+    done.set()
+    people = sum(await asyncio.gather(*servers))
+    async with _serving(database):
+        (row,) = await fetch("SELECT count(*), count(inviter_id) AS invited FROM client")
+        (counted,) = await fetch("SELECT sum(count)::int AS sum FROM invited_count")
+    assert people == row["count"]
+    assert counted["sum"] == row["invited"] > 0
 
 
 async def test_migrating_twice_says_nothing_and_changes_nothing_the_second_time(

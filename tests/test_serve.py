@@ -48,6 +48,7 @@ WRONG = [  # and the setting that the refusal names
     ({"TRUSTED_PROXIES": "my-proxy"}, "TRUSTED_PROXIES"),
     ({**ELSEWHERE, "SECRET_KEY": "short"}, "SECRET_KEY"),
     ({**ELSEWHERE, "SECRET_KEY": ""}, "SECRET_KEY"),
+    ({"DIRECT_DATABASE_URL": "postgresql://a@b/c"}, "DIRECT_DATABASE_URL"),
     ({**ELSEWHERE, "SMS_URLS": ""}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "simulated://,json://localhost"}, "SMS_URLS"),
@@ -274,7 +275,7 @@ def test_stopped_it_ends_well_and_starts_again(
         assert is_bindable(port)
         assert not (made / "postgres" / "postmaster.pid").exists()
         assert server.said.endswith("Stop with Ctrl-C.\n")
-        assert {line["event"] for line in server.logged} == {"request"}
+        assert {line["level"] for line in server.logged} == {"info"}
 
 
 def test_killed_it_leaves_no_postgresql_and_loses_nothing(

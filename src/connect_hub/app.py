@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, pages, sms, texts
+from connect_hub import database, logs, pages, pool, sms, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -31,7 +31,9 @@ from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
+from connect_hub.patience import within
 from connect_hub.settings import Settings, load
+from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
 
 KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
@@ -62,10 +64,11 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         lifetime=settings.access_token_lifetime,
     )
     refresh_tokens = RefreshTokens(keys)
+    stopping = Stopping(settings.stop_delay)
     authenticate = Authentication(tokens, settings=settings)
 
     config = database.tortoise_config(settings)
-    live = Live(config)
+    live = Live(database.direct_config(settings))
 
     def context(connection: HTTPConnection, authorization: str | None) -> Context:
         address = addresses.of(connection)
@@ -89,8 +92,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             RegisterTortoise(app, config=config),
             sweep.running(),
             live.running(),
+            pool.observed(),
         ):
-            yield
+            with stopping.heeded():
+                yield
 
     view = GraphQLView(schema, context=context, settings=settings)
     sockets = GraphQLSockets(view, context=context, live=live, settings=settings)
@@ -101,11 +106,11 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             WebSocketRoute("/graphql", sockets, middleware=hosts),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
-            Route("/readyz", _ready),
+            Route("/readyz", _readiness(stopping)),
             *pages.routes(),
         ],
         middleware=[
-            Middleware(Envelope, failed=failed, hsts=settings.hsts),
+            Middleware(Envelope, failed=failed, hsts=settings.hsts, stopping=stopping),
             *([_cross_origin(settings)] if settings.cors_origins else []),
         ],
         lifespan=lifespan,
@@ -153,16 +158,20 @@ async def _alive(_request: Request) -> Response:
     return PlainTextResponse("alive\n")
 
 
-async def _ready(_request: Request) -> Response:
-    """Answer 200 only if the database answers in time and is migrated."""
-    try:
-        async with asyncio.timeout(READY_WITHIN.total_seconds()):
-            migrated = await database.is_migrated()
-    except database.UNAVAILABLE:
-        return PlainTextResponse("the database does not answer\n", 503)
-    if not migrated:
-        return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
-    return PlainTextResponse("ready\n")
+def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_request: Request) -> Response:
+        """Answer 200 only if the database answers in time and is migrated."""
+        if stopping.begun:
+            return PlainTextResponse("this server is about to stop\n", 503)
+        try:
+            migrated = await within(READY_WITHIN, database.is_migrated())
+        except database.UNAVAILABLE:
+            return PlainTextResponse("the database does not answer\n", 503)
+        if not migrated:
+            return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
+        return PlainTextResponse("ready\n")
+
+    return answer
 
 
 def _end_with_parent() -> None:
@@ -173,4 +182,4 @@ def _end_with_parent() -> None:
 
 def _end_after(parent: int) -> None:
     asyncio.get_running_loop().remove_reader(parent)  # which stays readable
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)  # at once: SIGTERM may take its time

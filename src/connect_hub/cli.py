@@ -20,6 +20,9 @@ from uvicorn.supervisors import Multiprocess
 from connect_hub import database, embedded, keys, logs, metrics, pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
+from connect_hub.commands.clients import clients
+from connect_hub.commands.doctor import doctor
+from connect_hub.commands.stats import stats
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.protocol import OPTIONS
@@ -42,6 +45,10 @@ def main() -> None:
     """Sign people in by phone, and let them invite each other."""
 
 
+for command in (clients, doctor, stats):
+    main.add_command(command)
+
+
 @main.command()
 @click.option("--host", help="Address to listen on.  [setting HOST]")
 @click.option("--port", type=int, help="Port to listen on.  [setting PORT]")
@@ -62,7 +69,7 @@ def serve(**options: str | int | None) -> None:
         metrics.exposed(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
-        applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
+        applied = asyncio.run(database.migrate(database.direct_config(settings)))
         ports = listening.getsockname()[1], metrics_port
         _say_where(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
@@ -71,6 +78,7 @@ def serve(**options: str | int | None) -> None:
             workers=settings.workers,
             lifespan="on",
             **OPTIONS,
+            timeout_graceful_shutdown=round(settings.stop_within.total_seconds()),
         )
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])
@@ -85,11 +93,8 @@ def serve(**options: str | int | None) -> None:
 def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
-    try:
-        with _database(settings, patience=timedelta()):
-            applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
-    except embedded.InUseError:  # a server runs on it: join
-        applied = asyncio.run(database.migrate(database.tortoise_config(settings)))
+    with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
+        applied = asyncio.run(database.migrate(database.direct_config(settings)))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 
@@ -160,8 +165,8 @@ def _listening(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _database(settings: Settings, **options: timedelta) -> AbstractContextManager[None]:
-    return embedded.running(settings.data_dir, **options) if settings.embedded else nullcontext()
+def _database(settings: Settings) -> AbstractContextManager[None]:
+    return embedded.running(settings.data_dir) if settings.embedded else nullcontext()
 
 
 def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -49,6 +50,12 @@ _BOUNDS = {
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
 }
 _COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
+_SILENCE = {  # tcp(7): 5 seconds of it
+    "TCP_KEEPIDLE": 2,
+    "TCP_KEEPINTVL": 1,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 5000,
+}
 
 # For `aerich migrate --offline`, which makes a new migration: it needs the models only.
 AERICH_CONFIG: dict[str, Any] = {
@@ -86,11 +93,26 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
         "timeout": _CONNECT_TIMEOUT.total_seconds(),
         "command_timeout": _COMMAND_TIMEOUT.total_seconds(),
         "reset": _keep_session,
+        "init": _notice_silence,
         **said,
         "server_settings": _session(said),
     }
     apps = {"models": {"models": ["connect_hub.models"], "default_connection": "default"}}
     return _config(said) | {"apps": apps}
+
+
+def most_connections(settings: Settings) -> int:
+    """Tell how many connections one server opens at most: a pool of each worker."""
+    pool: int = tortoise_config(settings)["connections"]["default"]["credentials"]["maxsize"]
+    return settings.workers * pool
+
+
+def unbounded(config: dict[str, Any]) -> dict[str, Any]:
+    """Lift the bounds, for what may take its time."""
+    said = config["connections"]["default"]["credentials"]
+    session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
+    said = {**said, "command_timeout": None, "server_settings": session}
+    return config | {"connections": _config(said)["connections"]}
 
 
 async def migrate(config: dict[str, Any]) -> list[str]:
@@ -104,7 +126,7 @@ async def migrate(config: dict[str, Any]) -> list[str]:
     """
     from aerich import Command  # noqa: PLC0415 - serving does without it
 
-    said = _unbounded(config["connections"]["default"]["credentials"])
+    said = unbounded(config)["connections"]["default"]["credentials"]
     config = _config(said)
     async with _locked(said), TortoiseContext() as context:
         await context.init(config)
@@ -127,24 +149,34 @@ async def connect(said: dict[str, Any]) -> Any:
     Raises:
         StartupError: the database cannot be reached.
     """
-    known = said.keys() - _POOL.keys() - {"reset"}
+    known = said.keys() - _POOL.keys() - {"reset", "init"}
     try:
         return await asyncpg.connect(**{name: said[name] for name in known})
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
+        hosts = [said["host"]] if isinstance(said["host"], str) else said["host"]
         reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
         raise StartupError(
-            f"PostgreSQL at {said['host']}, port {said['port']}, cannot be used as"
+            f"PostgreSQL at {', '.join(hosts)}, port {said['port']}, cannot be used as"
             f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
         ) from error
+
+
+def direct_config(settings: Settings) -> dict[str, Any]:
+    """Configure Tortoise for what needs a session: migrations and LISTEN, past a pooler.
+
+    Raises:
+        StartupError: DIRECT_DATABASE_URL or DATABASE_URL is wrong.
+    """
+    url = settings.direct_database_url or settings.database_url
+    return tortoise_config(settings.model_copy(update={"database_url": url}))
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
     """Run one statement of our own on Tortoise's connection, and return its rows."""
     if (held := _held.get()) and held.is_open:
         return await held.fetch(sql, *values)
-    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):  # the wait for a connection too
-        connection = get_connection("default")
-        return [*await connection.execute_query_dict(sql, list(values))]
+    connection = get_connection("default")
+    return [*await connection.execute_query_dict(sql, list(values))]
 
 
 class OneConnection:
@@ -182,13 +214,8 @@ class OneConnection:
 
     async def _connection(self) -> asyncpg.Connection:
         if self._pooled is None:
-            client: Any = get_connection("default")
-            pooled = client.acquire_connection()
-            if client._pool and client._pool.get_idle_size():  # noqa: SLF001 (there is no wait)
-                self._taken = await pooled.__aenter__()
-            else:
-                async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()):
-                    self._taken = await pooled.__aenter__()
+            pooled: Any = get_connection("default").acquire_connection()
+            self._taken = await pooled.__aenter__()
             self._pooled = pooled
         return self._taken
 
@@ -255,6 +282,20 @@ async def _keep_session(_connection: object) -> None:
     """
 
 
+async def _notice_silence(connection: Any) -> None:
+    """Let the system break a connection whose other end has gone without a word.
+
+    A failover or a firewall may leave one behind; each statement on it would wait for its timeout.
+    """
+    opened = connection._transport.get_extra_info("socket")  # noqa: SLF001 (asyncpg does too)
+    if opened.family == socket.AF_UNIX:
+        return
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        if option := getattr(socket, name, None):  # not every system has them
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def _session(said: dict[str, Any]) -> dict[str, str]:
     bounds = {name: f"{bound / timedelta(milliseconds=1):.0f}" for name, bound in _BOUNDS.items()}
     ours = {"application_name": "connect-hub", "timezone": "UTC", "jit": "off", **bounds}
@@ -264,11 +305,6 @@ def _session(said: dict[str, Any]) -> dict[str, str]:
 def _config(said: dict[str, Any]) -> dict[str, Any]:
     connection = {"engine": "tortoise.backends.asyncpg", "credentials": said}
     return AERICH_CONFIG | {"connections": {"default": connection}}
-
-
-def _unbounded(said: dict[str, Any]) -> dict[str, Any]:
-    session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
-    return {**said, "command_timeout": None, "server_settings": session}
 
 
 @asynccontextmanager

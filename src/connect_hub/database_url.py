@@ -13,10 +13,11 @@ from connect_hub.settings import StartupError
 _URL = re.compile(
     r"postgres(?:ql)?://"
     r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
-    r"(?P<host>\[[^\[\]@/?#]*\]|[^\[\]:@/?#]*)(?::(?P<port>[^@/?#]*))?"
+    r"(?P<hosts>[^@/?#]*)"
     r"(?:/(?P<dbname>[^@/?#]*))?"
     r"(?:\?(?P<query>[^@#]*))?"
 )
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::(.*))?")
 _WRONG_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _OPTION = re.compile(r"\s*(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)")
 _FORM = (
@@ -26,7 +27,9 @@ _FORM = (
 _ADDRESS = frozenset({"host", "port", "user", "password", "dbname"})
 _PARAMETERS = frozenset(
     {"application_name", "connect_timeout", "options", "sslmode", "sslrootcert", *_ADDRESS}
+    | {"target_session_attrs"}
 )
+_SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _LONGEST_CONNECT_TIMEOUT = timedelta(hours=1)
 
@@ -43,23 +46,24 @@ def credentials(url: str) -> dict[str, Any]:
         StartupError: a sentence that shows no more of the URL than a parameter's name.
     """
     words = _words(url)
-    for name in ("host", "user"):
-        if name not in words:
+    hosts = words.get("host", "").split(",")
+    for name, said in (("host", all(hosts)), ("user", "user" in words)):
+        if not said:
             raise StartupError(
                 f"DATABASE_URL names no {name}: it takes postgresql://user@host/database, or"
                 " postgresql://user@/database?host=/folder for a socket."
             )
-    if "," in words["host"] + words.get("port", ""):
-        raise StartupError("DATABASE_URL takes one host and one port, not several.")
     found: dict[str, Any] = {
-        "host": words["host"],
-        "port": _whole("port", words.get("port", "5432"), most=65535),
+        "host": hosts if hosts[1:] else hosts[0],
+        "port": _port(words.get("port", "5432")),
         "user": words["user"],
         "database": words.get("dbname", words["user"]),
         "server_settings": _server_settings(words),
     }
     if "password" in words:
         found["password"] = SecretStr(words["password"]).get_secret_value
+    if "target_session_attrs" in words:
+        found["target_session_attrs"] = _session(words["target_session_attrs"])
     if "connect_timeout" in words:
         most = int(_LONGEST_CONNECT_TIMEOUT.total_seconds())
         found["timeout"] = _whole("connect_timeout", words["connect_timeout"], most=most)
@@ -74,11 +78,36 @@ def _words(url: str) -> dict[str, str]:
         raise StartupError(_FORM)
     parts = match.groupdict(default="")
     parameters = _parameters(parts.pop("query"))
-    parts["host"] = parts["host"].strip("[]")
+    parts["host"], parts["port"] = _hosts_and_ports(parts.pop("hosts"))
     words = {name: unquote(value) for name, value in (parts | parameters).items() if value}
     if any("\N{REPLACEMENT CHARACTER}" in value for value in words.values()):
         raise StartupError(_FORM)  # bytes that are not UTF-8
     return words
+
+
+def _hosts_and_ports(text: str) -> tuple[str, str]:
+    """Split `one:5432,other:5432` into the hosts and the ports, each with commas."""
+    found = [_HOST.fullmatch(host) for host in text.split(",")]
+    if not all(found):
+        raise StartupError(_FORM)
+    pairs = [(match[1].strip("[]"), match[2] or "") for match in found if match]
+    return ",".join(host for host, _ in pairs), ",".join(filter(None, (port for _, port in pairs)))
+
+
+def _port(text: str) -> int:
+    """Read the one port of all hosts, which is what Tortoise takes."""
+    ports = {_whole("port", port, most=65535) for port in text.split(",")}
+    if len(ports) > 1:
+        raise StartupError("DATABASE_URL takes the same port for all of its hosts.")
+    return ports.pop()
+
+
+def _session(text: str) -> str:
+    if text not in _SESSIONS:
+        raise StartupError(
+            f"DATABASE_URL takes one of {', '.join(_SESSIONS)} as target_session_attrs."
+        )
+    return text
 
 
 def _parameters(query: str) -> dict[str, str]:

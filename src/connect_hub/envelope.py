@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connect_hub import logs
+from connect_hub import logs, metrics
 from connect_hub.headers import SECURITY
+from connect_hub.stopping import Stopping
 
 _REQUEST_ID = re.compile(rb"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
 _ABNORMAL = 1006  # no close frame came
@@ -33,9 +34,11 @@ class Envelope:
         *,
         failed: Callable[[Request, Exception], Response],
         hsts: timedelta | None,
+        stopping: Stopping,
     ) -> None:
         self._app = app
         self._failed = failed
+        self._stopping = stopping
         headers = dict(SECURITY)
         if hsts:
             headers["Strict-Transport-Security"] = f"max-age={hsts.total_seconds():.0f}"
@@ -70,6 +73,11 @@ class Envelope:
                 raise
             await self._failed(Request(scope), error)(scope, receive, send_with_headers)
         finally:
+            seconds = perf_counter() - began
+            if "outcome" in state:  # of GraphQL
+                metrics.answered(
+                    state.get("field", "none"), outcome=state["outcome"], seconds=seconds
+                )
             logs.request(
                 request_id=request_id,
                 method=scope["method"],
@@ -77,7 +85,7 @@ class Envelope:
                 operation=state.get("operation", ""),
                 outcome=state.get("outcome", ""),
                 status=status or _CLIENT_LEFT,
-                milliseconds=round((perf_counter() - began) * 1000, 1),
+                milliseconds=round(seconds * 1000, 1),
             )
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +130,10 @@ class Envelope:
         said = list(message["headers"])
         names = {name for name, _ in said}
         said += [header for header in self._headers if header[0] not in names]
-        return [*said, (b"x-request-id", request_id.encode())]
+        said.append((b"x-request-id", request_id.encode()))
+        if self._stopping.begun:
+            said.append((b"connection", b"close"))
+        return said
 
 
 def _request_id(scope: Scope) -> str:

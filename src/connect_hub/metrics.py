@@ -13,6 +13,8 @@ from threading import Lock
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
+    Histogram,
     disable_created_metrics,
     start_http_server,
 )
@@ -27,8 +29,19 @@ from connect_hub.settings import Settings, StartupError
 disable_created_metrics()  # twice as many lines, and none with several workers
 
 _OF_SMS = ["gateway", "country"]  # the gateway's name; the phone's ISO 3166 code
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _here = CollectorRegistry()  # of this process
+OPERATIONS = Counter(
+    "connect_hub_operations", "Operations answered.", ["operation", "outcome"], registry=_here
+)
+OPERATION_SECONDS = Histogram(
+    "connect_hub_operation_seconds",
+    "How long operations took.",
+    ["operation"],
+    buckets=_SECONDS,
+    registry=_here,
+)
 SMS_SENT = Counter("connect_hub_sms_sent", "Codes that a gateway took.", _OF_SMS, registry=_here)
 SMS_FAILED = Counter(
     "connect_hub_sms_failed", "Codes that a gateway did not take.", _OF_SMS, registry=_here
@@ -36,6 +49,25 @@ SMS_FAILED = Counter(
 SMS_CONFIRMED = Counter(
     "connect_hub_sms_confirmed", "Codes that somebody signed in with.", _OF_SMS, registry=_here
 )
+GUESSES = Counter("connect_hub_guesses", "Codes that were typed.", ["result"], registry=_here)
+PUMPING_ALARMS = Counter(
+    "connect_hub_pumping_alarms", "Alarms of the pumping guard.", registry=_here
+)
+POOL = Gauge(
+    "connect_hub_pool_connections",
+    "Connections to the database.",
+    ["state"],
+    multiprocess_mode="livesum",
+    registry=_here,
+)
+SWEPT = Counter("connect_hub_swept_rows", "Expired rows removed.", ["table"], registry=_here)
+SWEEPS_FAILED = Counter("connect_hub_sweeps_failed", "Sweeps that failed.", registry=_here)
+
+
+def answered(operation: str, *, outcome: str, seconds: float) -> None:
+    """Count an operation; neither name may be one that a client chose."""
+    OPERATIONS.labels(operation, outcome).inc()
+    OPERATION_SECONDS.labels(operation).observe(seconds)
 
 
 @contextmanager
@@ -114,7 +146,11 @@ class _Workers(MultiProcessCollector):
         with self._lock:
             for file in self._folder.glob("*_[1-9]*.db"):
                 kind, _, pid = file.stem.rpartition("_")
-                if not _lives(int(pid)):
+                if _lives(int(pid)):
+                    continue
+                if kind.startswith("gauge_live"):
+                    file.unlink()  # what is no more is not counted
+                else:
                     _add(file, to=file.with_name(f"{kind}_0.db"))
             metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
         return metrics

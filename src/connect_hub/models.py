@@ -22,6 +22,7 @@ class Client(Model):
     invited_at = fields.DatetimeField(null=True)  # set by the trigger client_no_ring
     created_at = fields.DatetimeField(auto_now_add=True)
     deleted_at = fields.DatetimeField(null=True)
+    blocked_at = fields.DatetimeField(null=True)  # by who runs the server
 
     invited: fields.ReverseRelation["Client"]
 

@@ -110,6 +110,5 @@ OPTIONS: dict[str, Any] = {
     "access_log": False,
     "proxy_headers": False,
     "server_header": False,
-    "timeout_graceful_shutdown": 10,
 }
 """How uvicorn serves."""

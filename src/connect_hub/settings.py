@@ -193,6 +193,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
 
     database_url: SecretStr | None = None
+    direct_database_url: SecretStr | None = None
     data_dir: Path = Field(default_factory=_default_data_dir)
     secret_key: SecretStr | None = None
     issuer: str = "connect-hub"
@@ -200,6 +201,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
+    stop_delay: Duration = timedelta(seconds=0)
+    stop_within: Life = timedelta(seconds=10)
     allowed_hosts: Hosts = ("localhost", "127.0.0.1", "[::1]")
     trusted_proxies: Networks = ()
     cors_origins: Origins = ()
@@ -274,6 +277,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _say_what_an_own_database_needs(self) -> Self:
         if self.embedded:
+            if self.direct_database_url:
+                raise ValueError("DIRECT_DATABASE_URL takes DATABASE_URL beside it")
             return self
         if self.secret_key is None:
             raise ValueError(

@@ -211,7 +211,8 @@ class Connection:
 
     def _executor(self, payload: dict[str, Any], context: Context) -> Any:
         try:
-            executor = self._view.executor(parameters_in(payload), context)
+            parameters = parameters_in(payload)
+            executor = self._view.executor(self._view.prepared(parameters), parameters, context)
         except RequestError as error:
             raise RefusedError([BadRequestError(str(error))]) from None
         if isinstance(executor, list):

@@ -4,14 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import orjson
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    SelectionSetNode,
     parse,
     specified_rules,
     validate,
@@ -42,6 +49,26 @@ class Prepared:
 
     document: DocumentNode
     plans: Plans = field(default_factory=dict)
+    _fields: dict[str | None, str] = field(default_factory=dict)
+
+    def field_of(self, operation: OperationDefinitionNode) -> str:
+        """Tell the first field that an operation asks for, by its name in the schema."""
+        name = operation.name.value if operation.name else None
+        if name not in self._fields:
+            self._fields[name] = _first_field(operation.selection_set, self.document)
+        return self._fields[name]
+
+
+def _first_field(selected: SelectionSetNode, document: DocumentNode) -> str:
+    first = selected.selections[0]
+    if isinstance(first, FieldNode):
+        return first.name.value
+    if isinstance(first, InlineFragmentNode):
+        return _first_field(first.selection_set, document)
+    spread = cast("FragmentSpreadNode", first).name.value
+    fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
+    fragment = next(node for node in fragments if node.name.value == spread)
+    return _first_field(fragment.selection_set, document)
 
 
 class Documents:

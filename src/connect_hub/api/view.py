@@ -1,6 +1,7 @@
 """GraphQL over HTTP: one request, one answer."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from inspect import isawaitable
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from connect_hub.api import compiled, graphiql
 from connect_hub.api.context import Context
-from connect_hub.api.documents import Documents, InvalidDocumentError, TrustedDocuments
+from connect_hub.api.documents import Documents, InvalidDocumentError, Prepared, TrustedDocuments
 from connect_hub.api.errors import formatted
 from connect_hub.api.limits import MAX_ERRORS
 from connect_hub.api.requests import (
@@ -26,7 +27,11 @@ from connect_hub.api.requests import (
     parameters_of,
 )
 from connect_hub.database import OneConnection
+from connect_hub.patience import within
 from connect_hub.settings import Settings
+
+ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
+_BESIDES_SMS = timedelta(seconds=4)
 
 # Where nothing was answered but refusals of one of these codes, the whole request was refused.
 _STATUS_OF_CODE = {"UNAUTHENTICATED": 401, "SERVICE_UNAVAILABLE": 503}
@@ -46,6 +51,7 @@ class GraphQLView:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
         self._context = context
         self._settings = settings
+        self._patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
 
@@ -83,15 +89,16 @@ class GraphQLView:
 
     async def _execute(self, parameters: Parameters, request: Request) -> ExecutionResult:
         context = self._context(request, request.headers.get("authorization"))
-        executor = self.executor(parameters, context)
+        prepared = self.prepared(parameters)
+        executor = self.executor(prepared, parameters, context)
         if isinstance(executor, list):
             return ExecutionResult(data=None, errors=executor)
         operation = executor.operation
         if operation.name:
             request.state.operation = operation.name.value
+        request.state.field = prepared.field_of(operation)
         if operation.operation is OperationType.QUERY:
-            async with OneConnection():
-                result = await _awaited(executor.execute_operation())
+            result = await within(self._patience, _reading(executor))
         elif operation.operation is OperationType.SUBSCRIPTION:
             raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
         elif request.method == "GET":
@@ -102,17 +109,20 @@ class GraphQLView:
                 headers={"Allow": "POST"},
             )
         else:
-            result = await _awaited(executor.execute_operation())
+            result = await within(self._patience, _awaited(executor.execute_operation()))
         request.state.outcome = context.outcome
         return result
 
-    def executor(self, parameters: Parameters, context: Context) -> Any:
-        """Build what executes an operation, or tell its errors.
+    def prepared(self, parameters: Parameters) -> Prepared:
+        """Find the document to execute.
 
         Raises:
-            InvalidDocumentError: there is no document that may be executed.
+            InvalidDocumentError: there is none that may be executed.
         """
-        prepared = self._documents.prepare(self._text(parameters))
+        return self._documents.prepare(self._text(parameters))
+
+    def executor(self, prepared: Prepared, parameters: Parameters, context: Context) -> Any:
+        """Build what executes an operation, or tell its errors."""
         return compiled.build(
             self._schema,
             prepared.document,
@@ -144,6 +154,11 @@ def failed(request: Request, error: Exception) -> Response:
     code = request.state.outcome = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
     return _response({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
+
+
+async def _reading(executor: Any) -> ExecutionResult:
+    async with OneConnection():
+        return await _awaited(executor.execute_operation())
 
 
 async def _awaited(result: Any) -> ExecutionResult:

@@ -1,6 +1,6 @@
-"""The account: moved to another phone, and deleted.
+"""The account: moved to another phone, deleted and blocked.
 
-Both lock the same rows in the same order, code, client, sessions: so no two wait in a circle.
+All lock the same rows in the same order, code, client, sessions: so no two wait in a circle.
 """
 
 import structlog
@@ -41,11 +41,11 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
     async with transaction():
         moved = await codes.spend_on_move(confirmed, client)
-        if moved:
-            await sessions.end_others(client)
+        ended = await sessions.end_all(client, but=client.session_id) if moved else 0
     if not moved:
         await codes.release(confirmed)
         raise PhoneAlreadyRegistered
+    log.info("phone changed", client=str(client.id), sessions=ended)
     former, client.phone = client.phone, to.e164
     if former and former != to.e164 and not settings.test_code(former):
         await _tell(former, language=language, sender=sender)
@@ -62,15 +62,37 @@ async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
 
 
 async def delete(client: Client) -> None:
-    """Erase a client but for its place in the invitations, which others hang on.
+    """Erase the client who asks.
 
     Raises:
         ReauthenticationRequired
     """
     await sessions.check_fresh(client)
+    await erase(client)
+
+
+async def erase(client: Client) -> None:
+    """Erase a client but for its place in the invitations, which others hang on."""
     async with transaction():
         await SignInCode.filter(phone=client.phone).delete()
         await Client.filter(id=client.id, deleted_at=None).update(
             phone=None, deleted_at=RawSQL("now()")
         )
-        await sessions.end_all(client)
+        ended = await sessions.end_all(client)
+    log.info("client deleted", client=str(client.id), sessions=ended)
+
+
+async def block(client: Client) -> int:
+    """Keep a client from signing in, end its sessions and tell how many."""
+    async with transaction():
+        await Client.filter(id=client.id).select_for_update().get()  # who signs in now waits
+        await Client.filter(id=client.id, blocked_at=None).update(blocked_at=RawSQL("now()"))
+        ended = await sessions.end_all(client)
+    log.info("client blocked", client=str(client.id), sessions=ended)
+    return ended
+
+
+async def unblock(client: Client) -> None:
+    """Let a client sign in again."""
+    await Client.filter(id=client.id).update(blocked_at=None)
+    log.info("client unblocked", client=str(client.id))

@@ -182,6 +182,7 @@ async def confirm(
     )
     rows = await fetch(_COUNT_GUESS, phone.e164, settings.guesses_per_code, keys.code_key_ids)
     if not rows:
+        metrics.GUESSES.labels("late").inc()
         raise InvalidCode(attempts_left=0)
     row = rows[0]
     is_long = row["length"] == LONG_CODE
@@ -190,10 +191,13 @@ async def confirm(
         try:
             uses += await allowances.spend(of_phone)
         except TooManyRequests:  # this code is dead: the next one is long
+            metrics.GUESSES.labels("late").inc()
             raise InvalidCode(attempts_left=0) from None
     digits = _digits(phone, row, keys=keys, settings=settings)
     if compare_digest(_read(typed).encode(), digits.encode()):
+        metrics.GUESSES.labels("right").inc()
         return Confirmed(phone, row["nonce"], row["gateway"], uses)
+    metrics.GUESSES.labels("wrong").inc()
     if is_long:
         raise InvalidCode(attempts_left=GUESSES_PER_LONG_CODE - row["guesses"])
     left = min(settings.guesses_per_code - row["guesses"], await allowances.left(of_phone))

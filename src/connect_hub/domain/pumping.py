@@ -6,6 +6,7 @@ from typing import Literal
 
 import structlog
 
+from connect_hub import metrics
 from connect_hub.database import fetch
 from connect_hub.domain.refusals import TooManyRequests
 
@@ -53,6 +54,7 @@ async def check(traffic: Traffic, *, guard: Literal["off", "alarm", "block"]) ->
         (row,) = await fetch(_ALARM, traffic.prefix)
         alarmed_at = row["alarmed_at"]
         if row["first"]:
+            metrics.PUMPING_ALARMS.inc()
             log.warning(
                 "sms pumping suspected",
                 block=traffic.prefix,

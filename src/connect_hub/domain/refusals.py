@@ -26,6 +26,10 @@ class TooManyRequests(Refusal):
     retry_at: datetime
 
 
+class ClientBlocked(TooManyRequests):
+    """This client is blocked; only those who run the server can lift that."""
+
+
 class SmsNotSent(Refusal):
     """No SMS could be sent to this phone; ask again in a minute."""
 

@@ -32,12 +32,13 @@ _LONGEST_DEVICE = 120  # characters
 log = structlog.get_logger()
 
 
-# A client whose phone has changed since it was confirmed is waited for, and gets no session.
+# A client whose phone has changed since it was confirmed is waited for, and gets no session; so is
+# one who is being blocked.
 _START = """
     INSERT INTO session (id, client_id, nonce, generation, seen_at,
                          created_at, last_used_at, expires_at, device, address)
     SELECT $3, id, $4, 0, now(), now(), now(), now() + least($5, $6::interval), $7, $8
-    FROM client WHERE id = $1 AND phone = $2 FOR KEY SHARE
+    FROM client WHERE id = $1 AND phone = $2 AND blocked_at IS NULL FOR KEY SHARE
     RETURNING *
 """
 # Once the new session is committed: of those that start at once, the last sees all.
@@ -48,7 +49,7 @@ _TRIM = f"""
             ORDER BY last_used_at DESC, id OFFSET {MOST}
         )) ORDER BY id FOR UPDATE
     )
-    DELETE FROM session USING surplus WHERE session.id = surplus.id
+    DELETE FROM session USING surplus WHERE session.id = surplus.id RETURNING session.id
 """
 
 
@@ -56,7 +57,7 @@ async def start(client: Client, *, device: str, address: str, settings: Settings
     """Sign in a client whose phone is confirmed; the session longest unused makes room.
 
     Raises:
-        InvalidCode: the client has left the phone meanwhile.
+        InvalidCode: the client has left the phone, or was blocked, meanwhile.
     """
     rows = await fetch(
         _START,
@@ -71,8 +72,10 @@ async def start(client: Client, *, device: str, address: str, settings: Settings
     )
     if not rows:
         raise InvalidCode(attempts_left=0)
-    await fetch(_TRIM, client.id)
     client.session_id = rows[0]["id"]
+    log.info("signed in", client=str(client.id), session=str(client.session_id))
+    for surplus in await fetch(_TRIM, client.id):
+        log.info("session ended", client=str(client.id), session=str(surplus["id"]))
     return _session(rows[0], client)
 
 
@@ -194,6 +197,7 @@ async def end(client: Client, session: str | None) -> UUID | None:
         raise SessionNotFound from None
     if not await fetch(_END, session_id, client.id):
         raise SessionNotFound
+    log.info("session ended", client=str(client.id), session=str(session_id))
     return session_id
 
 
@@ -208,13 +212,15 @@ _END_ALL_BUT = """
 
 
 async def end_others(client: Client) -> int:
-    """End all of a client's sessions but the one by which it asks, and tell how many."""
-    return sum(row["lived"] for row in await fetch(_END_ALL_BUT, client.id, client.session_id))
+    """End all of a client's sessions but the one by which it asks, if any, and tell how many."""
+    count = await end_all(client, but=client.session_id)
+    log.info("sessions ended", client=str(client.id), sessions=count)
+    return count
 
 
-async def end_all(client: Client) -> None:
-    """End all of a client's sessions."""
-    await fetch(_END_ALL_BUT, client.id, None)
+async def end_all(client: Client, *, but: UUID | None = None) -> int:
+    """End all of a client's sessions but one, and tell how many."""
+    return sum(row["lived"] for row in await fetch(_END_ALL_BUT, client.id, but))
 
 
 async def check_fresh(client: Client) -> None:

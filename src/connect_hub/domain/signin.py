@@ -1,7 +1,7 @@
 """Signing in by phone: a code is sent, and whoever has it is the phone's client."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from secrets import choice
 
 from tortoise.exceptions import IntegrityError
@@ -14,6 +14,7 @@ from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.codes import Code
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import (
+    ClientBlocked,
     ClientNotFound,
     CountryNotServed,
     PhoneAlreadyRegistered,
@@ -26,6 +27,7 @@ from connect_hub.settings import Settings
 
 INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L
 INVITATION_LENGTH = 6
+_ASK_AGAIN = timedelta(days=1)  # is what a blocked client is told
 _TEST = "test"  # stands for a gateway where nothing is sent
 _DRAWS = 20  # of invitation codes that are taken, one after another, before we give up
 
@@ -119,6 +121,7 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
     Raises:
         InvalidPhone, InvalidCode, TooManyRequests
         ClientNotFound: the code is right, and stays unspent for `register`.
+        ClientBlocked: the code is right, and spent.
     """
     whose = phone.parse(number)
     confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
@@ -127,6 +130,8 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
         await codes.release(confirmed)
         raise ClientNotFound
     await codes.spend(confirmed)
+    if client.blocked_at:
+        raise ClientBlocked(retry_at=datetime.now(UTC) + _ASK_AGAIN)
     return client
 
 

@@ -8,6 +8,7 @@ from random import uniform
 
 import structlog
 
+from connect_hub import metrics
 from connect_hub.database import fetch
 from connect_hub.domain.pumping import PERIOD
 
@@ -38,6 +39,7 @@ async def once() -> bool:
     full = False
     for table, expired in _EXPIRED.items():
         removed = await fetch(_SWEEP.format(table=table, expired=expired), BATCH)
+        metrics.SWEPT.labels(table).inc(len(removed))
         full |= len(removed) == BATCH
     return full
 
@@ -61,4 +63,5 @@ async def _forever() -> None:
         try:
             more = await once()
         except Exception as error:  # noqa: BLE001 (the next sweep may go well)
+            metrics.SWEEPS_FAILED.inc()
             log.warning("sweep failed", reason=repr(error))

@@ -7,7 +7,7 @@ may enter that folder needs no password.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from connect_hub.embedded.processes import child_options
 from connect_hub.embedded.server import serving
 from connect_hub.settings import StartupError
 
-__all__ = ["DATABASE", "USER", "InUseError", "running", "socket_folder"]
+__all__ = ["DATABASE", "USER", "joined", "running", "socket_folder"]
 
 USER = "postgres"
 DATABASE = "postgres"
@@ -66,6 +66,19 @@ def running(data_dir: Path, *, patience: timedelta = _PATIENCE) -> Iterator[None
                 f"DATA_DIR {data_dir} cannot be used ({error.strerror}: {error.filename}):"
                 " choose a folder that connect-hub may write to, or set DATABASE_URL."
             ) from error
+        yield
+
+
+@contextmanager
+def joined(data_dir: Path) -> Iterator[None]:
+    """Run the PostgreSQL of this folder, or use the one that a server runs on it.
+
+    Raises:
+        StartupError: it cannot be started.
+    """
+    with ExitStack() as at_exit:
+        with suppress(InUseError):
+            at_exit.enter_context(running(data_dir, patience=timedelta()))
         yield
 
 

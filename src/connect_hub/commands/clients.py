@@ -1,0 +1,108 @@
+"""`connect-hub clients`: what those who run the server do about one client."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import click
+
+from connect_hub.commands import work
+from connect_hub.domain import account, invitations, phone, sessions
+from connect_hub.domain.refusals import InvalidPhone
+from connect_hub.models import Client, Session
+from connect_hub.settings import StartupError
+
+_number = click.argument("number", metavar="PHONE")
+
+
+@click.group()
+def clients() -> None:
+    """Show, block or delete the client of a phone; beside a running server, too."""
+
+
+@clients.command()
+@_number
+def show(number: str) -> None:
+    """Show a client and where it is signed in."""
+    click.echo(_done(number, _shown))
+
+
+@clients.command()
+@_number
+def block(number: str) -> None:
+    """Keep a client from signing in, and end its sessions."""
+    click.echo(f"Blocked; {_counted(_done(number, account.block))} ended.")
+
+
+@clients.command()
+@_number
+def unblock(number: str) -> None:
+    """Let a blocked client sign in again."""
+    _done(number, account.unblock)
+    click.echo("Not blocked any more.")
+
+
+@clients.command()
+@_number
+def end_sessions(number: str) -> None:
+    """Sign a client out everywhere."""
+    click.echo(f"{_counted(_done(number, sessions.end_others))} ended.")
+
+
+@clients.command()
+@_number
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(number: str, *, yes: bool) -> None:
+    """Erase a client but for its place in the invitations, for ever."""
+    if not yes:
+        click.echo(_done(number, _shown))
+        click.confirm("Erase this client for ever?", abort=True)
+    _done(number, account.erase)
+    click.echo("Erased.")
+
+
+def _done(number: str, act: Callable[[Client], Awaitable[work.RESULT]]) -> work.RESULT:
+    """Act on the client of a phone, typed freely."""
+    try:
+        whose = phone.parse(number).e164
+    except InvalidPhone as refused:
+        raise StartupError(str(refused)) from None
+
+    async def found_and_done() -> work.RESULT:
+        client = await Client.get_or_none(phone=whose).prefetch_related("inviter")
+        if client is None:
+            raise StartupError("No client has this phone: check the number.")
+        return await act(client)
+
+    return work.done(found_and_done)
+
+
+async def _shown(client: Client) -> str:
+    invited, signed_in = await asyncio.gather(
+        invitations.invited_count(client), sessions.of(client)
+    )
+    told = {
+        "client": client.id,
+        "phone": client.phone,
+        "registered": _minute(client.created_at),
+        "blocked": _minute(client.blocked_at) if client.blocked_at else "no",
+        "invitation code": client.invitation_code,
+        "invited by": client.inviter.invitation_code if client.inviter else "nobody",
+        "invited": invited,
+        "sessions": len(signed_in),
+    }
+    lines = [f"{name:<16} {value}" for name, value in told.items()]
+    return "\n".join([*lines, *map(_where, signed_in)])
+
+
+def _where(session: Session) -> str:
+    used = f"{_minute(session.created_at)}, last used {_minute(session.last_used_at)}"
+    return f"  since {used}, {session.address}, {session.device or 'no device named'}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _counted(count: int) -> str:
+    return f"{count} session" if count == 1 else f"{count} sessions"

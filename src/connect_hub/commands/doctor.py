@@ -1,0 +1,134 @@
+"""`connect-hub doctor`: whether all is as it must be."""
+
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+import click
+
+from connect_hub import database, sms
+from connect_hub.app import create_app
+from connect_hub.commands import work
+from connect_hub.database import OneConnection, fetch
+from connect_hub.settings import Settings, StartupError, load
+
+OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
+TESTED = 18
+_NOTABLE, _TOO_FAR = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
+
+
+class Finding(NamedTuple):
+    """What was looked at, how it is, and why."""
+
+    check: str
+    state: Literal["ok", "warning", "FAILED"]
+    told: str
+
+
+@click.command()
+def doctor() -> None:
+    """Look whether all is as it must be, beside a running server too; 1 if something failed."""
+    findings = _findings()
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        click.echo(f"{finding.check:<{width}}  {finding.state:<7}  {finding.told}")
+    sys.exit(any(finding.state == "FAILED" for finding in findings))
+
+
+def _findings() -> list[Finding]:
+    try:
+        settings = load()
+        create_app(settings)  # which says what is wrong
+    except StartupError as error:
+        return [Finding("settings", "FAILED", str(error))]
+
+    async def looked_at() -> list[Finding]:
+        return [finding async for finding in _of_database(settings)]
+
+    found = [Finding("settings", "ok", "all are understood"), _of_sms(settings)]
+    try:
+        return found + work.done(looked_at, migrated=False)
+    except StartupError as error:
+        return [*found, Finding("database", "FAILED", str(error))]
+
+
+def _of_sms(settings: Settings) -> Finding:
+    sender = sms.sender_from(settings)
+    exposed = sender.simulated and not settings.embedded
+    return Finding("sms", "warning" if exposed else "ok", str(sender))
+
+
+async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
+    yield await _version()
+    yield await _clock()
+    yield await _connections(settings)
+    if not await database.is_migrated():
+        yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")
+        return
+    yield Finding("migrations", "ok", "all are applied")
+    yield await _none("rings", _IN_RINGS, "clients stand in a ring of invitations")
+    yield await _none("counts", _MISCOUNTED, "clients have a wrong count of invited ones")
+
+
+async def _version() -> Finding:
+    (row,) = await fetch(
+        "SELECT current_setting('server_version_num')::int / 10000 AS major,"
+        " current_setting('transaction_read_only')::bool AS closed"
+    )
+    major = row["major"]
+    if row["closed"]:
+        return Finding("database", "FAILED", "it takes no writes: name the primary in DATABASE_URL")
+    if major < OLDEST:
+        return Finding("database", "FAILED", f"PostgreSQL {major}: it must be {OLDEST} or newer")
+    if major != TESTED:
+        return Finding("database", "warning", f"PostgreSQL {major}; our tests run on {TESTED}")
+    return Finding("database", "ok", f"PostgreSQL {major}")
+
+
+async def _clock() -> Finding:
+    before = datetime.now(UTC)
+    (row,) = await fetch("SELECT clock_timestamp() AS now")
+    after = datetime.now(UTC)
+    # An answer that took long tells less.
+    apart = max(before - row["now"], row["now"] - after, timedelta())
+    told = f"{apart.total_seconds():.1f} s apart from the database's"
+    if apart > _TOO_FAR:
+        return Finding("clock", "FAILED", f"{told}: set both by NTP")
+    return Finding("clock", "warning" if apart > _NOTABLE else "ok", told)
+
+
+async def _connections(settings: Settings) -> Finding:
+    (row,) = await fetch(
+        "SELECT current_setting('max_connections')::int"
+        " - current_setting('superuser_reserved_connections')::int AS most"
+    )
+    ours, most = database.most_connections(settings), row["most"]
+    told = f"{ours // settings.workers} a worker, {ours} of the {most}"
+    if ours > most:
+        return Finding("connections", "FAILED", f"{told}: raise max_connections or lower WORKERS")
+    return Finding("connections", "ok", f"{told}, so {most // ours} such servers fit")
+
+
+# Every client hangs on one that was not invited, unless it is in a ring or below one.
+_IN_RINGS = """
+    WITH RECURSIVE placed AS (
+        SELECT id FROM client WHERE inviter_id IS NULL
+        UNION ALL SELECT client.id FROM client JOIN placed ON client.inviter_id = placed.id
+    )
+    SELECT (SELECT count(*) FROM client) - (SELECT count(*) FROM placed) AS count
+"""
+_MISCOUNTED = """
+    SELECT count(*) FROM invited_count FULL JOIN (
+        SELECT inviter_id AS client_id, count(*) FROM client
+        WHERE inviter_id IS NOT NULL AND deleted_at IS NULL GROUP BY inviter_id
+    ) AS truth USING (client_id)
+    WHERE coalesce(invited_count.count, 0) <> coalesce(truth.count, 0)
+"""
+
+
+async def _none(check: str, sql: str, told: str) -> Finding:
+    async with OneConnection():  # which waits as long as it takes
+        (row,) = await fetch(sql)
+    found = row["count"]
+    return Finding(check, "FAILED" if found else "ok", f"{found or 'no'} {told}")

@@ -1,0 +1,42 @@
+"""`connect-hub stats`: how many there are of what."""
+
+import click
+
+from connect_hub.commands import work
+from connect_hub.database import OneConnection, Row, fetch
+
+_STATS = """
+    SELECT
+        (SELECT count(*) FROM client WHERE deleted_at IS NULL) AS "clients",
+        (SELECT count(*) FROM client WHERE created_at > now() - interval '1 day')
+            AS "registered in the last day",
+        (SELECT count(*) FROM client WHERE created_at > now() - interval '30 days')
+            AS "registered in the last 30 days",
+        (SELECT count(*) FROM client WHERE deleted_at IS NULL AND blocked_at IS NOT NULL)
+            AS "blocked",
+        (SELECT count(*) FROM client WHERE deleted_at IS NOT NULL) AS "deleted",
+        (SELECT count(*) FROM client WHERE deleted_at IS NULL AND inviter_id IS NOT NULL)
+            AS "invited by another client",
+        (SELECT count(*) FROM session WHERE expires_at > now()) AS "sessions",
+        (SELECT count(*) FROM session WHERE expires_at > now()
+            AND last_used_at > now() - interval '1 day') AS "sessions used in the last day",
+        (SELECT count(*) FROM sign_in_code WHERE expires_at > now()) AS "codes alive",
+        (SELECT count(*) FROM number_block WHERE alarmed_at > now() - interval '1 day')
+            AS "blocks of numbers with an alarm in the last day",
+        pg_size_pretty(pg_database_size(current_database())) AS "size of the database"
+"""
+
+
+@click.command()
+def stats() -> None:
+    """Count clients, sessions and codes; beside a running server, too."""
+    counted = work.done(_counted)
+    width = max(map(len, counted))
+    for name, value in counted.items():
+        click.echo(f"{name:<{width}}  {value:>10}")
+
+
+async def _counted() -> Row:
+    async with OneConnection():  # which waits as long as it takes
+        (row,) = await fetch(_STATS)
+    return dict(row)

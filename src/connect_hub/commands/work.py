@@ -1,0 +1,45 @@
+"""Work of a command on the database, beside a running server too."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import TypeVar
+
+from tortoise.context import TortoiseContext
+
+from connect_hub import database, embedded, logs
+from connect_hub.settings import Settings, StartupError, load
+
+RESULT = TypeVar("RESULT")
+Work = Callable[[], Awaitable[RESULT]]
+
+
+def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
+    """Do some work on the database of the settings, as long as it takes.
+
+    Args:
+        work: what is to be done.
+        migrated: whether it needs a migrated database.
+
+    Raises:
+        StartupError: the database does not answer, or is not migrated though it must be.
+    """
+    settings = load()
+    logs.configure()
+    with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
+        return asyncio.run(_connected(settings, work, migrated=migrated))
+
+
+async def _connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
+    try:
+        async with TortoiseContext() as context:
+            await context.init(database.unbounded(database.tortoise_config(settings)))
+            if migrated and not await database.is_migrated():
+                raise StartupError("The database is not migrated: run connect-hub migrate first.")
+            return await work()
+    except database.UNAVAILABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StartupError(
+            f"The database does not answer ({reason}): check that it runs and that DATABASE_URL is"
+            " right."
+        ) from error

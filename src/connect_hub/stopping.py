@@ -1,0 +1,40 @@
+"""How a serving process ends: it says so first, so that no request comes to a closed door."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
+
+
+class Stopping:
+    """Whether this process is about to stop.
+
+    At SIGTERM it is not ready any more, and keeps no connection open after the answer to a request;
+    `delay` later, when proxies have noticed, it stops as if the signal came only now.
+    """
+
+    def __init__(self, delay: timedelta) -> None:
+        self._delay = delay.total_seconds()
+        self.begun = False
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Wait for SIGTERM before whoever was to handle it, as long as this lasts."""
+        stop = signal.getsignal(signal.SIGTERM)
+        if not self._delay or not callable(stop):
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        def begin(number: int, _frame: FrameType | None) -> None:
+            if not self.begun:
+                self.begun = True
+                loop.call_soon_threadsafe(loop.call_later, self._delay, stop, number, None)
+
+        signal.signal(signal.SIGTERM, begin)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,174 @@
+"""Compares what was acknowledged with what the database holds."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from connect_hub.keys import Keys
+from tests.faults.journal import Code, Journal, Life, Person
+from tests.faults.postgres import Postgres
+
+_BUSY = "SELECT FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
+_AGAIN = 0.1  # seconds
+
+Rows = dict[str, dict[str, Any]]
+
+
+@dataclass
+class Facts:
+    """The tables."""
+
+    clients: Rows  # by id
+    sessions: Rows  # by id
+    codes: Rows  # by phone
+    counts: dict[str, int]  # by client
+    guesses: dict[bytes, int]  # by the key of the allowance
+
+
+async def read(postgres: Postgres) -> Facts:
+    """Read the tables once nothing runs that nobody waits for any more."""
+    while await postgres.execute(_BUSY):  # noqa: ASYNC110 - of others
+        await asyncio.sleep(_AGAIN)
+    connection = await postgres.connect()
+    try:
+        return await facts(connection)
+    finally:
+        await connection.close()
+
+
+async def facts(connection: Any) -> Facts:
+    """Read the tables."""
+    guesses = "SELECT key, cardinality(uses) AS uses FROM allowance"
+    return Facts(
+        clients=await _rows(connection, "client", "id"),
+        sessions=await _rows(connection, "session", "id"),
+        codes=await _rows(connection, "sign_in_code", "phone"),
+        counts={
+            id_: row["count"]
+            for id_, row in (await _rows(connection, "invited_count", "client_id")).items()
+        },
+        guesses={row["key"]: row["uses"] for row in await connection.fetch(guesses)},
+    )
+
+
+async def _rows(connection: Any, table: str, key: str) -> Rows:
+    return {str(row[key]): dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")}
+
+
+def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
+    """Say all that is not as it was answered."""
+    return [
+        *journal.wrong,
+        *_people(journal, facts),
+        *_nobody_else(journal, facts),
+        *_invitations(facts),
+        *_codes(journal, facts, keys),
+    ]
+
+
+def _people(journal: Journal, facts: Facts) -> Iterator[str]:
+    codes = {client["invitation_code"]: id_ for id_, client in facts.clients.items()}
+    for person in journal.people:
+        if person.id is None:
+            continue
+        client = facts.clients.get(person.id)
+        if client is None:
+            yield f"{person.id} is registered and not there"
+            continue
+        yield from _person(person, client, codes)
+        yield from _sessions(person, journal, facts)
+
+
+def _person(person: Person, client: dict[str, Any], codes: dict[str, str]) -> Iterator[str]:
+    is_deleted = client["deleted_at"] is not None
+    if client["invitation_code"] != person.invitation_code:
+        yield f"{person.id} has another invitation code"
+    if is_deleted not in person.deleted:
+        yield f"{person.id} is {'' if is_deleted else 'not '}deleted"
+    if not is_deleted and client["phone"] not in person.phones:
+        yield f"{person.id} has another phone"
+    inviters = {codes.get(code) if code else None for code in person.inviters}
+    if (str(client["inviter_id"]) if client["inviter_id"] else None) not in inviters:
+        yield f"{person.id} has applied another code"
+
+
+def _sessions(person: Person, journal: Journal, facts: Facts) -> Iterator[str]:
+    for session in person.sessions.values():
+        row = facts.sessions.get(session.id)
+        if session.life is (Life.ENDED if row else Life.ALIVE):
+            yield f"session {session.id} is {'there' if row else 'not there'}"
+        elif row and not 0 <= row["generation"] - session.generation <= bool(session.lost):
+            yield f"session {session.id} is of generation {row['generation']}"
+    ours = (row for row in facts.sessions.values() if str(row["client_id"]) == person.id)
+    unknown = [row for row in ours if str(row["id"]) not in person.sessions]
+    codes = [code for phone in person.phones for code in journal.of_phone(phone)]
+    if len(unknown) > sum(bool(code.lost) and not code.accepted for code in codes):
+        yield f"{person.id} has {len(unknown)} sessions that nobody was told of: a code went twice"
+
+
+def _nobody_else(journal: Journal, facts: Facts) -> Iterator[str]:
+    known = {person.id for person in journal.people}
+    maybe = {
+        phone
+        for person in journal.people
+        if person.registering and person.id is None
+        for phone in person.phones
+    }
+    for id_, client in facts.clients.items():
+        if id_ not in known and client["phone"] not in maybe:
+            yield f"{id_} is there and never registered"
+
+
+def _invitations(facts: Facts) -> Iterator[str]:
+    inviters = {id_: client["inviter_id"] for id_, client in facts.clients.items()}
+    for id_ in inviters:
+        if id_ in _ancestors(id_, inviters):
+            yield f"{id_} is in a ring"
+    invited = Counter(
+        str(client["inviter_id"])
+        for client in facts.clients.values()
+        if client["inviter_id"] and client["deleted_at"] is None
+    )
+    for id_ in invited.keys() | facts.counts.keys():
+        if invited[id_] != facts.counts.get(id_, 0):
+            yield f"{id_} has invited {invited[id_]}, and {facts.counts.get(id_, 0)} are counted"
+
+
+def _ancestors(id_: str, inviters: dict[str, Any]) -> set[str]:
+    found: set[str] = set()
+    at = inviters[id_]
+    while at and str(at) not in found:
+        found.add(str(at))
+        at = inviters.get(str(at))
+    return found
+
+
+def _codes(journal: Journal, facts: Facts, keys: Keys) -> Iterator[str]:
+    for code in journal.codes.values():
+        if code.accepted > 1:
+            yield f"a code of {code.phone} was accepted {code.accepted} times"
+        row = facts.codes.get(code.phone)
+        if not row or _moment(row["expires_at"]) != code.expires_at:
+            continue
+        if code.accepted:
+            yield f"a code of {code.phone} was accepted and is still there"
+        if not code.wrong <= row["guesses"] <= code.tried:
+            yield f"a code of {code.phone} has {row['guesses']} guesses: {code}"
+    for phone, codes in _by_phone(journal.codes.values()).items():
+        counted = facts.guesses.get(keys.pseudonym(phone, purpose="guesses of a phone"), 0)
+        if not sum(c.wrong for c in codes) <= counted <= sum(c.tried for c in codes):
+            yield f"{phone} has {counted} guesses counted: {codes}"
+
+
+def _by_phone(codes: Iterable[Code]) -> dict[str, list[Code]]:
+    found: dict[str, list[Code]] = {}
+    for code in codes:
+        found.setdefault(code.phone, []).append(code)
+    return found
+
+
+def _moment(at: Any) -> str:
+    """Write a time as answers do."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

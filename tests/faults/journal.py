@@ -1,0 +1,70 @@
+"""What was acknowledged, and what may have been done besides: written while the load runs.
+
+Where an answer is lost, the journal keeps all that may be true, until another answer settles it.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Life(Enum):
+    """What an acknowledged session may be."""
+
+    ALIVE = "alive"
+    ENDED = "ended"
+    EITHER = "either"
+
+
+@dataclass
+class Session:
+    """Where a client is signed in, as it was answered."""
+
+    id: str
+    token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    generation: int = 0  # acknowledged
+    lost: int = 0  # refreshes without an answer
+    life: Life = Life.ALIVE
+
+
+@dataclass
+class Code:
+    """A code that was sent: until it is accepted, the same is sent again."""
+
+    phone: str
+    digits: str
+    expires_at: str
+    wrong: int = 0  # guesses refused
+    tried: int = 0  # all guesses
+    accepted: int = 0
+    lost: int = 0  # guesses of the right one without an answer
+
+
+@dataclass
+class Person:
+    """Somebody who registers, and what the database may say of them."""
+
+    phones: set[str]
+    id: str | None = None
+    invitation_code: str | None = None
+    inviters: set[str | None] = field(default_factory=lambda: {None})  # by their codes
+    deleted: set[bool] = field(default_factory=lambda: {False})
+    sessions: dict[str, Session] = field(default_factory=dict)
+    registering: bool = False  # somebody may be registered whose id nobody was told
+
+
+@dataclass
+class Journal:
+    """All people and all codes."""
+
+    people: list[Person] = field(default_factory=list)
+    codes: dict[tuple[str, str], Code] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)  # answers that cannot be right
+
+    def code(self, phone: str, digits: str, expires_at: str) -> Code:
+        """Find the code that was sent, or note it."""
+        made = Code(phone, digits, expires_at)
+        return self.codes.setdefault((phone, expires_at), made)
+
+    def of_phone(self, phone: str) -> list[Code]:
+        return [code for code in self.codes.values() if code.phone == phone]

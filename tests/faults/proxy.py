@@ -1,0 +1,97 @@
+"""A TCP proxy to a unix socket that can stall, delay, break and refuse connections."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_RESET = struct.pack("ii", 1, 0)  # linger for no time: the peer gets RST in place of FIN
+_CHUNK = 1 << 16
+
+
+@dataclass
+class Proxy:
+    """Passes on what comes, as long as it is left alone."""
+
+    target: Path
+    port: int = 0
+    delay: float = 0  # seconds, of each piece in each direction
+    refusing: bool = False
+    _flows: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def connections(self) -> int:
+        return len(self._open) // 2
+
+    def stall(self) -> None:
+        """Take everything, also new connections, and pass on nothing."""
+        self._flows.clear()
+
+    def cut(self) -> None:
+        """Close all connections, and each new one."""
+        self.refusing = True
+        self._end(b"")
+
+    def reset(self) -> None:
+        """Break all connections, and each new one."""
+        self.refusing = True
+        self._end(_RESET)
+
+    def heal(self) -> None:
+        """Be left alone again: what was stalled flows on."""
+        self.refusing, self.delay = False, 0
+        self._flows.set()
+
+    def _end(self, linger: bytes) -> None:
+        for writer in list(self._open):
+            opened: socket.socket = writer.get_extra_info("socket")
+            if linger and opened.family != socket.AF_UNIX:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self.refusing:
+                return
+            onward = await asyncio.open_unix_connection(self.target)
+        except OSError:  # PostgreSQL does not run
+            return
+        finally:
+            if "onward" not in locals():
+                writer.transport.abort()
+        self._open |= {writer, onward[1]}
+        try:
+            passing = self._pass(reader, onward[1]), self._pass(onward[0], writer)
+            await asyncio.gather(*passing)
+        finally:
+            self._open -= {writer, onward[1]}
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(_CHUNK):
+                await self._flows.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                writer.write(piece)
+                await writer.drain()
+        await self._flows.wait()  # an end is stalled too
+        writer.close()
+
+
+@asynccontextmanager
+async def proxying(target: Path, host: str, port: int = 0) -> AsyncIterator[Proxy]:
+    """Listen as long as this lasts, on a free port unless one is given."""
+    proxy = Proxy(target)
+    proxy.heal()
+    server = await asyncio.start_server(proxy._serve, host, port)  # noqa: SLF001
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        proxy.heal()
+        proxy.cut()

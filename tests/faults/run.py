@@ -1,0 +1,57 @@
+"""Breaks what is around three servers under load: `python tests/faults/run.py`, on Linux."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, whatever is installed
+
+from tests.faults.faults import FAULTS  # noqa: E402
+from tests.faults.stand import standing  # noqa: E402
+from tests.faults.trial import Trial, flatness, trial  # noqa: E402
+
+
+async def main() -> None:
+    """Bring about each fault so often; end with 1 if anything was found."""
+    arguments = _arguments()
+    found = False
+    async with standing() as stand:
+        for name in arguments.only or FAULTS:
+            if lacking := FAULTS[name].lacks(stand):
+                sys.exit(f"{name} needs {lacking}.")
+            for nth in range(arguments.times):
+                result = await trial(stand, FAULTS[name])
+                _say(f"{name} {nth + 1}", result)
+                found |= bool(result.findings)
+        if arguments.seconds:
+            found |= not await flatness(stand, arguments.seconds)
+    sys.exit(found)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=FAULTS, metavar="NAME", help=", ".join(FAULTS))
+    parser.add_argument("--times", type=int, default=5, help="how often each")
+    parser.add_argument(
+        "--seconds", type=int, default=0, help="load afterwards, to see whether memory is flat"
+    )
+    return parser.parse_args()
+
+
+def _say(name: str, result: Trial) -> None:
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
+    print(  # noqa: T201
+        f"{time.strftime('%H:%M:%S')} {name:24} {result.before:4.0f}/s before, "
+        f"{result.after:4.0f}/s after, slowest {result.slowest:5.2f} s, meanwhile {outcomes}",
+        flush=True,
+    )
+    for finding, count in Counter(result.findings).items():
+        print(f"    {finding[:1000]} ({count})", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

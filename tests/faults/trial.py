@@ -1,0 +1,95 @@
+"""One trial: load, a fault, load again, and what was found."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from tests.faults.client import LONGEST
+from tests.faults.faults import Fault
+from tests.faults.stand import Stand
+
+_BEFORE = 4  # seconds
+_RECOVERY = 5
+_AFTER = 4
+_FULL = 0.5  # of the rate before: the machine has other work
+_FLAT = 5  # % that memory and connections may grow
+_SETTLED = 1 / 4  # of the run, until memory is compared
+
+
+@dataclass
+class Trial:
+    """What came of it."""
+
+    before: float  # answers a second
+    after: float
+    slowest: float  # seconds
+    outcomes: Counter[str]  # of requests while the fault lasted, and in the recovery
+    findings: list[str]
+
+
+async def trial(stand: Stand, fault: Fault) -> Trial:
+    """Bring a fault about under load, and check everything afterwards."""
+    settings = await fault.prepare(stand) if fault.prepare else {}
+    if settings or fault.of_one:
+        for number, server in enumerate(stand.servers):
+            await server.restart(**settings, **({} if number else fault.of_one))
+    async with stand.load(clocks_differ=fault.clocks_differ):
+        await asyncio.sleep(_BEFORE)
+        before, began = stand.rate(_BEFORE - 1), time.monotonic()
+        await fault.bring(stand)
+        await asyncio.sleep(_RECOVERY)
+        recovered = time.monotonic()
+        await asyncio.sleep(_AFTER)
+        after = stand.rate(_AFTER)
+    meanwhile = list(stand.record.between(began, recovered))
+    afterwards = list(stand.record.between(recovered, time.monotonic()))
+    result = Trial(
+        before,
+        after,
+        max(took for took, _ in meanwhile + afterwards),
+        Counter(outcome for _, outcome in meanwhile),
+        await stand.findings(),
+    )
+    result.findings += _meanwhile(result, fault, Counter(outcome for _, outcome in afterwards))
+    stand.proxy.target = stand.postgres.socket  # which may be the former standby
+    if settings or fault.of_one:
+        for server in stand.servers:
+            await server.restart()
+    return result
+
+
+def _meanwhile(result: Trial, fault: Fault, afterwards: Counter[str]) -> list[str]:
+    found = []
+    if result.slowest > LONGEST:
+        found.append(f"the slowest answer took {result.slowest:.1f} s")
+    if result.outcomes["none"] and not fault.kills:
+        found.append(f"{result.outcomes['none']} requests had no answer, and no server was killed")
+    if bad := afterwards["none"] + afterwards["unavailable"]:
+        found.append(f"{bad} requests failed later than {_RECOVERY} s after the cause's end")
+    if result.after < result.before * _FULL:
+        found.append(f"no full speed {_RECOVERY} s after the cause's end")
+    return found
+
+
+async def flatness(stand: Stand, seconds: int) -> bool:
+    """Load for so long, and tell whether memory and connections grew after the first quarter."""
+    async with stand.load():
+        await asyncio.sleep(seconds * _SETTLED)
+        at_first = _sizes(stand)
+        await asyncio.sleep(seconds * (1 - _SETTLED))
+        at_last = _sizes(stand)
+    flat = True
+    for name, first in at_first.items():
+        growth = (at_last[name] / first - 1) * 100
+        flat &= growth <= _FLAT
+        print(f"{name}: {first:.1f} → {at_last[name]:.1f} ({growth:+.1f} %)", flush=True)  # noqa: T201
+    for finding in await stand.findings():
+        flat = False
+        print(f"    {finding[:1000]}", flush=True)  # noqa: T201
+    return flat
+
+
+def _sizes(stand: Stand) -> dict[str, float]:
+    sizes = {f"MB of server {n}": server.memory for n, server in enumerate(stand.servers, 1)}
+    return {**sizes, "connections to PostgreSQL": float(stand.proxy.connections)}

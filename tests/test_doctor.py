@@ -1,0 +1,103 @@
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from connect_hub import embedded
+from connect_hub.keys import new_secret
+from tests.processes import ME, Server, run, serving
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with serving(folder / "doctor") as server:
+        yield server
+
+
+def examined(server: Server, **settings: str) -> tuple[int, dict[str, str]]:
+    done = run("doctor", DATA_DIR=str(server.data_dir), **settings)
+    assert not done.stderr, done.stderr
+    found = re.findall(r"^(\w+) +(ok|warning|FAILED) +.*$", done.stdout, re.MULTILINE)
+    assert len(found) == len(done.stdout.splitlines())
+    return done.returncode, dict(found)
+
+
+def execute(server: Server, sql: str) -> None:
+    async def executed() -> None:
+        socket = str(embedded.socket_folder(server.data_dir))
+        connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
+        await connection.execute(sql)
+        await connection.close()
+
+    asyncio.run(executed())
+
+
+def test_all_is_well_beside_a_running_server(server: Server) -> None:
+    returncode, found = examined(server)
+    assert returncode == 0
+    assert set(found.values()) == {"ok"}
+    assert list(found) == [
+        *("settings", "sms", "database", "clock", "connections", "migrations", "rings", "counts")
+    ]
+
+
+def test_rings_and_wrong_counts_are_found(server: Server) -> None:
+    one, other = server.register(), server.register()
+    execute(
+        server,
+        f"""
+        SET session_replication_role = replica;  -- no triggers
+        UPDATE client SET inviter_id = '{one.id}', invited_at = now() WHERE id = '{other.id}';
+        UPDATE client SET inviter_id = '{other.id}', invited_at = now() WHERE id = '{one.id}'
+        """,
+    )
+    returncode, found = examined(server)
+    assert returncode == 1
+    assert (found["rings"], found["counts"], found["migrations"]) == ("FAILED", "FAILED", "ok")
+    execute(
+        server,
+        "SET session_replication_role = replica; UPDATE client SET inviter_id = NULL,"
+        " invited_at = NULL",
+    )
+    assert examined(server)[0] == 0
+    assert server.ask(ME) is None
+
+
+def test_a_pool_larger_than_the_database_takes_is_found(server: Server) -> None:
+    returncode, found = examined(server, WORKERS="64")
+    assert returncode == 1
+    assert found["connections"] == "FAILED"
+
+
+def test_a_wrong_setting_is_found(server: Server) -> None:
+    assert examined(server, CODE_LENGTH="99") == (1, {"settings": "FAILED"})
+
+
+def test_codes_handed_out_beside_an_own_database_are_worth_a_warning(server: Server) -> None:
+    url = f"postgresql://postgres@/postgres?host={embedded.socket_folder(server.data_dir)}"
+    returncode, found = examined(server, DATABASE_URL=url, SECRET_KEY=new_secret())
+    assert (returncode, found["sms"]) == (0, "warning")
+
+
+def test_a_database_that_does_not_answer_is_found(server: Server) -> None:
+    url = "postgresql://127.0.0.1:1/nowhere?user=nobody"
+    returncode, found = examined(server, DATABASE_URL=url, SECRET_KEY=new_secret())
+    assert (returncode, found["database"]) == (1, "FAILED")
+
+
+def test_stats_counts_beside_a_running_server(server: Server) -> None:
+    server.register()
+    done = run("stats", DATA_DIR=str(server.data_dir))
+    assert done.returncode == 0, done
+    counted = dict(re.findall(r"^(.*?)  +(\d+)$", done.stdout, re.MULTILINE))
+    assert int(counted["clients"]) == int(counted["sessions"]) >= 1
+    assert counted["blocked"] == "0"
+
+
+def test_stats_says_what_is_missing(folder: Path) -> None:
+    done = run("stats", DATA_DIR=str(folder / "empty"))
+    assert done.returncode == 1
+    assert done.stderr == "Error: The database is not migrated: run connect-hub migrate first.\n"

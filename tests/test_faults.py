@@ -1,0 +1,195 @@
+"""The checker of tests/faults finds what is planted; and what faults have shown stays mended."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from copy import deepcopy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tortoise.connection import get_connection
+from tortoise.context import TortoiseContext
+
+from connect_hub.database import tortoise_config
+from connect_hub.patience import within
+from connect_hub.settings import Settings
+from tests.faults import checker
+from tests.faults.journal import Journal, Life, Person
+from tests.faults.stand import Stand, standing
+
+LOAD = 6  # seconds
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+async def stand() -> AsyncIterator[Stand]:
+    """Everything as after some load, in which nothing went wrong."""
+    async with standing(servers=1) as stand:
+        async with stand.load():
+            await asyncio.sleep(LOAD)
+        assert await stand.findings() == []
+        yield stand
+
+
+async def test_nothing_is_found_where_nothing_is_wrong(stand: Stand) -> None:
+    assert await _found(stand) == []
+
+
+PLANTED = [
+    ("DELETE FROM client WHERE id = $1", "is registered and not there"),
+    ("UPDATE client SET phone = '+79990000000' WHERE id = $1", "has another phone"),
+    ("UPDATE client SET phone = NULL, deleted_at = now() WHERE id = $1", "is deleted"),
+    ("UPDATE client SET invitation_code = 'AAAAAA' WHERE id = $1", "another invitation code"),
+    (
+        "UPDATE client SET inviter_id = NULL, invited_at = NULL WHERE id = $1",
+        "has applied another code",
+    ),
+    (
+        (
+            "UPDATE client AS inviter SET inviter_id = invited.id, invited_at = now()"
+            " FROM client AS invited WHERE invited.id = $1 AND inviter.id = invited.inviter_id"
+        ),
+        "is in a ring",
+    ),
+    (
+        (
+            "UPDATE invited_count SET count = count + 1"
+            " WHERE client_id = (SELECT inviter_id FROM client WHERE id = $1)"
+        ),
+        "are counted",
+    ),
+    ("DELETE FROM session WHERE client_id = $1", "is not there"),
+    ("UPDATE session SET generation = 9 WHERE client_id = $1", "is of generation 9"),
+    (
+        (
+            "INSERT INTO session SELECT gen_random_uuid(), nonce, generation, seen_at, created_at,"
+            " last_used_at, expires_at, device, address, client_id"
+            " FROM session WHERE client_id = $1"
+        ),
+        "a code went twice",
+    ),
+    (
+        (
+            "INSERT INTO client (id, phone, invitation_code, created_at)"
+            " SELECT gen_random_uuid(), '+79990000000', 'AAAAAA', now() WHERE $1::uuid IS NOT NULL"
+        ),
+        "never registered",
+    ),
+    (
+        "UPDATE sign_in_code SET guesses = 0 WHERE $1::uuid IS NOT NULL",
+        "guesses",
+    ),
+    (
+        "UPDATE allowance SET uses = '{}' WHERE $1::uuid IS NOT NULL",
+        "has 0 guesses counted",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "said"), PLANTED, ids=[said for _, said in PLANTED])
+async def test_a_fault_planted_in_the_database_is_found(stand: Stand, sql: str, said: str) -> None:
+    someone = _someone(stand.journal)
+    connection = await stand.postgres.connect()
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute("SET LOCAL session_replication_role = replica")  # no triggers
+        await connection.execute(sql, someone.id)
+        facts = await checker.facts(connection)
+    finally:
+        await transaction.rollback()
+        await connection.close()
+    assert any(said in finding for finding in checker.check(stand.journal, facts, keys=stand.keys))
+
+
+async def test_an_ended_session_that_lives_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        next(iter(_someone(journal).sessions.values())).life = Life.ENDED
+
+    assert any(finding.endswith("is there") for finding in await _found(stand, plant))
+
+
+async def test_a_deleted_client_that_lives_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        _someone(journal).deleted = {True}
+
+    assert any(finding.endswith("is not deleted") for finding in await _found(stand, plant))
+
+
+async def test_a_code_accepted_twice_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        next(code for code in journal.codes.values() if code.accepted).accepted = 2
+
+    assert any("was accepted 2 times" in finding for finding in await _found(stand, plant))
+
+
+async def test_a_code_that_was_accepted_and_is_not_spent_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        for code in journal.codes.values():
+            code.accepted = 1
+
+    assert any("is still there" in finding for finding in await _found(stand, plant))
+
+
+async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) -> None:
+    url = f"http://127.0.0.1:{stand.servers[0].port}/readyz"
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        assert (await http.get(url)).status_code == 200
+        stand.proxy.stall()
+        try:
+            began = time.monotonic()
+            assert (await http.get(url)).status_code == 503
+            assert time.monotonic() - began < 5
+        finally:
+            stand.proxy.heal()
+
+
+async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(stand: Stand) -> None:
+    said = {name.lower(): value for name, value in stand.settings.items()}
+    settings = Settings(_env_file=None, sms_urls="simulated://", **said)
+    async with TortoiseContext() as context:
+        await context.init(tortoise_config(settings))
+        async with get_connection("default").acquire_connection() as connection:
+            opened = connection._transport.get_extra_info("socket")  # noqa: SLF001
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 2
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+
+
+async def test_nobody_waits_for_what_takes_its_time_to_tidy_up() -> None:
+    tidied = asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            tidied.set()
+
+    with pytest.raises(TimeoutError):
+        await within(timedelta(milliseconds=1), stubborn())
+    assert not tidied.is_set()
+    await tidied.wait()
+
+
+def _someone(journal: Journal) -> Person:
+    """Choose somebody about whom nothing is in doubt: registered, invited and signed in."""
+    return next(
+        person
+        for person in journal.people
+        if person.deleted == {False}
+        and None not in person.inviters
+        and all(session.life is Life.ALIVE for session in person.sessions.values())
+    )
+
+
+async def _found(stand: Stand, plant: Callable[[Journal], Any] | None = None) -> list[str]:
+    journal = deepcopy(stand.journal)
+    if plant:
+        plant(journal)
+    return checker.check(journal, await checker.read(stand.postgres), keys=stand.keys)
