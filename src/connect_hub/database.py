@@ -18,7 +18,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
-from connect_hub import embedded
+from connect_hub import embedded, tracing
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
 
@@ -86,6 +86,7 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
         "timeout": _CONNECT_TIMEOUT.total_seconds(),
         "command_timeout": _COMMAND_TIMEOUT.total_seconds(),
         "reset": _keep_session,
+        **({"init": tracing.watch} if settings.otel_exporter_otlp_endpoint else {}),
         **said,
         "server_settings": _session(said),
     }
@@ -284,7 +285,7 @@ async def _locked(said: dict[str, Any]) -> AsyncIterator[None]:
 
 
 async def _connect(said: dict[str, Any]) -> Any:
-    known = said.keys() - _POOL.keys() - {"reset"}
+    known = said.keys() - _POOL.keys() - {"reset", "init"}
     try:
         return await asyncpg.connect(**{name: said[name] for name in known})
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
