@@ -1,5 +1,6 @@
 """A span for each HTTP request, named by what it asked for."""
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub import tracing
@@ -16,9 +17,7 @@ class Traced:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = Headers(scope=scope)
         status = 0
 
         async def send_and_note(message: Message) -> None:
