@@ -89,6 +89,11 @@ def test_the_demo_is_taken_over_once_however_often(data_dir: Path) -> None:
     )
     assert "added" not in second.stdout
 
+    assert run("clients", "delete", "+79991230001", "--yes", DATA_DIR=str(data_dir)).returncode == 0
+    third = run("import-demo", url, DATA_DIR=str(data_dir))
+    assert "clients left: client 1 of the demo, who deleted the account here" in third.stdout
+    assert "added" not in third.stdout
+
 
 def test_a_database_that_is_no_demo_is_refused(data_dir: Path) -> None:
     url = f"postgresql://postgres@/postgres?host={embedded.socket_folder(data_dir)}"

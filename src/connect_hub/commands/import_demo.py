@@ -100,18 +100,21 @@ _ADD = """
 
 
 async def _client(person: Row, report: Report) -> UUID | None:
-    """Add a client, unless its phone is here; codes are in capitals here, and read in any case."""
+    """Add a client, unless its phone is or was here; codes are in capitals, read in any case."""
     try:
         number = phone.parse(person["phone"]).e164
     except InvalidPhone:
         report.tell("clients left", person["id"], "whose phone is no mobile number")
         return None
-    if known := await Client.get_or_none(phone=number):
-        report.count("clients here already")
-        return known.id
-    wanted = person["invitation_code"].upper()
+    wanted, since = person["invitation_code"].upper(), person["created_at"]
+    if await Client.exists(invitation_code=wanted, created_at=since, deleted_at__isnull=False):
+        report.tell("clients left", person["id"], "who deleted the account here")
+        return None
     code = wanted if _CODE.fullmatch(wanted) else signin.new_invitation_code()
-    while not (rows := await fetch(_ADD, uuid4(), number, code, person["created_at"])):
+    while not (rows := await fetch(_ADD, uuid4(), number, code, since)):
+        if known := await Client.get_or_none(phone=number):
+            report.count("clients here already")
+            return known.id
         code = signin.new_invitation_code()
     report.count("clients added")
     if code != wanted:
