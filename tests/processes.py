@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Server:
     data_dir: Path
     output: Path
     errors: Path
+    secrets: list[str] = field(default_factory=list)  # that nothing may tell
 
     @property
     def said(self) -> str:
@@ -106,6 +107,7 @@ class Server:
         code = self.ask(REQUEST_CODE, phone=phone)["smsCode"]
         signed_in = self.ask(REGISTER, phone=phone, code=code)
         tokens = signed_in["accessToken"], signed_in["refreshToken"]
+        self.secrets += [phone[1:], *tokens]
         return Client(phone, code, *tokens, signed_in["client"]["id"])
 
     def knows(self, client: Client) -> bool:
@@ -150,6 +152,8 @@ def serving(data_dir: Path, *options: str, port: int = 0, **settings: str) -> It
             yield server
             process.terminate()
             assert process.wait(timeout=10) in {0, -signal.SIGKILL}
+            told = server.said + server.errors.read_text()
+            assert not [secret for secret in server.secrets if secret in told]
         finally:
             process.kill()
 

@@ -150,7 +150,7 @@ async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) 
 
 
 async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(stand: Stand) -> None:
-    said = {name.lower(): value for name, value in stand.settings.items()}
+    said: dict[str, Any] = {name.lower(): value for name, value in stand.settings.items()}
     settings = Settings(_env_file=None, sms_urls="simulated://", **said)
     async with TortoiseContext() as context:
         await context.init(tortoise_config(settings))

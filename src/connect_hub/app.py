@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, pages, pool, sms, texts
+from connect_hub import database, logs, pages, pool, sms, texts, tracing
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -35,6 +35,7 @@ from connect_hub.patience import within
 from connect_hub.settings import Settings, load
 from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
+from connect_hub.traced import Traced
 
 KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
 READY_WITHIN = timedelta(seconds=1)
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     settings = settings or load()
     texts.check(settings)
     phone.check_test_phones(settings)
+    tracing.check(settings)
     sender = sender or sms.sender_from(settings)
     secret = settings.secret_key
     keys = Keys(secret.get_secret_value() if secret else kept_secret(settings.data_dir))
@@ -94,7 +96,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             live.running(),
             pool.observed(),
         ):
-            with stopping.heeded():
+            with tracing.exported(settings), stopping.heeded():
                 yield
 
     view = GraphQLView(schema, context=context, settings=settings)
@@ -110,6 +112,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             *pages.routes(),
         ],
         middleware=[
+            *([Middleware(Traced)] if settings.otel_exporter_otlp_endpoint else []),
             Middleware(Envelope, failed=failed, hsts=settings.hsts, stopping=stopping),
             *([_cross_origin(settings)] if settings.cors_origins else []),
         ],

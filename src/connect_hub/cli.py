@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import timedelta
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -22,6 +21,7 @@ from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.commands.clients import clients
 from connect_hub.commands.doctor import doctor
+from connect_hub.commands.import_demo import import_demo
 from connect_hub.commands.stats import stats
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
@@ -45,7 +45,7 @@ def main() -> None:
     """Sign people in by phone, and let them invite each other."""
 
 
-for command in (clients, doctor, stats):
+for command in (clients, doctor, import_demo, stats):
     main.add_command(command)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -19,7 +19,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
-from connect_hub import embedded
+from connect_hub import embedded, tracing
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
 
@@ -93,7 +93,7 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
         "timeout": _CONNECT_TIMEOUT.total_seconds(),
         "command_timeout": _COMMAND_TIMEOUT.total_seconds(),
         "reset": _keep_session,
-        "init": _notice_silence,
+        "init": partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint)),
         **said,
         "server_settings": _session(said),
     }
@@ -282,7 +282,13 @@ async def _keep_session(_connection: object) -> None:
     """
 
 
-async def _notice_silence(connection: Any) -> None:
+async def _prepare(connection: Any, *, traced: bool) -> None:
+    _notice_silence(connection)
+    if traced:
+        await tracing.watch(connection)
+
+
+def _notice_silence(connection: Any) -> None:
     """Let the system break a connection whose other end has gone without a word.
 
     A failover or a firewall may leave one behind; each statement on it would wait for its timeout.

@@ -29,9 +29,10 @@ class StartupError(Exception):
 
 
 def _default_data_dir() -> Path:
-    if os.geteuid() == 0:
-        return Path("/var/lib/connect-hub")
-    return user_data_path("connect-hub")
+    if os.geteuid() != 0:
+        with suppress(RuntimeError):  # this user has no home
+            return user_data_path("connect-hub")
+    return Path("/var/lib/connect-hub")
 
 
 LONG_CODE = 8  # digits, of the codes of a phone under attack
@@ -46,6 +47,7 @@ _UNITS = {
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9_.\[\]:-]+")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
+_OTLP_URL = re.compile(r"https?://[A-Za-z0-9_.\[\]:-]+(/[^?#\s]*)?")
 _ANDROID_HASH = re.compile(r"[A-Za-z0-9+/]{11}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
@@ -97,6 +99,12 @@ def _parse_origins(value: object) -> object:
 def _parse_public_url(value: object) -> object:
     if isinstance(value, str) and not _PUBLIC_URL.fullmatch(value):
         raise ValueError("takes a URL such as 'https://app.example.com', without a path")
+    return value
+
+
+def _parse_otlp_url(value: object) -> object:
+    if isinstance(value, str) and not _OTLP_URL.fullmatch(value):
+        raise ValueError("takes the URL of a collector such as 'http://127.0.0.1:4318'")
     return value
 
 
@@ -183,6 +191,7 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_hosts)]
 Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)]
 PublicUrl = Annotated[str, BeforeValidator(_parse_public_url)]
+OtlpUrl = Annotated[str, BeforeValidator(_parse_otlp_url)]
 AndroidHash = Annotated[str, BeforeValidator(_parse_android_hash)]
 TestPhones = Annotated[tuple[TestPhone, ...], NoDecode, BeforeValidator(_parse_test_phones)]
 
@@ -210,6 +219,7 @@ class Settings(BaseSettings):
     public_url: PublicUrl | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    otel_exporter_otlp_endpoint: OtlpUrl | None = None
     sms_urls: Words = Field(default=(), repr=False)
     sms_timeout: Life = timedelta(seconds=10)
     sms_android_hash: AndroidHash | None = None

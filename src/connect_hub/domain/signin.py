@@ -98,7 +98,7 @@ async def register(
     confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
     for _ in range(_DRAWS):
         try:
-            client = await codes.spend_on_client(confirmed, invitation_code=_invitation_code())
+            client = await codes.spend_on_client(confirmed, invitation_code=new_invitation_code())
         except IntegrityError as error:
             if getattr(error.__cause__, "constraint_name", None) != "client_invitation_code_key":
                 raise
@@ -155,5 +155,6 @@ async def _spend_send(to: Phone, *, address: str, keys: Keys, settings: Settings
     return sorted(uses, key=lambda use: use.key != of_phone.key)
 
 
-def _invitation_code() -> str:
+def new_invitation_code() -> str:
+    """Draw an invitation code."""
     return "".join(choice(INVITATION_ALPHABET) for _ in range(INVITATION_LENGTH))

@@ -8,7 +8,7 @@ from time import monotonic
 
 import structlog
 
-from connect_hub import metrics
+from connect_hub import metrics, tracing
 from connect_hub.sms.gateway import Gateway, UnreachableError
 from connect_hub.sms.message import Message, NotSentError
 
@@ -78,7 +78,8 @@ class Gateways:
 async def _took(route: Route, message: Message, *, within: timedelta) -> bool:
     name, country = route.gateway.name, message.country
     try:
-        await route.gateway.send(message, within=within)
+        with tracing.sending(name, country=country):
+            await route.gateway.send(message, within=within)
     except NotSentError as error:
         if not isinstance(error, UnreachableError):  # which is the number's fault
             route.failed()

@@ -1,0 +1,148 @@
+"""`connect-hub import-demo`: the clients of the REST demo that was here before."""
+
+import asyncio
+import re
+from collections import Counter
+from uuid import UUID, uuid4
+
+import asyncpg
+import click
+from tortoise.exceptions import IntegrityError
+
+from connect_hub.commands import work
+from connect_hub.database import UNAVAILABLE, Row, fetch
+from connect_hub.database_url import credentials
+from connect_hub.domain import phone, signin
+from connect_hub.domain.refusals import InvalidPhone
+from connect_hub.models import Client
+from connect_hub.settings import StartupError
+
+_CLIENTS = """
+    SELECT client.id, phone, invitation_code, someone_invitation_code,
+           coalesce(date_joined, now()) AS created_at
+    FROM clients_client AS client LEFT JOIN auth_user ON auth_user.id = user_id
+    ORDER BY client.id
+"""
+_CONNECTIONS = """
+    SELECT invited_client_id, inviter_client_id FROM clients_clientconnections ORDER BY id
+"""
+
+_CODE = re.compile(r"[0-9A-Z]{6}")
+_REFUSED = {
+    "client_no_ring": "since it would close a ring",
+    "client_inviter_lives": "since its inviter is deleted",
+}
+
+
+@click.command()
+@click.argument("url")
+def import_demo(url: str) -> None:
+    """Take over the clients of the REST demo, from the PostgreSQL database of a URL.
+
+    What is here already stays as it is, so to do it twice is to do it once.
+    """
+    people, inviters = asyncio.run(_read(url))
+
+    async def imported() -> Report:
+        report = Report()
+        here = {person["id"]: await _client(person, report) for person in people}
+        for invited, inviter in inviters.items():
+            await _connection(invited, inviter, here, report)
+        return report
+
+    click.echo(work.done(imported))
+
+
+class Report:
+    """What became of what; of the demo's clients it shows ids, no phones."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._told: list[str] = []
+
+    def __str__(self) -> str:
+        return "\n".join(self._told + [f"{what}: {count}" for what, count in self._counts.items()])
+
+    def count(self, what: str) -> None:
+        """Count what needs no words."""
+        self._counts[what] += 1
+
+    def tell(self, what: str, demo_id: int, why: str) -> None:
+        """Count something, and tell of whom and why."""
+        self.count(what)
+        self._told.append(f"{what}: client {demo_id} of the demo, {why}")
+
+
+async def _read(url: str) -> tuple[list[Row], dict[int, int]]:
+    """Read the demo's clients, and by the id of each who invited it."""
+    try:
+        demo = await asyncpg.connect(**credentials(url))
+        try:
+            people = await demo.fetch(_CLIENTS)
+            connections = await demo.fetch(_CONNECTIONS)
+        finally:
+            await demo.close()
+    except StartupError as error:
+        raise StartupError(str(error).replace("DATABASE_URL", "URL")) from None
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        reason = " ".join(str(error).split())
+        raise StartupError(f"The demo's database cannot be read ({reason}).") from None
+    by_code = {person["invitation_code"]: person["id"] for person in people}
+    applied = {person["id"]: by_code.get(person["someone_invitation_code"]) for person in people}
+    inviters = {client: inviter for client, inviter in applied.items() if inviter is not None}
+    return people, inviters | dict(connections)
+
+
+_ADD = """
+    INSERT INTO client (id, phone, invitation_code, created_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING RETURNING id
+"""
+
+
+async def _client(person: Row, report: Report) -> UUID | None:
+    """Add a client, unless its phone is or was here; codes are in capitals, read in any case."""
+    try:
+        number = phone.parse(person["phone"]).e164
+    except InvalidPhone:
+        report.tell("clients left", person["id"], "whose phone is no mobile number")
+        return None
+    wanted, since = person["invitation_code"].upper(), person["created_at"]
+    if await Client.exists(invitation_code=wanted, created_at=since, deleted_at__isnull=False):
+        report.tell("clients left", person["id"], "who deleted the account here")
+        return None
+    code = wanted if _CODE.fullmatch(wanted) else signin.new_invitation_code()
+    while not (rows := await fetch(_ADD, uuid4(), number, code, since)):
+        if known := await Client.get_or_none(phone=number):
+            report.count("clients here already")
+            return known.id
+        code = signin.new_invitation_code()
+    report.count("clients added")
+    if code != wanted:
+        why = f"whose code {person['invitation_code']} is taken in capitals, or none: now {code}"
+        report.tell("codes replaced", person["id"], why)
+    added: UUID = rows[0]["id"]
+    return added
+
+
+async def _connection(
+    invited: int, inviter: int, here: dict[int, UUID | None], report: Report
+) -> None:
+    """Attach a client to its inviter, unless it has one."""
+    client, owner = here.get(invited), here.get(inviter)
+    if client is None or owner is None:
+        report.tell("invitations left", invited, "since it or its inviter was left")
+        return
+    try:
+        attached = await Client.filter(id=client, inviter_id=None).update(inviter_id=owner)
+    except IntegrityError as error:
+        name = getattr(error.__cause__, "constraint_name", None)
+        if name not in _REFUSED:
+            raise
+        report.tell("invitations left", invited, _REFUSED[name])
+        return
+    if attached:
+        report.count("invitations added")
+    elif await Client.exists(id=client, inviter_id=owner):
+        report.count("invitations here already")
+    else:
+        report.tell("invitations left", invited, "since it has applied another code here")

@@ -1,0 +1,42 @@
+"""A span for each HTTP request, named by what it asked for."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connect_hub import tracing
+
+
+class Traced:
+    """Stands around all of the application, where traces are exported."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and tell what came of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        status = 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with tracing.request(headers) as span:
+            state = scope.setdefault("state", {})
+            try:
+                await self._app(scope, receive, send_and_note)
+            finally:
+                span.update_name(state.get("field", "request"))
+                span.set_attributes(
+                    {
+                        "http.request.method": scope["method"],
+                        "http.response.status_code": status,
+                        "graphql.outcome": state.get("outcome", ""),
+                        "request_id": state.get("request_id", ""),
+                    }
+                )

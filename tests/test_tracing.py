@@ -1,0 +1,95 @@
+"""Traces, as a collector gets them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.processes import ME, run, serving
+
+collector = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@contextmanager
+def collecting() -> Iterator[tuple[str, list[bytes]]]:
+    """Run a collector, and give its URL and what it gets."""
+    bodies: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/traces"
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+        server.shutdown()
+
+
+def spans_of(bodies: list[bytes]) -> list[Any]:
+    requests = [collector.ExportTraceServiceRequest.FromString(body) for body in bodies]
+    return [
+        span
+        for request in requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+def test_a_request_is_a_span_with_its_statements_and_nothing_of_a_person(folder: Path) -> None:
+    with collecting() as (url, bodies):
+        with serving(folder / "traced", OTEL_EXPORTER_OTLP_ENDPOINT=url, CODE_LENGTH="7") as server:
+            client = server.register()
+            answer = server.get(
+                "/graphql?query={anyName:me{id}}",
+                Authorization=f"Bearer {client.token}",
+                traceparent=f"00-{TRACE}-{CALLER}-01",
+            )
+            assert answer.json() == {"data": {"anyName": {"id": client.id}}}
+            assert {line["level"] for line in server.logged} == {"info"}
+        spans = spans_of(bodies)  # what was left was sent at the end
+    asked = {span.name: span for span in spans if span.kind == 2}  # of a server
+    assert {"requestCode", "register", "me", "request"} == asked.keys()
+    me = asked["me"]
+    assert (me.trace_id.hex(), me.parent_span_id.hex()) == (TRACE, CALLER)
+    attributes = {item.key: item.value for item in me.attributes}
+    assert attributes["http.response.status_code"].int_value == 200
+    assert attributes["graphql.outcome"].string_value == "ok"
+    (statement,) = [span for span in spans if span.parent_span_id == me.span_id]
+    assert statement.name == "SELECT"
+    assert (statement.trace_id, statement.end_time_unix_nano > statement.start_time_unix_nano) == (
+        me.trace_id,
+        True,
+    )
+    everything = b"".join(bodies)
+    for secret in (
+        client.phone[1:],
+        client.code,
+        client.token,
+        client.refresh_token,
+        "anyName",
+    ):
+        assert secret.encode() not in everything
+
+
+def test_a_collector_that_does_not_answer_keeps_nobody_waiting(folder: Path) -> None:
+    with serving(folder / "lonely", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1") as server:
+        assert server.ask(ME) is None
+
+
+def test_a_wrong_endpoint_stops_the_start() -> None:
+    refused = run("serve", OTEL_EXPORTER_OTLP_ENDPOINT="collector")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: OTEL_EXPORTER_OTLP_ENDPOINT: takes the URL")
