@@ -3,14 +3,17 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from connect_hub import metrics
 from connect_hub.domain import sweep
+from connect_hub.domain.invitations import Invited
+from connect_hub.domain.live import Live
 from connect_hub.settings import Settings, StartupError, TestPhone
 from tests import gateways
 from tests.gateways import Peer
@@ -205,3 +208,19 @@ def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
             metrics.exposed(settings.model_copy(update={"metrics_port": port})),
         ):
             pass
+
+
+async def test_subscribers_and_how_long_they_wait_are_counted() -> None:
+    def counted() -> tuple[Any, Any]:
+        count, seconds = "connect_hub_subscribers", "connect_hub_event_seconds_sum"
+        read = metrics._here.get_sample_value  # noqa: SLF001 (of a process that exposes nothing)
+        return read(count), read(seconds)
+
+    subscribers, seconds = counted()
+    now = datetime.now(UTC)
+    with Live({}).arrivals(uuid4(), after=now - timedelta(seconds=60)) as arrivals:
+        arrivals.put(Invited(uuid4(), "+79991234567", now - timedelta(seconds=30)))
+        await anext(arrivals)
+        assert counted()[0] == subscribers + 1
+    assert counted()[0] == subscribers
+    assert 30 <= counted()[1] - seconds < 40

@@ -1,9 +1,9 @@
 """Three servers behind the proxy of docker-compose.yml, restarted one after another under load."""
 
 import asyncio
+import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,19 +12,22 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
 
 from connect_hub import embedded
 from connect_hub.keys import new_secret
 from tests.processes import HTTP, ME, Client, Server, eventually, serving
 
 CONNECTIONS = 32
+SERVICE_RESTART = 1012
 COMPOSE = (Path(__file__).parents[1] / "docker-compose.yml").read_text()
-
-pytestmark = pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not installed")
 
 
 def free_port() -> int:
@@ -146,13 +149,62 @@ class Load:
             self.answered += 1
 
 
+def _apply(address: str, ann: Client, ben: Client) -> None:
+    def ask(query: str, token: str) -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        return HTTP.post(f"{address}/graphql", json={"query": query}, headers=headers).json()
+
+    code = ask("{ me { invitationCode } }", ann.token)["data"]["me"]["invitationCode"]
+    applied = ask(
+        f'mutation {{ applyInvite(invitationCode: "{code}") {{ __typename }} }}', ben.token
+    )
+    assert applied["data"]["applyInvite"] == {"__typename": "InviteApplied"}
+
+
+class Subscriber:
+    """One who listens, and connects again whenever it is told to."""
+
+    def __init__(self, address: str, client: Client) -> None:
+        self._address = address.replace("http", "ws", 1)
+        self._client = client
+        self.heard: list[str] = []
+        self.closed: list[int | None] = []
+        self.listens = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except ConnectionClosed as closed:
+                self.closed.append(closed.rcvd.code if closed.rcvd else None)
+            except (InvalidHandshake, OSError):
+                await asyncio.sleep(0.1)
+            self.listens.clear()
+
+    async def _listen(self) -> None:
+        where = f"{self._address}/graphql"
+        async with connect(where, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket_:
+            token = {"Authorization": f"Bearer {self._client.token}"}
+            await socket_.send(json.dumps({"type": "connection_init", "payload": token}))
+            await socket_.recv()
+            query = {"query": "subscription { clientInvited { phone } }"}
+            await socket_.send(json.dumps({"id": "1", "type": "subscribe", "payload": query}))
+            self.listens.set()
+            async for message in socket_:
+                told = json.loads(message)
+                if told["type"] == "next":
+                    self.heard.append(told["payload"]["data"]["clientInvited"]["phone"])
+
+
 async def test_a_rolling_restart_under_load_fails_not_one_request(
     fleet: Fleet, folder: Path
 ) -> None:
     servers = [fleet.start(port) for port in fleet.ports]
     with proxied(folder, fleet.ports) as address:
-        load = Load(address, servers[0].register())
+        ann, ben = servers[0].register(), servers[0].register()
+        load, subscriber = Load(address, ann), Subscriber(address, ann)
         running = asyncio.create_task(load.run())
+        subscribing = asyncio.create_task(subscriber.run())
         began = time.monotonic()
         for port in fleet.ports:
             before = load.answered
@@ -160,5 +212,11 @@ async def test_a_rolling_restart_under_load_fails_not_one_request(
             assert load.answered > before + CONNECTIONS
         load.ended = True
         await running
+        await asyncio.wait_for(subscriber.listens.wait(), 10)
+        await asyncio.to_thread(_apply, address, ann, ben)
+        await asyncio.to_thread(eventually, lambda: subscriber.heard == [ben.phone])
+        subscribing.cancel()
+    assert subscriber.closed  # by the server that it was on
+    assert set(subscriber.closed) <= {SERVICE_RESTART}
     assert not load.failed, (load.failed[:5], len(load.failed), load.answered)
     print(f"{load.answered} answered in {time.monotonic() - began:.0f} s")  # noqa: T201

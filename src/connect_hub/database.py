@@ -102,9 +102,9 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
 
 
 def most_connections(settings: Settings) -> int:
-    """Tell how many connections one server opens at most: a pool of each worker."""
+    """Tell how many connections one server opens at most: each worker a pool, and to listen."""
     pool: int = tortoise_config(settings)["connections"]["default"]["credentials"]["maxsize"]
-    return settings.workers * pool
+    return settings.workers * (pool + 1)
 
 
 def unbounded(config: dict[str, Any]) -> dict[str, Any]:

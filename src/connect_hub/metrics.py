@@ -54,6 +54,18 @@ GUESSES = Counter("connect_hub_guesses", "Codes that were typed.", ["result"], r
 PUMPING_ALARMS = Counter(
     "connect_hub_pumping_alarms", "Alarms of the pumping guard.", registry=_here
 )
+SUBSCRIBERS = Gauge(
+    "connect_hub_subscribers",
+    "Subscriptions that are open.",
+    multiprocess_mode="livesum",
+    registry=_here,
+)
+EVENT_SECONDS = Histogram(
+    "connect_hub_event_seconds",
+    "How long it took until subscribers were told.",
+    buckets=_SECONDS,
+    registry=_here,
+)
 POOL = Gauge(
     "connect_hub_pool_connections",
     "Connections to the database.",

@@ -7,13 +7,13 @@ after what was told last: so nothing is told twice, and nothing is lost with a n
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from connect_hub import notifications
+from connect_hub import metrics, notifications
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited
 
@@ -51,7 +51,10 @@ class Arrivals:
     async def __anext__(self) -> Invited:
         if self._overflows:
             raise TooSlowError
-        return await self._waiting.get()
+        invited = await self._waiting.get()
+        delay = datetime.now(UTC) - invited.invited_at
+        metrics.EVENT_SECONDS.observe(max(delay.total_seconds(), 0))
+        return invited
 
 
 class Live:
@@ -85,9 +88,11 @@ class Live:
         told = self._arrivals.setdefault(client_id, set())
         told.add(arrivals)
         self._look_at(client_id)
+        metrics.SUBSCRIBERS.inc()
         try:
             yield arrivals
         finally:
+            metrics.SUBSCRIBERS.dec()
             told.discard(arrivals)
             if not told:
                 del self._arrivals[client_id]
