@@ -18,6 +18,7 @@ from connect_hub.database import tortoise_config
 from connect_hub.patience import within
 from connect_hub.settings import Settings
 from tests.faults import checker
+from tests.faults.client import Connection, Record, UnknownError
 from tests.faults.journal import Journal, Life, Person
 from tests.faults.stand import Stand, standing
 
@@ -136,6 +137,43 @@ async def test_a_code_that_was_accepted_and_is_not_spent_is_found(stand: Stand) 
     assert any("is still there" in finding for finding in await _found(stand, plant))
 
 
+UNAVAILABLE = b'{"errors":[{"extensions":{"code":"SERVICE_UNAVAILABLE"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "body", "wrong"),
+    [
+        (b"503", b"Retry-After: 1", UNAVAILABLE, False),
+        (b"503", b"X-Request-ID: 1", UNAVAILABLE, True),
+        (b"500", b"Retry-After: 1", UNAVAILABLE, True),
+        (b"502", b"Retry-After: 1", b"Bad Gateway", True),
+    ],
+)
+async def test_an_answer_that_no_server_may_give_is_found(
+    status: bytes, header: bytes, body: bytes, *, wrong: bool
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        lines = [b"HTTP/1.1 %b No" % status, header, b"Content-Length: %d" % len(body), b"", body]
+        writer.write(b"\r\n".join(lines))
+        await writer.drain()
+        writer.close()
+
+    record = Record()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        connection = Connection([server.sockets[0].getsockname()[1]], record, first=0)
+        with pytest.raises(UnknownError):
+            await connection.ask("{ me { id } }", address="10.0.0.1")
+        connection.close()
+    assert bool(record.wrong) == wrong
+
+
+def test_an_answer_that_comes_late_is_found() -> None:
+    record = Record()
+    record.note(time.monotonic() - 16, "answered")
+    assert record.wrong == ["an answer took 16.0 s (answered)"]
+
+
 async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) -> None:
     url = f"http://127.0.0.1:{stand.servers[0].port}/readyz"
     async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
@@ -150,8 +188,12 @@ async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) 
 
 
 async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(stand: Stand) -> None:
-    said: dict[str, Any] = {name.lower(): value for name, value in stand.settings.items()}
-    settings = Settings(_env_file=None, sms_urls="simulated://", **said)
+    settings = Settings(
+        _env_file=None,
+        database_url=stand.settings["DATABASE_URL"],
+        secret_key=stand.settings["SECRET_KEY"],
+        sms_urls=("simulated://",),
+    )
     async with TortoiseContext() as context:
         await context.init(tortoise_config(settings))
         async with get_connection("default").acquire_connection() as connection:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,21 +54,16 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(OSError), ExitStack() as stack:  # PostgreSQL may not run
+            stack.callback(writer.close)
             if self.refusing:
                 return
             onward = await asyncio.open_unix_connection(self.target)
-        except OSError:  # PostgreSQL does not run
-            return
-        finally:
-            if "onward" not in locals():
-                writer.transport.abort()
-        self._open |= {writer, onward[1]}
-        try:
-            passing = self._pass(reader, onward[1]), self._pass(onward[0], writer)
-            await asyncio.gather(*passing)
-        finally:
-            self._open -= {writer, onward[1]}
+            stack.callback(onward[1].close)
+            both = {writer, onward[1]}
+            self._open |= both
+            stack.callback(self._open.difference_update, both)
+            await asyncio.gather(self._pass(reader, onward[1]), self._pass(onward[0], writer))
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -95,3 +90,5 @@ async def proxying(target: Path, host: str, port: int = 0) -> AsyncIterator[Prox
         server.close()
         proxy.heal()
         proxy.cut()
+        while proxy.connections:  # noqa: ASYNC110 - until they are closed
+            await asyncio.sleep(0)
