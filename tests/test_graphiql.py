@@ -1,5 +1,6 @@
 """GraphiQL, in a browser, on a real server; all of it from there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -62,10 +63,12 @@ async def test_it_hears_of_who_applies_the_code(visitor: Visitor, server: Server
     await write(visitor, "Headers", f'{{"Authorization": "Bearer {ann.token}"}}')
     await write(visitor, "Operation Editor", "subscription Live { clientInvited { phone } }")
     await expect(visitor.page.get_by_role("tab", name="Live")).to_be_visible()  # it is understood
-    async with visitor.page.expect_websocket() as opened:
-        await visitor.page.keyboard.press("Control+Enter")
-    socket = await opened.value
-    await socket.wait_for_event("framereceived")  # the acknowledgement
+    acknowledged = asyncio.Event()  # from then on nothing is missed
+    visitor.page.on(
+        "websocket", lambda socket: socket.on("framereceived", lambda _frame: acknowledged.set())
+    )
+    await visitor.page.keyboard.press("Control+Enter")
+    await asyncio.wait_for(acknowledged.wait(), 15)
     code = server.ask("{ me { invitationCode } }", token=ann.token)["invitationCode"]
     server.ask(APPLY, token=ben.token, code=code)
     await expect(visitor.page.get_by_role("region", name="Result Window")).to_contain_text(

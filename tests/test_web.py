@@ -165,10 +165,9 @@ async def test_a_session_that_was_ended_elsewhere_leads_back_to_the_start(
     await ann.sign_in()
     token = ann.asked("Me")[0]["authorization"].removeprefix("Bearer ")
     assert server.ask("mutation { endSession { __typename } }", token=token)
-    await ann.look()
-    await expect(ann.page.get_by_text("You were signed out")).to_be_visible()
+    await expect(ann.page.get_by_text("You were signed out")).to_be_visible()  # at once
     assert await ann.page.evaluate("localStorage.length") == 0
-    ann.forgive("401")
+    ann.forgive("401", certain=False)  # of a request that was under way
 
 
 async def test_one_signs_out_of_all_tabs(visit: Visit) -> None:
@@ -193,9 +192,7 @@ async def test_other_sessions_are_listed_and_ended(visit: Visit) -> None:
     await expect(again.page.get_by_text("This device")).to_be_visible()
     await again.page.get_by_role("button", name="End the session on Chrome, Linux").click()
     await expect(again.page.get_by_role("listitem")).to_have_count(1)
-    await ann.look()
     await expect(heading(ann.page, "Sign in")).to_be_visible()
-    ann.forgive("401")
 
 
 async def test_the_account_moves_to_another_phone(visit: Visit) -> None:
@@ -255,7 +252,8 @@ async def test_tabs_refresh_once_for_all_of_them(browser: Browser, folder: Path)
                 assert len(ann.asked("RefreshSession")) == before + 1
                 for page in (ann.page, other):
                     await expect(heading(page, "Invite people")).to_be_visible()
-                ann.forgive("401")
+                # Chance decides whether a request or the socket meets the change first.
+                ann.forgive("401|WebSocket", certain=False)
 
 
 async def test_a_server_that_is_away_is_told_of_and_asked_again(
