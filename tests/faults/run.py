@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from tests.faults.trial import Trial, flatness, trial  # noqa: E402
 async def main() -> None:
     """Bring about each fault so often; end with 1 if anything was found."""
     arguments = _arguments()
+    _stop_when_told()
     found = False
     async with standing() as stand:
         for name in arguments.only or FAULTS:
@@ -30,6 +32,14 @@ async def main() -> None:
         if arguments.seconds:
             found |= not await flatness(stand, arguments.seconds)
     sys.exit(found)
+
+
+def _stop_when_told() -> None:
+    """Let everything that was started end, whoever stops this."""
+    running = asyncio.current_task()
+    assert running
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
 
 
 def _arguments() -> argparse.Namespace:
