@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 SUBSCRIPTION = "subscription { clientInvited { id phone invitedAt } }"
-PATIENCE = 10  # seconds
+PATIENCE = 30  # seconds
 
 
 @dataclass

@@ -121,5 +121,5 @@ async def visiting(
         yield visitor
     finally:
         await context.close()
-    assert not visitor.wrong
+    assert visitor.wrong == []
     assert not [r.url for r in visitor.requests if not r.url.startswith((origin, "blob:"))]
