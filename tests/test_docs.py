@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -202,7 +201,6 @@ def test_the_readme_has_every_module() -> None:
     )
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_the_readme_s_story_runs_when_pasted(address: str) -> None:
     script = "\n".join(blocks("bash")).replace(ADDRESS, address)
     assert script.count(address) == 1

@@ -7,11 +7,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector
 
-from tests.processes import ME, run, serving
-
-collector = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+from tests import gateways
+from tests.processes import ME, REQUEST_CODE, run, serving
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -81,6 +80,25 @@ def test_a_request_is_a_span_with_its_statements_and_nothing_of_a_person(folder:
         client.refresh_token,
         "anyName",
     ):
+        assert secret.encode() not in everything
+
+
+def test_no_span_tells_what_a_gateway_was_sent(folder: Path) -> None:
+    phone = "+79991234567"
+    with collecting() as (url, bodies), gateways.serving_gateways() as peer:
+        peer.answers["first"] = gateways.refuse(503)
+        with serving(
+            folder / "sent",
+            OTEL_EXPORTER_OTLP_ENDPOINT=url,
+            SMS_URLS=f"{peer.gateway('first')},{peer.gateway('second')}",
+            CODE_LENGTH="7",
+        ) as server:
+            server.post(REQUEST_CODE, phone=phone)
+        code = peer.texts[-1][:7]
+    assert code.isdecimal()
+    assert [span.name for span in spans_of(bodies)].count("sms") == 2  # refused, and taken
+    everything = b"".join(bodies)
+    for secret in (phone[1:], code, "user:", "pass@", "k3y0fHub"):
         assert secret.encode() not in everything
 
 

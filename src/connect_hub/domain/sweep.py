@@ -59,7 +59,7 @@ async def running() -> AsyncIterator[None]:
 async def _forever() -> None:
     more = False
     while True:
-        await asyncio.sleep(1 if more else EVERY.total_seconds() * uniform(0.5, 1.5))  # noqa: S311
+        await asyncio.sleep(1 if more else EVERY.total_seconds() * uniform(0.5, 1.5))  # noqa: S311 (no secret)
         try:
             more = await once()
         except Exception as error:  # noqa: BLE001 (the next sweep may go well)

@@ -50,7 +50,7 @@ def is_root() -> bool:
 def run(command: list[str | Path], child: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, and keep all it says."""
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    return subprocess.run(command, check=False, **child | output)  # noqa: S603
+    return subprocess.run(command, check=False, **child | output)  # noqa: S603 (of our own)
 
 
 def last_words(said: str) -> str:

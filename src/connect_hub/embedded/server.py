@@ -46,7 +46,7 @@ def serving(data_dir: Path, socket: Path, binaries: Path, child: dict[str, Any])
     settings = {**_SERVER, "unix_socket_directories": f'"{folder}"'}
     server: list[str | Path] = [binaries / "postgres", "-D", data_dir / "postgres"]
     server += [f"--{name}={value}" for name, value in settings.items()]
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(  # noqa: S603 (PostgreSQL's, found by us)
         ["/bin/sh", "-c", _GUARD, "sh", *server],
         **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0, **child},
     ) as guard:
