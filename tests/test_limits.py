@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from connect_hub import sms
+from connect_hub import background, sms
 from connect_hub.database import fetch
 from connect_hub.domain import sweep
 from connect_hub.settings import Rate, Settings
@@ -365,7 +365,7 @@ async def test_a_sweep_that_fails_is_followed_by_others(
 
     monkeypatch.setattr(sweep, "once", once)
     monkeypatch.setattr(sweep, "EVERY", timedelta(milliseconds=1))
-    async with asyncio.timeout(5), sweep.running():
+    async with asyncio.timeout(5), background.running(sweep.sweep()):
         await swept.wait()
 
 

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import database, logs, pages, pool, sms, texts, tracing
+from connect_hub import background, database, logs, pages, pool, sms, texts, tracing
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -92,9 +92,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         _end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
-            sweep.running(),
+            background.running(sweep.sweep(), pool.observe()),
             live.running(),
-            pool.observed(),
         ):
             with tracing.exported(settings), stopping.heeded():
                 yield

@@ -157,7 +157,7 @@ class _Workers(MultiProcessCollector):
     """The sums over all workers, and over those that have ended: a counter never falls."""
 
     def __init__(self, folder: str) -> None:
-        super().__init__(None, folder)  # type: ignore[no-untyped-call]
+        super().__init__(None, folder)  # type: ignore[no-untyped-call]  # not typed there
         self._folder = Path(folder)
         self._lock = Lock()
 
@@ -172,7 +172,7 @@ class _Workers(MultiProcessCollector):
                     file.unlink()  # what is no more is not counted
                 else:
                     _add(file, to=file.with_name(f"{kind}_0.db"))
-            metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+            metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]  # nor
         return metrics
 
 

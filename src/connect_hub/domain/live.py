@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from connect_hub import metrics, notifications
+from connect_hub import background, metrics, notifications
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited
 
@@ -73,13 +73,8 @@ class Live:
         """Hear and tell, as long as this lasts."""
         channels = {"client_invited": self._invited, "session_ended": self._ended}
         hearing = notifications.hear(self._config, channels, connected=self._look_at_all)
-        tasks = [asyncio.create_task(hearing), asyncio.create_task(self._tell())]
-        try:
+        async with background.running(hearing, self._tell()):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextmanager
     def arrivals(self, client_id: UUID, *, after: datetime) -> Iterator[Arrivals]:

@@ -1,8 +1,6 @@
 """Removal of rows that have expired, a few at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from random import uniform
 
@@ -44,19 +42,8 @@ async def once() -> bool:
     return full
 
 
-@asynccontextmanager
-async def running() -> AsyncIterator[None]:
-    """Sweep every minute or so, as long as this lasts."""
-    task = asyncio.create_task(_forever())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _forever() -> None:
+async def sweep() -> None:
+    """Sweep every minute or so, for ever."""
     more = False
     while True:
         await asyncio.sleep(1 if more else EVERY.total_seconds() * uniform(0.5, 1.5))  # noqa: S311 (no secret)

@@ -95,6 +95,7 @@ class Compiler:
 
     def _handlers(self, definition: StrawberryField) -> Handlers:
         schema: Any = self._executor.schema
+        # Strawberry's own pairing of a field with its handlers; it has no public name.
         converter = schema._strawberry_schema.schema_converter  # noqa: SLF001
         handlers: Handlers = converter._get_field_exception_handlers(definition)  # noqa: SLF001
         return handlers
