@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 
 from connect_hub import database, embedded, logs
 from connect_hub.app import create_app
-from connect_hub.database import fetch
 from connect_hub.keys import new_secret
 from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
+from connect_hub.statements import fetch
 from tests.hub import Hub
 from tests.sockets import Sockets
 

@@ -11,8 +11,8 @@ import asyncpg
 import httpx
 import pytest
 
-from connect_hub.database import fetch
 from connect_hub.notifications import SIGN_OF_LIFE
+from connect_hub.statements import fetch
 
 CLIENT = """
 fragment Client on Client {

@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from connect_hub.database import fetch
 from connect_hub.keys import Keys, new_secret
 from connect_hub.settings import Settings
+from connect_hub.statements import fetch
 from connect_hub.tokens import AccessToken, AccessTokens, InvalidTokenError
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 

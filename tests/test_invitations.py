@@ -7,8 +7,8 @@ import pytest
 from tortoise.exceptions import IntegrityError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-from connect_hub.database import fetch
 from connect_hub.models import Client
+from connect_hub.statements import fetch
 from tests.hub import Hub, Person, counted_statements
 
 PAGE = """

@@ -8,10 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from connect_hub import background, sms
-from connect_hub.database import fetch
 from connect_hub.domain import sweep
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
+from connect_hub.statements import fetch
 from tests.hub import Hub, counted_statements, pass_time, wrong
 
 PHONE = "+79991234567"

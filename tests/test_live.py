@@ -7,8 +7,8 @@ from uuid import uuid4
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
-from connect_hub.database import fetch
 from connect_hub.notifications import SIGN_OF_LIFE
+from connect_hub.statements import fetch
 from tests.hub import Hub, Person
 from tests.sockets import Sockets
 

@@ -23,13 +23,13 @@ from connect_hub.database import (
     AERICH_CONFIG,
     MIGRATION_LOCK,
     UNAVAILABLE,
-    fetch,
     is_migrated,
     migrate,
     tortoise_config,
 )
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
+from connect_hub.statements import fetch
 
 REPOSITORY = Path(__file__).parents[1]
 MIGRATIONS = sorted(

@@ -6,7 +6,7 @@ import pytest
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
-from connect_hub.database import fetch
+from connect_hub.statements import fetch
 from tests.hub import CLIENT, ME, Hub, counted_statements
 from tests.sockets import Sockets
 

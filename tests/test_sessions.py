@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from connect_hub.database import fetch
 from connect_hub.database_url import credentials
 from connect_hub.domain import sessions, sweep
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.keys import new_secret
 from connect_hub.models import Client
 from connect_hub.settings import Settings
+from connect_hub.statements import fetch
 from tests.hub import CLIENT, ME, REFRESH, Hub, Person, counted_statements, pass_time
 from tests.processes import serving
 
@@ -429,6 +429,6 @@ async def _until_refreshed(postgres: str, client_id: str) -> None:
     database = await asyncpg.connect(**credentials(postgres))
     refreshed = "SELECT FROM session WHERE client_id = $1 AND generation = 1"
     async with asyncio.timeout(10):
-        while not await database.fetch(refreshed, client_id):  # noqa: ASYNC110 - by others
+        while not await fetch(refreshed, client_id):  # noqa: ASYNC110 - by others
             await asyncio.sleep(0.005)
     await database.close()

@@ -1,30 +1,21 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property, partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-from uuid import UUID
+from typing import Any
 
 import asyncpg
-from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
-from tortoise.models import Model
-from tortoise.queryset import QuerySet
-from tortoise.transactions import in_transaction
 
 from connect_hub import embedded, tracing
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
-
-MODEL = TypeVar("MODEL", bound=Model)
-Row = Mapping[str, Any]  # by column
+from connect_hub.statements import COMMAND_TIMEOUT, fetch
 
 # The database does not answer, or not now: nobody's fault who asked, and worth another try.
 UNAVAILABLE: tuple[type[Exception], ...] = (
@@ -49,7 +40,6 @@ _BOUNDS = {
     "lock_timeout": timedelta(seconds=5),
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
 }
-_COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
 _SILENCE = {  # tcp(7): 5 seconds of it
     "TCP_KEEPIDLE": 2,
     "TCP_KEEPINTVL": 1,
@@ -91,7 +81,7 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
     said = {
         **_POOL,
         "timeout": _CONNECT_TIMEOUT.total_seconds(),
-        "command_timeout": _COMMAND_TIMEOUT.total_seconds(),
+        "command_timeout": COMMAND_TIMEOUT.total_seconds(),
         "reset": _keep_session,
         "init": partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint)),
         **said,
@@ -169,99 +159,6 @@ def direct_config(settings: Settings) -> dict[str, Any]:
     """
     url = settings.direct_database_url or settings.database_url
     return tortoise_config(settings.model_copy(update={"database_url": url}))
-
-
-async def fetch(sql: str, *values: object) -> list[Row]:
-    """Run one statement of our own on Tortoise's connection, and return its rows."""
-    if (held := _held.get()) and held.is_open:
-        return await held.fetch(sql, *values)
-    connection = get_connection("default")
-    return [*await connection.execute_query_dict(sql, list(values))]
-
-
-class OneConnection:
-    """Runs all that is fetched within on one connection, one statement after another.
-
-    To take a connection from the pool and give it back costs as much as a small statement. It is
-    taken at the first one, and held: so nothing else may be waited for within.
-    """
-
-    def __init__(self) -> None:
-        self.is_open = True
-        self._lock = asyncio.Lock()
-        self._pooled: AbstractAsyncContextManager[Any] | None = None
-
-    async def __aenter__(self) -> None:
-        """Begin; what is fetched by tasks that start within counts as within."""
-        self._before = _held.set(self)
-
-    async def __aexit__(self, *_: object) -> None:
-        """Give the connection back, once the statement that runs has ended."""
-        _held.reset(self._before)
-        async with self._lock:
-            self.is_open = False
-            if self._pooled:
-                await self._pooled.__aexit__(None, None, None)
-
-    async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """Run a statement as `fetch` does."""
-        async with self._lock:
-            if self.is_open:
-                connection = await self._connection()
-                rows: list[Row] = await connection.fetch(sql, *values)
-                return rows
-        return await fetch(sql, *values)
-
-    async def _connection(self) -> asyncpg.Connection:
-        if self._pooled is None:
-            pooled: Any = get_connection("default").acquire_connection()
-            self._taken = await pooled.__aenter__()
-            self._pooled = pooled
-        return self._taken
-
-
-_held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
-
-
-@asynccontextmanager
-async def transaction() -> AsyncIterator[None]:
-    """Make all that is sent within one transaction, of which the whole is bounded."""
-    async with asyncio.timeout(_COMMAND_TIMEOUT.total_seconds()), in_transaction():
-        yield
-
-
-ANY_ID = UUID(int=0)  # stand in for values while a query is rendered
-ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Rendered(Generic[MODEL]):
-    """A query set whose SQL is rendered once: that takes longer than to run it.
-
-    It is called with the query's values in the order of their placeholders, which is the order they
-    are written in. Annotations become attributes of the models.
-    """
-
-    def __init__(self, query: Callable[[], QuerySet[MODEL]]) -> None:
-        self._query = query
-
-    @cached_property
-    def _rendered(self) -> tuple[str, type[MODEL], list[str]]:
-        query = self._query()  # at the first call: Tortoise has to know the models
-        return query.sql(params_inline=False), query.model, list(query._annotations)  # noqa: SLF001
-
-    async def rows(self, *values: object) -> list[Row]:
-        """Run it on Tortoise's connection."""
-        return await fetch(self._rendered[0], *values)
-
-    async def one(self, *values: object) -> MODEL | None:
-        """Run it where there is one row or none."""
-        _, model, annotations = self._rendered
-        for row in await self.rows(*values):
-            found = model._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
-            for name in annotations:
-                setattr(found, name, row[name])
-            return found
-        return None
 
 
 async def is_migrated() -> bool:

@@ -10,8 +10,8 @@ import click
 from connect_hub import database, sms
 from connect_hub.app import create_app
 from connect_hub.commands import work
-from connect_hub.database import OneConnection, fetch
 from connect_hub.settings import Settings, StartupError, load
+from connect_hub.statements import OneConnection, fetch
 
 OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
 TESTED = 18

@@ -10,12 +10,13 @@ import click
 from tortoise.exceptions import IntegrityError
 
 from connect_hub.commands import work
-from connect_hub.database import UNAVAILABLE, Row, fetch
+from connect_hub.database import UNAVAILABLE
 from connect_hub.database_url import credentials
 from connect_hub.domain import phone, signin
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.models import Client
 from connect_hub.settings import StartupError
+from connect_hub.statements import Row, fetch
 
 _CLIENTS = """
     SELECT client.id, phone, invitation_code, someone_invitation_code,

@@ -3,7 +3,7 @@
 import click
 
 from connect_hub.commands import work
-from connect_hub.database import OneConnection, Row, fetch
+from connect_hub.statements import OneConnection, Row, fetch
 
 _STATS = """
     SELECT

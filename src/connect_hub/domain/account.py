@@ -7,12 +7,12 @@ import structlog
 from tortoise.expressions import RawSQL
 
 from connect_hub import sms, texts
-from connect_hub.database import transaction
 from connect_hub.domain import codes, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.keys import Keys
 from connect_hub.models import Client, SignInCode
 from connect_hub.settings import Settings
+from connect_hub.statements import transaction
 
 log = structlog.get_logger()
 

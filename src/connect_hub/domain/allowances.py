@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from connect_hub.database import fetch
 from connect_hub.domain.refusals import TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.settings import Rate
+from connect_hub.statements import fetch
 
 
 @dataclass(frozen=True)

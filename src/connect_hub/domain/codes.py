@@ -10,7 +10,6 @@ from uuid import uuid4
 from tortoise.expressions import F
 
 from connect_hub import metrics
-from connect_hub.database import Row, fetch
 from connect_hub.domain import allowances, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
@@ -18,6 +17,7 @@ from connect_hub.domain.refusals import InvalidCode, TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.models import Client, SignInCode
 from connect_hub.settings import LONG_CODE, Settings
+from connect_hub.statements import Row, fetch
 
 # A phone whose guesses are spent is not locked, or any stranger could lock out its owner: its next
 # codes are so long that many guesses are worth nothing.

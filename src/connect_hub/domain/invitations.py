@@ -10,7 +10,6 @@ from uuid import UUID
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F, Q
 
-from connect_hub.database import ANY_ID, ANY_TIME, Rendered, fetch
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance
 from connect_hub.domain.refusals import (
@@ -23,6 +22,7 @@ from connect_hub.domain.refusals import (
 from connect_hub.keys import Keys
 from connect_hub.models import Client, InvitedCount
 from connect_hub.settings import Settings
+from connect_hub.statements import ANY_ID, ANY_TIME, Rendered, fetch
 
 _CODE = re.compile(r"[0-9A-Z]{6}")
 _REFUSED_BY: dict[str, type[Refusal]] = {

@@ -7,8 +7,8 @@ from typing import Literal
 import structlog
 
 from connect_hub import metrics
-from connect_hub.database import fetch
 from connect_hub.domain.refusals import TooManyRequests
+from connect_hub.statements import fetch
 
 PERIOD = timedelta(hours=1)
 _UNCONFIRMED = 100  # codes in a period

@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from connect_hub.database import Row, fetch
 from connect_hub.domain.refusals import (
     InvalidCode,
     InvalidRefreshToken,
@@ -22,6 +21,7 @@ from connect_hub.domain.refusals import (
 )
 from connect_hub.models import Client, Session
 from connect_hub.settings import Settings
+from connect_hub.statements import Row, fetch
 from connect_hub.tokens import RefreshTokens, read_refresh
 
 MOST = 20  # sessions of a client

@@ -8,7 +8,6 @@ from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 
 from connect_hub import sms, texts
-from connect_hub.database import Rendered
 from connect_hub.domain import allowances, codes, phone, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.codes import Code
@@ -24,6 +23,7 @@ from connect_hub.domain.refusals import (
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
+from connect_hub.statements import Rendered
 
 INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L
 INVITATION_LENGTH = 6

@@ -7,8 +7,8 @@ from random import uniform
 import structlog
 
 from connect_hub import metrics
-from connect_hub.database import fetch
 from connect_hub.domain.pumping import PERIOD
+from connect_hub.statements import fetch
 
 EVERY = timedelta(minutes=1)
 BATCH = 1000  # rows of a table
