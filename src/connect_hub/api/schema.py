@@ -8,9 +8,11 @@ import strawberry
 from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
-from connect_hub.api import types
+from connect_hub.api import results, types
 from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS
+from connect_hub.api.invited import InvitedClient
+from connect_hub.api.scalars import SCALARS, PhoneNumber
 from connect_hub.domain import account, invitations, sessions, signin
 from connect_hub.models import Client, Session
 
@@ -50,7 +52,7 @@ class Mutation:
     @strawberry.mutation(
         description="Send a sign-in code to a phone number, whether or not it is registered."
     )
-    async def request_code(self, info: Info, phone: Phone) -> types.RequestCodeResult | None:
+    async def request_code(self, info: Info, phone: Phone) -> results.RequestCodeResult | None:
         """Send a code."""
         use = info.context
         sent = await signin.request_code(
@@ -61,10 +63,10 @@ class Mutation:
             keys=use.keys,
             settings=use.settings,
         )
-        return types.CodeSent.of(sent)
+        return results.CodeSent.of(sent)
 
     @strawberry.mutation(description="Create a client for a confirmed phone number and sign in.")
-    async def register(self, info: Info, phone: Phone, code: Code) -> types.RegisterResult | None:
+    async def register(self, info: Info, phone: Phone, code: Code) -> results.RegisterResult | None:
         """Create a client."""
         use = info.context
         client = await signin.register(
@@ -73,7 +75,7 @@ class Mutation:
         return await _signed_in(client, use)
 
     @strawberry.mutation(description="Sign in with a confirmed phone number.")
-    async def login(self, info: Info, phone: Phone, code: Code) -> types.LoginResult | None:
+    async def login(self, info: Info, phone: Phone, code: Code) -> results.LoginResult | None:
         """Sign a client in."""
         use = info.context
         client = await signin.login(
@@ -87,18 +89,18 @@ class Mutation:
     )
     async def apply_invite(
         self, info: Info, invitation_code: InvitationCode
-    ) -> types.ApplyInviteResult | None:
+    ) -> results.ApplyInviteResult | None:
         """Attach the viewer to the owner of the code."""
         use = info.context
         client = await invitations.apply_invite(
             await use.signed_in(), invitation_code, keys=use.keys, settings=use.settings
         )
-        return types.InviteApplied(client=types.Client.of(client))
+        return results.InviteApplied(client=types.Client.of(client))
 
     @strawberry.mutation(description="Exchange a refresh token for a new pair of tokens.")
     async def refresh_session(
         self, info: Info, refresh_token: RefreshToken
-    ) -> types.RefreshSessionResult | None:
+    ) -> results.RefreshSessionResult | None:
         """Refresh a session."""
         use = info.context
         session = await sessions.refresh(
@@ -111,17 +113,17 @@ class Mutation:
     )
     async def end_session(
         self, info: Info, session_id: SessionId = strawberry.UNSET
-    ) -> types.EndSessionResult | None:
+    ) -> results.EndSessionResult | None:
         """End a session."""
         ended = await sessions.end(
             await info.context.signed_in(), None if session_id is strawberry.UNSET else session_id
         )
-        return types.SessionEnded(id=strawberry.ID(str(ended)))
+        return results.SessionEnded(id=strawberry.ID(str(ended)))
 
     @strawberry.mutation(description="End all of the viewer's sessions but this one.")
-    async def end_other_sessions(self, info: Info) -> types.EndOtherSessionsResult | None:
+    async def end_other_sessions(self, info: Info) -> results.EndOtherSessionsResult | None:
         """End the other sessions."""
-        return types.OtherSessionsEnded(
+        return results.OtherSessionsEnded(
             count=await sessions.end_others(await info.context.signed_in())
         )
 
@@ -131,7 +133,7 @@ class Mutation:
     )
     async def change_phone(
         self, info: Info, phone: Phone, code: Code
-    ) -> types.ChangePhoneResult | None:
+    ) -> results.ChangePhoneResult | None:
         """Change the viewer's phone."""
         use = info.context
         client = await account.change_phone(
@@ -144,16 +146,16 @@ class Mutation:
             keys=use.keys,
             settings=use.settings,
         )
-        return types.PhoneChanged(client=types.Client.of(client))
+        return results.PhoneChanged(client=types.Client.of(client))
 
     @strawberry.mutation(
         description="Delete the viewer's account. Needs a sign-in of the last 10 minutes."
     )
-    async def delete_account(self, info: Info) -> types.DeleteAccountResult | None:
+    async def delete_account(self, info: Info) -> results.DeleteAccountResult | None:
         """Delete the viewer."""
         client = await info.context.signed_in()
         await account.delete(client)
-        return types.AccountDeleted(phone=types.PhoneNumber(client.phone or ""))
+        return results.AccountDeleted(phone=PhoneNumber(client.phone or ""))
 
 
 @strawberry.type(description="What is told as it happens.")
@@ -163,25 +165,25 @@ class Subscription:
     @strawberry.subscription(
         description="Each client who applies the viewer's invitation code, as it happens."
     )
-    async def client_invited(self, info: Info) -> AsyncGenerator[types.InvitedClient, None]:
+    async def client_invited(self, info: Info) -> AsyncGenerator[InvitedClient, None]:
         """Tell the viewer of those it invites."""
         use = info.context
         viewer = await use.signed_in()
         with use.live.arrivals(viewer.id, after=use.since) as arrivals:
             async for invited in arrivals:
-                yield types.InvitedClient.of(invited)
+                yield InvitedClient.of(invited)
 
 
-async def _signed_in(client: Client, use: Context) -> types.SignedIn:
+async def _signed_in(client: Client, use: Context) -> results.SignedIn:
     session = await sessions.start(
         client, device=use.device, address=use.address, settings=use.settings
     )
     return _with_tokens(session, use)
 
 
-def _with_tokens(session: Session, use: Context) -> types.SignedIn:
+def _with_tokens(session: Session, use: Context) -> results.SignedIn:
     generation = session.generation
-    return types.SignedIn.of(
+    return results.SignedIn.of(
         session,
         access=use.tokens.issue(
             session.client.id, session_id=session.id, generation=generation, now=datetime.now(UTC)
@@ -195,7 +197,7 @@ schema = strawberry.Schema(
     mutation=Mutation,
     subscription=Subscription,
     exception_handlers=HANDLERS,
-    config=StrawberryConfig(scalar_map=types.SCALARS),
+    config=StrawberryConfig(scalar_map=SCALARS),
 )
 
 

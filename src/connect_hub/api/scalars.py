@@ -1,0 +1,31 @@
+"""Scalars that GraphQL does not have by itself."""
+
+from datetime import UTC, datetime
+from typing import NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+PhoneNumber = NewType("PhoneNumber", str)
+
+
+def _rfc3339(moment: datetime) -> str:
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    PhoneNumber: strawberry.scalar(
+        name="PhoneNumber",
+        description="A phone number in E.164 format, for example `+79991234567`.",
+        specified_by_url="https://www.itu.int/rec/T-REC-E.164",
+        serialize=str,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in UTC as an RFC 3339 timestamp with milliseconds,"
+        " for example `2026-01-31T12:00:00.000Z`.",
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
+        serialize=_rfc3339,
+    ),
+}
