@@ -429,6 +429,6 @@ async def _until_refreshed(postgres: str, client_id: str) -> None:
     database = await asyncpg.connect(**credentials(postgres))
     refreshed = "SELECT FROM session WHERE client_id = $1 AND generation = 1"
     async with asyncio.timeout(10):
-        while not await fetch(refreshed, client_id):  # noqa: ASYNC110 - by others
+        while not await database.fetch(refreshed, client_id):  # noqa: ASYNC110 - by others
             await asyncio.sleep(0.005)
     await database.close()
