@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from connect_hub import embedded
 from tests.hub import wrong
@@ -171,12 +171,44 @@ async def test_a_session_that_was_ended_elsewhere_leads_back_to_the_start(
     ann.forgive("401", certain=False)  # of a request that was under way
 
 
-async def test_one_signs_out_of_all_tabs(visit: Visit) -> None:
+@pytest.mark.parametrize("first", ["the refused refresh", "the sign-out"])
+async def test_one_signs_out_of_all_tabs(visit: Visit, first: str) -> None:
+    """And none takes it for the act of somebody else, in whatever order it hears of it."""
     ann = await visit()
     await ann.sign_in()
     other = await ann.context.new_page()
+    await other.route_web_socket("**", lambda _: None)  # only the first tab hears of the end
     await other.goto("/")
+    await other.get_by_role("button", name="Sign out").wait_for()
+    refreshing, may_sign_out, may_hear = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def end(route: Route) -> None:
+        answer = await route.fetch()
+        await may_sign_out.wait()
+        await route.fulfill(response=answer)
+
+    async def refresh(route: Route) -> None:
+        answer = await route.fetch()
+        refreshing.set()
+        await may_hear.wait()
+        await route.fulfill(response=answer)
+
+    await other.route("**/graphql", end)
+    await ann.page.route("**/graphql", refresh)
     await other.get_by_role("button", name="Sign out").click()
+    await asyncio.wait_for(refreshing.wait(), 15)
+    notice = ann.page.get_by_text("You were signed out")
+    if first == "the refused refresh":
+        may_hear.set()
+        await expect(notice).to_be_visible()
+        may_sign_out.set()
+    else:
+        may_sign_out.set()
+        await expect(heading(ann.page, "Sign in")).to_be_visible()
+        async with ann.page.expect_response("**/graphql") as answer:
+            may_hear.set()
+        await (await answer.value).finished()
+        await ann.page.wait_for_timeout(300)  # for a notice to come, were there one
     for page in (other, ann.page):
         await expect(heading(page, "Sign in")).to_be_visible()
         await expect(page.get_by_text("You were signed out")).not_to_be_visible()

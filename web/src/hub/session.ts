@@ -79,7 +79,8 @@ async function renew(refused: string | null): Promise<string | null> {
     await new Promise((resolve) => setTimeout(resolve, 50)); // until the other tabs have heard of it
   } catch (error) {
     if (!(error instanceof SessionOver)) throw error;
-    signOut({ byOthers: true });
+    const still = clientId !== null && kept()?.refreshToken === refreshToken;
+    if (still) signOut({ byOthers: true }); // or a person here has signed out, or in, meanwhile
   }
   return accessToken;
 }

@@ -1,3 +1,5 @@
+import { useSyncExternalStore } from "react";
+
 import { LoginDocument, RegisterDocument } from "../generated/graphql";
 import { ask, tokensOf } from "../hub/client";
 import * as session from "../hub/session";
@@ -7,6 +9,7 @@ import { PhoneProof } from "./PhoneProof";
 /** Signs in whoever holds a phone, and registers whoever is new with the same code. */
 export function SignIn({ invitation }: { invitation: string | null }) {
   const { signIn: texts } = useTexts();
+  const ended = useSyncExternalStore(session.subscribe, session.wasEnded);
 
   async function confirm(phone: string, code: string) {
     const given = { phone, code };
@@ -22,7 +25,7 @@ export function SignIn({ invitation }: { invitation: string | null }) {
 
   return (
     <section className="card narrow">
-      {session.wasEnded() && <p className="notice">{texts.ended}</p>}
+      {ended && <p className="notice">{texts.ended}</p>}
       {invitation && <p className="notice">{texts.invited(invitation)}</p>}
       <PhoneProof heading={texts.heading} lead={texts.lead} label={texts.phone} confirm={confirm} />
     </section>
