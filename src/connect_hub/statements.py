@@ -84,6 +84,17 @@ ANY_ID = UUID(int=0)  # stand in for values while a query is rendered
 ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def model_of(model: type[MODEL], row: Row, **more: object) -> MODEL:
+    """Make a model of a row that has its table's columns, and whatever else is to stand on it.
+
+    Tortoise sets field by field, which takes as long as to fetch the row; asyncpg's values are of
+    the types of the fields already.
+    """
+    made = model.__new__(model)
+    vars(made).update(row, _saved_in_db=True, _partial=False, _await_when_save={}, **more)
+    return made
+
+
 class Rendered(Generic[MODEL]):
     """A query set whose SQL is rendered once: that takes longer than to run it.
 
@@ -95,9 +106,9 @@ class Rendered(Generic[MODEL]):
         self._query = query
 
     @cached_property
-    def _rendered(self) -> tuple[str, type[MODEL], list[str]]:
+    def _rendered(self) -> tuple[str, type[MODEL]]:
         query = self._query()  # at the first call: Tortoise has to know the models
-        return query.sql(params_inline=False), query.model, list(query._annotations)  # noqa: SLF001
+        return query.sql(params_inline=False), query.model
 
     async def rows(self, *values: object) -> list[Row]:
         """Run it on Tortoise's connection."""
@@ -105,10 +116,7 @@ class Rendered(Generic[MODEL]):
 
     async def one(self, *values: object) -> MODEL | None:
         """Run it where there is one row or none."""
-        _, model, annotations = self._rendered
-        for row in await self.rows(*values):
-            found = model._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
-            for name in annotations:
-                setattr(found, name, row[name])
-            return found
+        sql, model = self._rendered
+        for row in await fetch(sql, *values):
+            return model_of(model, row)
         return None

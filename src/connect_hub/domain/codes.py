@@ -17,7 +17,7 @@ from connect_hub.domain.refusals import InvalidCode, TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.models import Client, SignInCode
 from connect_hub.settings import LONG_CODE, Settings
-from connect_hub.statements import Row, fetch
+from connect_hub.statements import Row, fetch, model_of
 
 # A phone whose guesses are spent is not locked, or any stranger could lock out its owner: its next
 # codes are so long that many guesses are worth nothing.
@@ -271,7 +271,7 @@ async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Clie
         IntegrityError: the invitation code is taken; nothing is done.
     """
     rows = await _spend(_SPEND_ON_CLIENT, confirmed, uuid4(), invitation_code)
-    return Client._init_from_db(**rows[0]) if rows else None  # noqa: SLF001 (a row that is there)
+    return model_of(Client, rows[0]) if rows else None
 
 
 async def spend_on_move(confirmed: Confirmed, client: Client) -> bool:

@@ -21,7 +21,7 @@ from connect_hub.domain.refusals import (
 )
 from connect_hub.models import Client, Session
 from connect_hub.settings import Settings
-from connect_hub.statements import Row, fetch
+from connect_hub.statements import Row, fetch, model_of
 from connect_hub.tokens import RefreshTokens, read_refresh
 
 MOST = 20  # sessions of a client
@@ -235,16 +235,11 @@ async def check_fresh(client: Client) -> None:
 
 
 def _client(row: Row, session_id: UUID) -> Client:
-    client = Client._init_from_db(**row)  # noqa: SLF001 (Tortoise's way from row to model)
-    # Tortoise looks each name up that is set on a model; these are no fields.
-    vars(client).update(applied_code=row["applied_code"], session_id=session_id)
-    return client
+    return model_of(Client, row, session_id=session_id)
 
 
 def _session(row: Row, client: Client) -> Session:
-    session = Session._init_from_db(**row)  # noqa: SLF001 (the same)
-    session.client = client
-    return session
+    return model_of(Session, row, _client=client)
 
 
 def _shown(device: str) -> str:
