@@ -4,8 +4,8 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from copy import deepcopy
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 
 from connect_hub.database import tortoise_config
-from connect_hub.patience import within
 from connect_hub.settings import Settings
+from connect_hub.statements import OneConnection, fetch
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
 from tests.faults.journal import Journal, Life, Person
@@ -188,14 +188,8 @@ async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) 
 
 
 async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(stand: Stand) -> None:
-    settings = Settings(
-        _env_file=None,
-        database_url=stand.settings["DATABASE_URL"],
-        secret_key=stand.settings["SECRET_KEY"],
-        sms_urls=("simulated://",),
-    )
     async with TortoiseContext() as context:
-        await context.init(tortoise_config(settings))
+        await context.init(tortoise_config(_settings(stand)))
         async with get_connection("default").acquire_connection() as connection:
             opened = connection._transport.get_extra_info("socket")  # noqa: SLF001
             assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
@@ -203,20 +197,32 @@ async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(sta
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
 
 
-async def test_nobody_waits_for_what_takes_its_time_to_tidy_up() -> None:
-    tidied = asyncio.Event()
-
-    async def stubborn() -> None:
+async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> None:
+    """Which takes as long as the database does not answer."""
+    async with TortoiseContext() as context:
+        await context.init(tortoise_config(_settings(stand)))
+        await fetch("SELECT 1")
+        stand.proxy.stall()
+        began = time.monotonic()
         try:
-            await asyncio.Event().wait()
+            for one in (nullcontext(), OneConnection()):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5), one:
+                        await fetch("SELECT 1")
         finally:
-            await asyncio.sleep(0)
-            tidied.set()
+            took = time.monotonic() - began
+            stand.proxy.heal()
+        assert took < 2
+        assert [row["one"] for row in await fetch("SELECT 1 AS one")] == [1]
 
-    with pytest.raises(TimeoutError):
-        await within(timedelta(milliseconds=1), stubborn())
-    assert not tidied.is_set()
-    await tidied.wait()
+
+def _settings(stand: Stand) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=stand.settings["DATABASE_URL"],
+        secret_key=stand.settings["SECRET_KEY"],
+        sms_urls=("simulated://",),
+    )
 
 
 def _someone(journal: Journal) -> Person:

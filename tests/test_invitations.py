@@ -4,11 +4,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tortoise.exceptions import IntegrityError, TransactionManagementError
-from tortoise.transactions import in_transaction
+from asyncpg import InvalidTransactionStateError
+from tortoise.exceptions import IntegrityError
 
 from connect_hub.models import Client
-from connect_hub.statements import fetch
+from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person, counted_statements
 
 PAGE = """
@@ -127,11 +127,11 @@ async def test_an_invitation_is_refused_under_another_isolation_level(hub: Hub) 
     owner, guest = await hub.people(2)
 
     async def apply() -> None:
-        async with in_transaction():
+        async with transaction():
             await fetch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             await fetch("UPDATE client SET inviter_id = $1 WHERE id = $2", owner.id, guest.id)
 
-    with pytest.raises(TransactionManagementError, match="READ COMMITTED only"):
+    with pytest.raises(InvalidTransactionStateError, match="READ COMMITTED only"):
         await apply()
 
 
@@ -250,7 +250,7 @@ async def _pages(owner: Person, *, first: int) -> list[Any]:
 
 async def _forget_invitations() -> None:
     """Take inviters away, which the triggers never let happen."""
-    async with in_transaction():
+    async with transaction():
         await fetch("SET LOCAL session_replication_role = replica")
         await fetch("UPDATE client SET inviter_id = NULL, invited_at = NULL")
         await fetch("DELETE FROM invited_count")

@@ -249,7 +249,7 @@ async def test_pumping_raises_one_alarm_an_hour_and_sends_on(hub: Hub) -> None:
     alarms = [entry for entry in logs if entry["event"] == "sms pumping suspected"]
     assert [(a["block"], a["sent"], a["confirmed"]) for a in alarms] == [("+79991", 103, 3)]
     (counted,) = await fetch("SELECT prefix, alarms FROM number_block")
-    assert counted == {"prefix": "+79991", "alarms": 1}
+    assert dict(counted) == {"prefix": "+79991", "alarms": 1}
     await pass_time(HOUR)
     await _codes_to_a_block(hub, 100)
     (counted,) = await fetch("SELECT alarms FROM number_block")

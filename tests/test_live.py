@@ -5,10 +5,9 @@ import random
 from uuid import uuid4
 
 from tortoise.connection import get_connection
-from tortoise.transactions import in_transaction
 
 from connect_hub.notifications import SIGN_OF_LIFE
-from connect_hub.statements import fetch
+from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person
 from tests.sockets import Sockets
 
@@ -144,7 +143,7 @@ async def test_what_happens_while_notifications_are_lost_is_told_once_they_are_h
         await before.apply(owner.invitation_code)
         assert await socket.events(1) == [before.id]
         assert await fetch(LOSE_NOTIFICATIONS)
-        async with in_transaction():  # as it is where nobody listens
+        async with transaction():  # as it is where nobody listens
             await fetch("SET LOCAL session_replication_role = replica")
             await fetch(
                 "UPDATE client SET inviter_id = $1, invited_at = clock_timestamp() WHERE id = $2",
@@ -161,7 +160,7 @@ async def test_a_session_that_ends_while_notifications_are_lost_ends_its_connect
     async with sockets.subscribed(owner.token) as socket:
         await socket.ping()
         assert await fetch(LOSE_NOTIFICATIONS)
-        async with in_transaction():
+        async with transaction():
             await fetch("SET LOCAL session_replication_role = replica")
             await fetch("DELETE FROM session")
         assert await socket.end() == (4401, "The session has ended; sign in again.")

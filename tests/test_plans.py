@@ -3,10 +3,8 @@
 import re
 
 import pytest
-from tortoise.connection import get_connection
-from tortoise.transactions import in_transaction
 
-from connect_hub.statements import fetch
+from connect_hub.statements import fetch, transaction
 from tests.hub import CLIENT, ME, Hub, counted_statements
 from tests.sockets import Sockets
 
@@ -37,7 +35,7 @@ async def test_each_hot_statement_is_an_index_lookup(
 ) -> None:
     statements = await _hot_statements(hub, sockets, monkeypatch)
     assert len(statements) >= 19
-    async with in_transaction():
+    async with transaction():
         await fetch("SET LOCAL enable_seqscan = off")  # by which small tables would be read
         for sql in statements:
             lines = await _plan(sql)
@@ -50,7 +48,7 @@ async def test_a_page_is_read_in_order_from_the_index(
     statements = await _hot_statements(hub, sockets, monkeypatch)
     pages = [sql for sql in statements if "ORDER BY" in sql and '"invited_at"' in sql]
     assert len(pages) == 2
-    async with in_transaction():
+    async with transaction():
         await fetch("SET LOCAL enable_seqscan = off")
         await fetch("SET LOCAL enable_bitmapscan = off")
         for sql in pages:
@@ -62,7 +60,7 @@ async def test_a_page_is_read_in_order_from_the_index(
 async def _plan(sql: str) -> str:
     """Explain a statement as it is planned for any values."""
     await fetch("SET LOCAL plan_cache_mode = force_generic_plan")
-    await get_connection("default").execute_script(f"PREPARE hot AS {sql}")
+    await fetch(f"PREPARE hot AS {sql}")
     values = max((int(n) for n in re.findall(r"\$(\d+)", sql)), default=0)
     arguments = f"({', '.join(['NULL'] * values)})" if values else ""
     rows = await fetch(f"EXPLAIN EXECUTE hot{arguments}")

@@ -181,7 +181,7 @@ async def test_register_of_a_known_phone_is_no_error_of_the_database(
     def fail(*_: object) -> None:
         raise AssertionError("PostgreSQL would log the phone")
 
-    monkeypatch.setattr("tortoise.backends.asyncpg.client.IntegrityError", fail)
+    monkeypatch.setattr("asyncpg.UniqueViolationError.__init__", fail)
     assert (await hub.register(PHONE, code))["__typename"] == "PhoneAlreadyRegisteredError"
 
 

@@ -31,7 +31,6 @@ from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
-from connect_hub.patience import within
 from connect_hub.settings import Settings, load
 from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -166,7 +165,8 @@ def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            migrated = await within(READY_WITHIN, database.is_migrated())
+            async with asyncio.timeout(READY_WITHIN.total_seconds()):
+                migrated = await database.is_migrated()
         except database.UNAVAILABLE:
             return PlainTextResponse("the database does not answer\n", 503)
         if not migrated:

@@ -166,10 +166,8 @@ async def is_migrated() -> bool:
     sql = "SELECT 1 FROM aerich WHERE app = 'models' AND version = $1"
     try:
         return bool(await fetch(sql, _newest_migration()))
-    except OperationalError as error:
-        if isinstance(error.__cause__, asyncpg.UndefinedTableError):
-            return False
-        raise
+    except asyncpg.UndefinedTableError:
+        return False
 
 
 async def _keep_session(_connection: object) -> None:

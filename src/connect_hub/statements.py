@@ -6,14 +6,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
 from tortoise.connection import get_connection
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
-from tortoise.transactions import in_transaction
+
+from connect_hub import background
 
 MODEL = TypeVar("MODEL", bound=Model)
 Row = Mapping[str, Any]  # by column
@@ -22,11 +23,11 @@ COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, sa
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
-    """Run one statement of our own on Tortoise's connection, and return its rows."""
+    """Run one statement on a connection of Tortoise's pool, and return its rows."""
     if (held := _held.get()) and held.is_open:
         return await held.fetch(sql, *values)
-    connection = get_connection("default")
-    return [*await connection.execute_query_dict(sql, list(values))]
+    async with OneConnection() as own:
+        return await own.fetch(sql, *values)
 
 
 class OneConnection:
@@ -39,35 +40,55 @@ class OneConnection:
     def __init__(self) -> None:
         self.is_open = True
         self._lock = asyncio.Lock()
-        self._pooled: AbstractAsyncContextManager[Any] | None = None
+        self._taking: AbstractAsyncContextManager[asyncpg.Connection] | None = None
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         """Begin; what is fetched by tasks that start within counts as within."""
         self._before = _held.set(self)
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Give the connection back, once the statement that runs has ended."""
         _held.reset(self._before)
         async with self._lock:
             self.is_open = False
-            if self._pooled:
-                await self._pooled.__aexit__(None, None, None)
+            if self._taking:
+                await self._taking.__aexit__(None, None, None)
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         """Run a statement as `fetch` does."""
         async with self._lock:
             if self.is_open:
                 connection = await self._connection()
-                rows: list[Row] = await connection.fetch(sql, *values)
+                try:
+                    rows: list[Row] = await connection.fetch(sql, *values)
+                except (asyncio.CancelledError, TimeoutError):
+                    self._leave()
+                    raise
                 return rows
         return await fetch(sql, *values)
 
+    @property
+    def has_connection(self) -> bool:
+        """Whether the next statement runs where the last one did."""
+        return self._taking is not None
+
     async def _connection(self) -> asyncpg.Connection:
-        if self._pooled is None:
-            pooled: Any = get_connection("default").acquire_connection()
-            self._taken = await pooled.__aenter__()
-            self._pooled = pooled
+        if self._taking is None:
+            taking: Any = get_connection("default").acquire_connection()
+            self._taken = await taking.__aenter__()
+            self._taking = taking
         return self._taken
+
+    def _leave(self) -> None:
+        """Give the connection back, and wait for nothing.
+
+        asyncpg has to cancel the statement first; where the database does not answer, that takes as
+        long as the statement did.
+        """
+        if self._taking:
+            background.later(self._taking.__aexit__(None, None, None))
+        self._taking = None
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
@@ -75,9 +96,16 @@ _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[None]:
-    """Make all that is sent within one transaction, of which the whole is bounded."""
-    async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()), in_transaction():
-        yield
+    """Make all that is fetched within one transaction."""
+    async with OneConnection() as held:
+        await fetch("BEGIN")
+        try:
+            yield
+        except BaseException:
+            if held.has_connection:  # or it was given back, which rolls back
+                await fetch("ROLLBACK")
+            raise
+        await fetch("COMMIT")
 
 
 ANY_ID = UUID(int=0)  # stand in for values while a query is rendered

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: one request, one answer."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from inspect import isawaitable
@@ -26,7 +27,6 @@ from connect_hub.api.requests import (
     media_type_for,
     parameters_of,
 )
-from connect_hub.patience import within
 from connect_hub.settings import Settings
 from connect_hub.statements import OneConnection
 
@@ -51,7 +51,8 @@ class GraphQLView:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
         self._context = context
         self._settings = settings
-        self._patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
+        patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
+        self._patience = patience.total_seconds()
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
 
@@ -98,7 +99,8 @@ class GraphQLView:
             request.state.operation = operation.name.value
         request.state.field = prepared.field_of(operation)
         if operation.operation is OperationType.QUERY:
-            result = await within(self._patience, _reading(executor))
+            async with asyncio.timeout(self._patience), OneConnection():
+                result = await _awaited(executor.execute_operation())
         elif operation.operation is OperationType.SUBSCRIPTION:
             raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
         elif request.method == "GET":
@@ -109,7 +111,8 @@ class GraphQLView:
                 headers={"Allow": "POST"},
             )
         else:
-            result = await within(self._patience, _awaited(executor.execute_operation()))
+            async with asyncio.timeout(self._patience):
+                result = await _awaited(executor.execute_operation())
         request.state.outcome = context.outcome
         return result
 
@@ -154,11 +157,6 @@ def failed(request: Request, error: Exception) -> Response:
     code = request.state.outcome = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
     return _response({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
-
-
-async def _reading(executor: Any) -> ExecutionResult:
-    async with OneConnection():
-        return await _awaited(executor.execute_operation())
 
 
 async def _awaited(result: Any) -> ExecutionResult:

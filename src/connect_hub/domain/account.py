@@ -4,15 +4,14 @@ All lock the same rows in the same order, code, client, sessions: so no two wait
 """
 
 import structlog
-from tortoise.expressions import RawSQL
 
 from connect_hub import sms, texts
 from connect_hub.domain import codes, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.keys import Keys
-from connect_hub.models import Client, SignInCode
+from connect_hub.models import Client
 from connect_hub.settings import Settings
-from connect_hub.statements import transaction
+from connect_hub.statements import fetch, transaction
 
 log = structlog.get_logger()
 
@@ -71,22 +70,32 @@ async def delete(client: Client) -> None:
     await erase(client)
 
 
+_ERASE = """
+    UPDATE client SET phone = NULL, deleted_at = now() WHERE id = $1 AND deleted_at IS NULL
+"""
+
+
 async def erase(client: Client) -> None:
     """Erase a client but for its place in the invitations, which others hang on."""
     async with transaction():
-        await SignInCode.filter(phone=client.phone).delete()
-        await Client.filter(id=client.id, deleted_at=None).update(
-            phone=None, deleted_at=RawSQL("now()")
-        )
+        await codes.forget(client.phone)
+        await fetch(_ERASE, client.id)
         ended = await sessions.end_all(client)
     log.info("client deleted", client=str(client.id), sessions=ended)
+
+
+# Who signs in now waits for the lock, which an update of this column alone would not take.
+_BLOCK = """
+    WITH locked AS (SELECT id FROM client WHERE id = $1 FOR UPDATE)
+    UPDATE client SET blocked_at = coalesce(blocked_at, now())
+    FROM locked WHERE client.id = locked.id
+"""
 
 
 async def block(client: Client) -> int:
     """Keep a client from signing in, end its sessions and tell how many."""
     async with transaction():
-        await Client.filter(id=client.id).select_for_update().get()  # who signs in now waits
-        await Client.filter(id=client.id, blocked_at=None).update(blocked_at=RawSQL("now()"))
+        await fetch(_BLOCK, client.id)
         ended = await sessions.end_all(client)
     log.info("client blocked", client=str(client.id), sessions=ended)
     return ended
@@ -94,5 +103,5 @@ async def block(client: Client) -> int:
 
 async def unblock(client: Client) -> None:
     """Let a client sign in again."""
-    await Client.filter(id=client.id).update(blocked_at=None)
+    await fetch("UPDATE client SET blocked_at = NULL WHERE id = $1", client.id)
     log.info("client unblocked", client=str(client.id))

@@ -7,15 +7,13 @@ from secrets import token_bytes
 from unicodedata import category, decimal
 from uuid import uuid4
 
-from tortoise.expressions import F
-
 from connect_hub import metrics
 from connect_hub.domain import allowances, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import InvalidCode, TooManyRequests
 from connect_hub.keys import Keys
-from connect_hub.models import Client, SignInCode
+from connect_hub.models import Client
 from connect_hub.settings import LONG_CODE, Settings
 from connect_hub.statements import Row, fetch, model_of
 
@@ -204,6 +202,11 @@ async def confirm(
     raise InvalidCode(attempts_left=left)
 
 
+_RELEASE = """
+    UPDATE sign_in_code SET guesses = guesses - 1 WHERE phone = $1 AND nonce = $2 RETURNING phone
+"""
+
+
 async def release(confirmed: Confirmed) -> None:
     """Leave a confirmed code alive, as if it had not been guessed.
 
@@ -211,9 +214,13 @@ async def release(confirmed: Confirmed) -> None:
         InvalidCode: it is not alive any more.
     """
     await allowances.give_back(confirmed.uses)
-    code = SignInCode.filter(phone=confirmed.phone.e164, nonce=confirmed.nonce)
-    if not await code.update(guesses=F("guesses") - 1):
+    if not await fetch(_RELEASE, confirmed.phone.e164, confirmed.nonce):
         raise InvalidCode(attempts_left=0)
+
+
+async def forget(phone: str | None) -> None:
+    """Let the code of a phone be none."""
+    await fetch("DELETE FROM sign_in_code WHERE phone = $1", phone)
 
 
 _SPEND = """
@@ -268,7 +275,7 @@ async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Clie
     """Do so and create the phone's client: both, or neither and return None.
 
     Raises:
-        IntegrityError: the invitation code is taken; nothing is done.
+        UniqueViolationError: the invitation code is taken; nothing is done.
     """
     rows = await _spend(_SPEND_ON_CLIENT, confirmed, uuid4(), invitation_code)
     return model_of(Client, rows[0]) if rows else None

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from tortoise.exceptions import IntegrityError
-from tortoise.expressions import F, Q
+from asyncpg import IntegrityConstraintViolationError
+from tortoise.expressions import Q
 
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance
@@ -39,6 +39,16 @@ class Position:
     id: UUID
 
 
+_APPLY = """
+    UPDATE client SET inviter_id = $2
+    WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL RETURNING id
+"""
+_APPLIED = """
+    SELECT inviter.invitation_code AS applied_code
+    FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id WHERE client.id = $1
+"""
+
+
 async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Settings) -> Client:
     """Attach a client to the owner of an invitation code, once in its life.
 
@@ -62,16 +72,14 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
     if owner.id == client.id:
         raise OwnInvitationCode
     try:
-        applied = await Client.filter(id=client.id, inviter_id=None, deleted_at=None).update(
-            inviter_id=owner.id
-        )
-    except IntegrityError as error:
-        if refusal := _REFUSED_BY.get(getattr(error.__cause__, "constraint_name", "")):
+        applied = await fetch(_APPLY, client.id, owner.id)
+    except IntegrityConstraintViolationError as error:
+        if refusal := _REFUSED_BY.get(error.constraint_name or ""):
             raise refusal from None
         raise
     if not applied:
-        now = await Client.annotate(applied_code=F("inviter__invitation_code")).get(id=client.id)
-        raise InvitationAlreadyApplied(someone_invitation_code=now.applied_code or "")
+        (now,) = await fetch(_APPLIED, client.id)
+        raise InvitationAlreadyApplied(someone_invitation_code=now["applied_code"] or "")
     client.applied_code = owner.invitation_code
     return client
 
@@ -163,12 +171,15 @@ async def invited_count(client: Client) -> int:
     return row.count if row else 0
 
 
+_by_code = Rendered(lambda: Client.filter(invitation_code="", deleted_at=None))
+
+
 async def _owner_of(code: str) -> Client:
     """Find who gives a code, read in any case."""
     code = code.strip().upper()
     owner = None
     if _CODE.fullmatch(code):
-        owner = await Client.get_or_none(invitation_code=code, deleted_at=None)
+        owner = await _by_code.one(code)
     if owner is None:
         raise InvitationCodeNotFound
     return owner

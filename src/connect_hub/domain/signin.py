@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import choice
 
-from tortoise.exceptions import IntegrityError
+from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms, texts
@@ -99,8 +99,8 @@ async def register(
     for _ in range(_DRAWS):
         try:
             client = await codes.spend_on_client(confirmed, invitation_code=new_invitation_code())
-        except IntegrityError as error:
-            if getattr(error.__cause__, "constraint_name", None) != "client_invitation_code_key":
+        except UniqueViolationError as error:
+            if error.constraint_name != "client_invitation_code_key":
                 raise
         else:
             if client:
