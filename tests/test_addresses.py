@@ -1,15 +1,15 @@
 import pytest
-from starlette.requests import Request
+from starlette.types import Scope
 from structlog.testing import capture_logs
 
 from connect_hub.addresses import ClientAddresses
 from connect_hub.settings import Settings
 
 
-def _request(peer: str | None, *forwarded: str) -> Request:
+def _request(peer: str | None, *forwarded: str) -> Scope:
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     client = (peer, 1234) if peer else None
-    return Request({"type": "http", "headers": headers, "client": client})
+    return {"type": "http", "headers": headers, "client": client}
 
 
 def _addresses(*trusted: str) -> ClientAddresses:

@@ -86,7 +86,7 @@ async def test_what_fails_outside_the_view_is_answered_as_everything_else(
     def broken(*_: object) -> None:
         raise RuntimeError("the secret is 1234")
 
-    monkeypatch.setattr("connect_hub.addresses.ClientAddresses.of", broken)
+    monkeypatch.setattr("connect_hub.api.view.media_type_for", broken)
     response = await hub.post("{ me { id } }", token=person.token, headers={"X-Request-ID": "abc"})
     assert response.status_code == 500
     (error,) = response.json()["errors"]

@@ -5,7 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import structlog
-from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 log = structlog.get_logger()
 
@@ -23,15 +23,16 @@ class ClientAddresses:
         self._trusted = trusted_proxies
         self._warned = False
 
-    def of(self, connection: HTTPConnection) -> str:
+    def of(self, scope: Scope) -> str:
         """Tell the address of the one who asks: an IPv4 address or an IPv6 network of 64 bits.
 
         `X-Forwarded-For` is read from its right end, as far as trusted proxies wrote it.
         """
-        peer = _parsed(connection.client.host) if connection.client else None
+        peer = _parsed(scope["client"][0]) if scope["client"] else None
         if peer is None:  # a unix socket
             return "local"
-        for hop in reversed(",".join(connection.headers.getlist("x-forwarded-for")).split(",")):
+        said = (text for name, text in scope["headers"] if name == b"x-forwarded-for")
+        for hop in reversed(b",".join(said).decode("latin-1").split(",")):
             if not hop.strip():
                 continue
             if not any(peer in network for network in self._trusted):

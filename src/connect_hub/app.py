@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from hashlib import sha256
 from multiprocessing import parent_process
 
@@ -14,10 +13,10 @@ import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
 from connect_hub import background, database, logs, pages, pool, sms, texts, tracing
@@ -29,6 +28,7 @@ from connect_hub.api.view import GraphQLView, failed
 from connect_hub.auth import Authentication
 from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
+from connect_hub.entrance import Hosts, Shortcut
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.settings import Settings, load
@@ -36,6 +36,7 @@ from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
 from connect_hub.traced import Traced
 
+GRAPHQL = "/graphql"
 KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
 READY_WITHIN = timedelta(seconds=1)
 
@@ -66,24 +67,23 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     )
     refresh_tokens = RefreshTokens(keys)
     stopping = Stopping(settings.stop_delay)
-    authenticate = Authentication(tokens, settings=settings)
+    authentication = Authentication(tokens, addresses=addresses, settings=settings)
 
     config = database.tortoise_config(settings)
     live = Live(database.direct_config(settings))
 
-    def context(connection: HTTPConnection, authorization: str | None) -> Context:
-        address = addresses.of(connection)
+    def context(scope: Scope, authorization: str | None) -> Context:
         return Context(
             settings=settings,
             sender=sender,
             keys=keys,
             tokens=tokens,
             refresh_tokens=refresh_tokens,
-            address=address,
-            device=connection.headers.get("user-agent", ""),
-            accept_language=connection.headers.get("accept-language", ""),
             live=live,
-            authenticate=partial(authenticate, authorization, address=address),
+            addresses=addresses,
+            authentication=authentication,
+            scope=scope,
+            authorization=authorization,
         )
 
     @asynccontextmanager
@@ -99,11 +99,10 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
 
     view = GraphQLView(schema, context=context, settings=settings)
     sockets = GraphQLSockets(view, context=context, live=live, settings=settings)
-    hosts = [Middleware(TrustedHostMiddleware, settings.allowed_hosts, www_redirect=False)]
+    hosts = settings.allowed_hosts
     app = Starlette(
         routes=[
-            Route("/graphql", view, middleware=hosts),
-            WebSocketRoute("/graphql", sockets, middleware=hosts),
+            WebSocketRoute(GRAPHQL, Hosts(sockets, hosts)),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _readiness(stopping)),
@@ -113,6 +112,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             *([Middleware(Traced)] if settings.otel_exporter_otlp_endpoint else []),
             Middleware(Envelope, failed=failed, hsts=settings.hsts, stopping=stopping),
             *([_cross_origin(settings)] if settings.cors_origins else []),
+            Middleware(Shortcut, path=GRAPHQL, to=Hosts(view, hosts)),
         ],
         lifespan=lifespan,
     )

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+from starlette.types import Scope
+
+from connect_hub.addresses import ClientAddresses
 from connect_hub.domain import sessions
 from connect_hub.models import Client
 from connect_hub.settings import Settings
@@ -14,12 +17,19 @@ class Authentication:
     Those that sign in do not, since clients attach their token to everything.
     """
 
-    def __init__(self, tokens: AccessTokens, *, settings: Settings) -> None:
+    def __init__(
+        self, tokens: AccessTokens, *, addresses: ClientAddresses, settings: Settings
+    ) -> None:
         self._tokens = tokens
+        self._addresses = addresses
         self._settings = settings
 
-    async def __call__(self, authorization: str | None, *, address: str) -> Client | None:
+    async def __call__(self, authorization: str | None, scope: Scope) -> Client | None:
         """Find the client of what a request says of authorization; None where it says nothing.
+
+        Args:
+            authorization: the header, or what came in its stead.
+            scope: of the request, which is noted as a use of the session.
 
         Raises:
             InvalidTokenError: it is not accepted.
@@ -37,6 +47,7 @@ class Authentication:
         if found is None:
             raise InvalidTokenError("The session of this token has ended; sign in again.")
         if found.is_due:
+            address = self._addresses.of(scope)
             await sessions.touch(
                 session_id, generation=generation, address=address, settings=self._settings
             )

@@ -8,8 +8,6 @@ from time import perf_counter
 from typing import Any
 
 import structlog
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub import logs, metrics
@@ -32,7 +30,7 @@ class Envelope:
         self,
         app: ASGIApp,
         *,
-        failed: Callable[[Request, Exception], Response],
+        failed: Callable[[Scope, Exception], ASGIApp],
         hsts: timedelta | None,
         stopping: Stopping,
     ) -> None:
@@ -71,7 +69,7 @@ class Envelope:
         except Exception as error:
             if status:  # half an answer is out
                 raise
-            await self._failed(Request(scope), error)(scope, receive, send_with_headers)
+            await self._failed(scope, error)(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - began
             if "outcome" in state:  # of GraphQL

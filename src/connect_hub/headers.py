@@ -1,4 +1,6 @@
-"""Headers that every answer has."""
+"""Headers: those that every answer has, and how those of a request are read."""
+
+from starlette.types import Scope
 
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -8,3 +10,12 @@ SECURITY = {
     "X-Frame-Options": "DENY",
 }
 """They tell browsers to do nothing with an answer that nobody asked them to do."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Read a request's first header of a name, which is in small letters."""
+    for each, value in scope["headers"]:
+        if each == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None

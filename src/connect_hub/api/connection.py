@@ -22,7 +22,7 @@ from graphql import (
     create_source_event_stream,
     map_source_to_response_event,
 )
-from starlette.requests import HTTPConnection
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from connect_hub.api import messages
@@ -65,14 +65,14 @@ class Connection:
         websocket: WebSocket,
         *,
         view: GraphQLView,
-        context: Callable[[HTTPConnection, str | None], Context],
+        context: Callable[[Scope, str | None], Context],
         live: Live,
         stranger: ExitStack,
         places: Places,
     ) -> None:
         self._websocket = websocket
         self._view = view
-        self._context = partial(context, websocket)
+        self._context = partial(context, websocket.scope)
         self._live = live
         self._stranger = stranger  # to be closed once it is known who is there
         self._places = places

@@ -1,13 +1,17 @@
 """What a resolver may use."""
 
 from asyncio import Lock
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from starlette.types import Scope
+
 from connect_hub import texts
+from connect_hub.addresses import ClientAddresses
 from connect_hub.api.errors import UnauthenticatedError
+from connect_hub.auth import Authentication
 from connect_hub.domain.live import Live
+from connect_hub.headers import header
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
@@ -17,7 +21,7 @@ from connect_hub.tokens import AccessTokens, InvalidTokenError, RefreshTokens
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Context:
     """One a request; built in `app.py`."""
 
@@ -26,11 +30,11 @@ class Context:
     keys: Keys
     tokens: AccessTokens
     refresh_tokens: RefreshTokens
-    address: str  # of the client's network: what limits per address count by
-    device: str  # as its User-Agent names it
-    accept_language: str  # the header
     live: Live
-    authenticate: Callable[[], Awaitable[Client | None]]
+    addresses: ClientAddresses
+    authentication: Authentication
+    scope: Scope  # of the HTTP request or WebSocket
+    authorization: str | None  # as the header or `connection_init` has it
     since: datetime = _NEVER  # what a subscription tells is later
     outcome: str = "ok"  # what the log says of this request
     _asked: Lock = field(default_factory=Lock, init=False)
@@ -38,9 +42,27 @@ class Context:
     _viewer: Client | None = field(default=None, init=False)
 
     @property
+    def address(self) -> str:
+        """The address of the client's network: what limits per address count by."""
+        return self.addresses.of(self.scope)
+
+    @property
+    def device(self) -> str:
+        """The client, as its User-Agent names it."""
+        return header(self.scope, b"user-agent") or ""
+
+    @property
     def language(self) -> str:
         """The language of messages to the person who asks."""
-        return texts.language_of(self.accept_language)
+        return texts.language_of(header(self.scope, b"accept-language") or "")
+
+    async def authenticate(self) -> Client | None:
+        """Find whose token came, if any, as the database knows it now.
+
+        Raises:
+            InvalidTokenError: it is not accepted.
+        """
+        return await self.authentication(self.authorization, self.scope)
 
     async def viewer(self) -> Client | None:
         """Tell who asks: the signed-in client, or None for an anonymous request.

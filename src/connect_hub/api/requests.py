@@ -5,7 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from connect_hub.headers import header
 
 MAX_BODY = 64 * 1024  # bytes
 
@@ -43,13 +47,14 @@ class Parameters:
     variables: dict[str, Any] | None = field(repr=False)
 
 
-async def parameters_of(request: Request) -> Parameters:
+async def parameters_of(scope: Scope, receive: Receive) -> Parameters:
     """Read what a GET or POST request asks.
 
     Raises:
         RequestError: it asks nothing that can be answered.
+        ClientDisconnect: the client has left.
     """
-    return parameters_in(await _given(request))
+    return parameters_in(await _given(scope, receive))
 
 
 def parameters_in(given: dict[str, Any]) -> Parameters:
@@ -69,28 +74,32 @@ def parameters_in(given: dict[str, Any]) -> Parameters:
     return parameters
 
 
-def media_type_for(request: Request, *, graphiql: bool) -> str | None:
+def media_type_for(scope: Scope, *, graphiql: bool) -> str | None:
     """Choose the media type of the answer; None where the client takes none of ours."""
-    page = graphiql and request.method == "GET" and not _ASKING & request.query_params.keys()
-    offered = (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL)
-    return _preferred(request.headers.get("accept", "*/*"), offered)
+    page = graphiql and scope["method"] == "GET" and not _ASKING & _query(scope).keys()
+    accept = header(scope, b"accept") or "*/*"
+    return _preferred(accept, (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL))
 
 
 _ASKING = {"query", "documentId", "extensions"}
 
 
-async def _given(request: Request) -> dict[str, Any]:
-    if request.method == "GET":
-        parameters: dict[str, Any] = dict(request.query_params)
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(QueryParams(scope["query_string"]))
+
+
+async def _given(scope: Scope, receive: Receive) -> dict[str, Any]:
+    if scope["method"] == "GET":
+        parameters: dict[str, Any] = {**_query(scope)}
         for name in ("variables", "extensions"):
             if name in parameters:
                 parameters[name] = _parsed(parameters[name], f"`{name}`")
         return parameters
-    if request.method != "POST":
+    if scope["method"] != "POST":
         raise RequestError(
             405, "Send GET or POST.", code="METHOD_NOT_ALLOWED", headers={"Allow": "GET, POST"}
         )
-    given = _parsed(await _body(request), "The body")
+    given = _parsed(await _body(scope, receive), "The body")
     if isinstance(given, list):
         raise RequestError(400, "Send one operation a request: batches are not taken.")
     if not isinstance(given, dict):
@@ -98,16 +107,20 @@ async def _given(request: Request) -> dict[str, Any]:
     return given
 
 
-async def _body(request: Request) -> bytes:
-    if not _is_json(request.headers.get("content-type", "")):
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    if not _is_json(header(scope, b"content-type") or ""):
         raise RequestError(415, f"Send the body as {JSON} in UTF-8.", code="UNSUPPORTED_MEDIA_TYPE")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > MAX_BODY:
             raise RequestError(
                 413, f"The body is over {MAX_BODY} bytes long.", code="PAYLOAD_TOO_LARGE"
             )
+        more = message.get("more_body", False)
     return body
 
 

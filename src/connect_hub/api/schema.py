@@ -15,6 +15,7 @@ from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS, PhoneNumber
 from connect_hub.domain import account, invitations, sessions, signin
 from connect_hub.models import Client, Session
+from connect_hub.statements import OneConnection
 
 Info = strawberry.Info[Context, None]
 Phone = Annotated[
@@ -69,19 +70,21 @@ class Mutation:
     async def register(self, info: Info, phone: Phone, code: Code) -> results.RegisterResult | None:
         """Create a client."""
         use = info.context
-        client = await signin.register(
-            phone, code, address=use.address, keys=use.keys, settings=use.settings
-        )
-        return await _signed_in(client, use)
+        async with OneConnection():
+            client = await signin.register(
+                phone, code, address=use.address, keys=use.keys, settings=use.settings
+            )
+            return await _signed_in(client, use)
 
     @strawberry.mutation(description="Sign in with a confirmed phone number.")
     async def login(self, info: Info, phone: Phone, code: Code) -> results.LoginResult | None:
         """Sign a client in."""
         use = info.context
-        client = await signin.login(
-            phone, code, address=use.address, keys=use.keys, settings=use.settings
-        )
-        return await _signed_in(client, use)
+        async with OneConnection():
+            client = await signin.login(
+                phone, code, address=use.address, keys=use.keys, settings=use.settings
+            )
+            return await _signed_in(client, use)
 
     @strawberry.mutation(
         description="Apply another client's invitation code, once and for all."
@@ -103,9 +106,10 @@ class Mutation:
     ) -> results.RefreshSessionResult | None:
         """Refresh a session."""
         use = info.context
-        session = await sessions.refresh(
-            refresh_token, address=use.address, tokens=use.refresh_tokens, settings=use.settings
-        )
+        async with OneConnection():
+            session = await sessions.refresh(
+                refresh_token, address=use.address, tokens=use.refresh_tokens, settings=use.settings
+            )
         return _with_tokens(session, use)
 
     @strawberry.mutation(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -28,7 +27,7 @@ class GraphQLSockets:
         self,
         view: GraphQLView,
         *,
-        context: Callable[[HTTPConnection, str | None], Context],
+        context: Callable[[Scope, str | None], Context],
         live: Live,
         settings: Settings,
     ) -> None:
@@ -45,7 +44,7 @@ class GraphQLSockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it before it is one."""
         websocket = WebSocket(scope, receive, send)
-        address = self._context(websocket, None).address
+        address = self._context(scope, None).address
         if refusal := self._refusal(websocket, address):
             await refusal(scope, receive, send)
             return

@@ -9,8 +9,7 @@ from typing import Any
 import orjson
 import strawberry
 from graphql import ExecutionResult, GraphQLError, OperationType
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from connect_hub.api import compiled, graphiql
@@ -27,6 +26,7 @@ from connect_hub.api.requests import (
     media_type_for,
     parameters_of,
 )
+from connect_hub.headers import header
 from connect_hub.settings import Settings
 from connect_hub.statements import OneConnection
 
@@ -38,6 +38,39 @@ _STATUS_OF_CODE = {"UNAUTHENTICATED": 401, "SERVICE_UNAVAILABLE": 503}
 _HEADERS_OF_STATUS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 
 
+class Answer:
+    """What is sent for a request: JSON."""
+
+    def __init__(
+        self,
+        body: dict[str, Any],
+        status: int,
+        media: str | None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self._body = orjson.dumps(body)
+        self._status = status
+        said = {
+            "content-type": f"{media or JSON}; charset=utf-8",
+            "content-length": str(len(self._body)),
+            "cache-control": "no-store",
+            "vary": "Accept",
+            **(headers or {}),
+        }
+        self._headers = [(name.lower().encode(), text.encode()) for name, text in said.items()]
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self._status,
+                "headers": self._headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": self._body})
+
+
 class GraphQLView:
     """An ASGI application for one schema."""
 
@@ -45,7 +78,7 @@ class GraphQLView:
         self,
         schema: strawberry.Schema,
         *,
-        context: Callable[[HTTPConnection, str | None], Context],
+        context: Callable[[Scope, str | None], Context],
         settings: Settings,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
@@ -58,62 +91,63 @@ class GraphQLView:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever it holds, the answer is one that the client can read."""
-        request = Request(scope, receive)
-        media = media_type_for(request, graphiql=self._settings.graphiql)
+        media = media_type_for(scope, graphiql=self._settings.graphiql)
+        if media == HTML:
+            await graphiql.page()(scope, receive, send)
+            return
         try:
-            response = await self._answer(request, media)
+            answer = await self._answer(scope, receive, media)
         except RequestError as error:
-            request.state.outcome = error.code
+            scope["state"]["outcome"] = error.code
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-            response = _response(body, error.status, media, error.headers)
+            answer = Answer(body, error.status, media, error.headers)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        await answer(scope, receive, send)
 
-    async def _answer(self, request: Request, media: str | None) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive, media: str | None) -> Answer:
         if media is None:
             raise RequestError(
                 406, f"Accept {GRAPHQL} or {JSON}: there is no other.", code="NOT_ACCEPTABLE"
             )
-        if media == HTML:
-            return graphiql.page()
-        parameters = await parameters_of(request)
+        parameters = await parameters_of(scope, receive)
         try:
-            result = await self._execute(parameters, request)
+            result = await self._execute(parameters, scope)
         except InvalidDocumentError as error:
             result = ExecutionResult(data=None, errors=error.errors)
         if not result.errors:
-            return _response({"data": result.data}, 200, media)
-        body, status = _body_and_status(result, media=media, request_id=request.state.request_id)
-        request.state.outcome = body["errors"][0]["extensions"]["code"]
-        return _response(body, status, media, _HEADERS_OF_STATUS.get(status))
+            return Answer({"data": result.data}, 200, media)
+        state = scope["state"]
+        body, status = _body_and_status(result, media=media, request_id=state["request_id"])
+        state["outcome"] = body["errors"][0]["extensions"]["code"]
+        return Answer(body, status, media, _HEADERS_OF_STATUS.get(status))
 
-    async def _execute(self, parameters: Parameters, request: Request) -> ExecutionResult:
-        context = self._context(request, request.headers.get("authorization"))
+    async def _execute(self, parameters: Parameters, scope: Scope) -> ExecutionResult:
+        context = self._context(scope, header(scope, b"authorization"))
         prepared = self.prepared(parameters)
         executor = self.executor(prepared, parameters, context)
         if isinstance(executor, list):
             return ExecutionResult(data=None, errors=executor)
-        operation = executor.operation
+        operation, state = executor.operation, scope["state"]
         if operation.name:
-            request.state.operation = operation.name.value
-        request.state.field = prepared.field_of(operation)
-        if operation.operation is OperationType.QUERY:
-            async with asyncio.timeout(self._patience), OneConnection():
+            state["operation"] = operation.name.value
+        state["field"] = prepared.field_of(operation)
+        async with asyncio.timeout(self._patience):
+            if operation.operation is OperationType.QUERY:
+                async with OneConnection():
+                    result = await _awaited(executor.execute_operation())
+            elif operation.operation is OperationType.SUBSCRIPTION:
+                raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
+            elif scope["method"] == "GET":
+                raise RequestError(
+                    405,
+                    "A GET request only reads: send this operation by POST.",
+                    code="METHOD_NOT_ALLOWED",
+                    headers={"Allow": "POST"},
+                )
+            else:
                 result = await _awaited(executor.execute_operation())
-        elif operation.operation is OperationType.SUBSCRIPTION:
-            raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
-        elif request.method == "GET":
-            raise RequestError(
-                405,
-                "A GET request only reads: send this operation by POST.",
-                code="METHOD_NOT_ALLOWED",
-                headers={"Allow": "POST"},
-            )
-        else:
-            async with asyncio.timeout(self._patience):
-                result = await _awaited(executor.execute_operation())
-        request.state.outcome = context.outcome
+        state["outcome"] = context.outcome
         return result
 
     def prepared(self, parameters: Parameters) -> Prepared:
@@ -151,12 +185,13 @@ class GraphQLView:
         raise InvalidDocumentError([GraphQLError(message)], code="PERSISTED_QUERY_NOT_FOUND")
 
 
-def failed(request: Request, error: Exception) -> Response:
+def failed(scope: Scope, error: Exception) -> Answer:
     """Answer where something failed before or after the view, such as the viewer's query."""
-    told = formatted(GraphQLError("", original_error=error), request_id=request.state.request_id)
-    code = request.state.outcome = told["extensions"]["code"]
+    state = scope["state"]
+    told = formatted(GraphQLError("", original_error=error), request_id=state["request_id"])
+    code = state["outcome"] = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
-    return _response({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
+    return Answer({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
 
 
 async def _awaited(result: Any) -> ExecutionResult:
@@ -178,14 +213,3 @@ def _body_and_status(
         if status:
             return {"errors": errors}, status
     return {"errors": errors, "data": result.data}, 200
-
-
-def _response(
-    body: dict[str, Any], status: int, media: str | None, headers: dict[str, str] | None = None
-) -> Response:
-    return Response(
-        orjson.dumps(body),
-        status,
-        {"Cache-Control": "no-store", "Vary": "Accept", **(headers or {})},
-        media_type=f"{media or JSON}; charset=utf-8",
-    )
