@@ -1,7 +1,7 @@
 """What every HTTP request and its answer have, whatever is asked."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from random import getrandbits
 from time import perf_counter
@@ -11,10 +11,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub import logs, metrics
-from connect_hub.headers import SECURITY
+from connect_hub.headers import SECURITY, header
 from connect_hub.stopping import Stopping
 
-_REQUEST_ID = re.compile(rb"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
+_REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
+_Header = tuple[bytes, bytes]
 _ABNORMAL = 1006  # no close frame came
 _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
 
@@ -61,7 +62,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": self._with_ours(message, request_id)}
+                message["headers"] = self._with_ours(message["headers"], request_id)
             await send(message)
 
         try:
@@ -106,10 +107,10 @@ class Envelope:
             nonlocal code, reason, began
             if message["type"] == "websocket.accept":
                 began = perf_counter()
-                message = {**message, "headers": self._with_ours(message, request_id)}
+                message["headers"] = self._with_ours(message["headers"], request_id)
                 logs.request(event="socket opened", status=101, **told)
             elif message["type"] == "websocket.http.response.start":
-                message = {**message, "headers": self._with_ours(message, request_id)}
+                message["headers"] = self._with_ours(message["headers"], request_id)
                 logs.request(event="socket refused", status=message["status"], **told)
             elif message["type"] == "websocket.close":
                 code, reason = message["code"], message["reason"]
@@ -124,19 +125,17 @@ class Envelope:
                     event="socket closed", code=code, outcome=reason, seconds=seconds, **told
                 )
 
-    def _with_ours(self, message: Message, request_id: str) -> list[tuple[bytes, bytes]]:
-        said = list(message["headers"])
-        names = {name for name, _ in said}
-        said += [header for header in self._headers if header[0] not in names]
-        said.append((b"x-request-id", request_id.encode()))
+    def _with_ours(self, said: Iterable[_Header], request_id: str) -> list[_Header]:
+        headers = [*said, (b"x-request-id", request_id.encode())]
+        names = {name for name, _ in headers}
+        headers += [each for each in self._headers if each[0] not in names]
         if self._stopping.begun:
-            said.append((b"connection", b"close"))
-        return said
+            headers.append((b"connection", b"close"))
+        return headers
 
 
 def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            given: str = value.decode()
-            return given
+    given = header(scope, b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
     return f"{getrandbits(128):032x}"  # a name, no secret

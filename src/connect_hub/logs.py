@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,12 +14,12 @@ from structlog.typing import EventDict, Processor
 log = structlog.get_logger()
 
 _PHONE = re.compile(r"((?:\+|(?<![\w.+-]))\d{3})\d{4,10}(\d{2})(?!\w)")
-_PHONES_DIGITS = re.compile(r"\d{9}")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+|(?<![\w-])[\w-]{22}\.\d+\.[\w-]{43}")  # either kind
-_TOKENS_END = re.compile(r"eyJ|\.\d+\.[\w-]{43}")  # or its beginning, whichever is found sooner
+_SUSPECT = re.compile(r"\d{9}|eyJ|\.\d+\.[\w-]{43}")  # a part of either, found sooner
 _LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _LONGEST_NAME = 64  # of an operation
+_REMEMBERED = 256  # names and paths
 
 
 def configure() -> None:
@@ -62,8 +63,8 @@ def request(*, request_id: str, path: str, operation: str, **told: object) -> No
         "level": "info",
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         "request_id": mask(request_id),
-        "path": mask(_UNPRINTABLE.sub("?", path[:_LONGEST_NAME])),
-        "operation": _LONG_NUMBER.sub("…", operation)[:_LONGEST_NAME],
+        "path": _shown_path(path),
+        "operation": operation and _shown_operation(operation),
         **told,
     }
     for process in _render:
@@ -71,13 +72,21 @@ def request(*, request_id: str, path: str, operation: str, **told: object) -> No
     sys.stderr.write(f"{line}\n")
 
 
+@lru_cache(_REMEMBERED)
+def _shown_path(path: str) -> str:
+    return mask(_UNPRINTABLE.sub("?", path[:_LONGEST_NAME]))
+
+
+@lru_cache(_REMEMBERED)
+def _shown_operation(name: str) -> str:
+    return _LONG_NUMBER.sub("…", name)[:_LONGEST_NAME]
+
+
 def mask(text: str) -> str:
     """Hide what looks like a phone or a token."""
-    if _TOKENS_END.search(text):  # which most texts lack
-        text = _TOKEN.sub("…", text)
-    if _PHONES_DIGITS.search(text):
-        text = _PHONE.sub(r"\1…\2", text)
-    return text
+    if not _SUSPECT.search(text):  # as most texts are
+        return text
+    return _PHONE.sub(r"\1…\2", _TOKEN.sub("…", text))
 
 
 def _mask(_logger: object, _method: str, line: Any) -> Any:

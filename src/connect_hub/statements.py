@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
-from tortoise.connection import get_connection
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.context import TortoiseContext, require_context
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -75,7 +76,7 @@ class OneConnection:
 
     async def _connection(self) -> asyncpg.Connection:
         if self._taking is None:
-            taking: Any = get_connection("default").acquire_connection()
+            taking: Any = _database(require_context()).acquire_connection()
             self._taken = await taking.__aenter__()
             self._taking = taking
         return self._taken
@@ -89,6 +90,12 @@ class OneConnection:
         if self._taking:
             background.later(self._taking.__aexit__(None, None, None))
         self._taking = None
+
+
+@lru_cache(1)
+def _database(context: TortoiseContext) -> BaseDBAsyncClient:
+    """Find what Tortoise has connected to; it looks whether that is the right one at each query."""
+    return context.connections.get("default")
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)

@@ -35,6 +35,9 @@ _BESIDES_SMS = timedelta(seconds=4)
 
 # Where nothing was answered but refusals of one of these codes, the whole request was refused.
 _STATUS_OF_CODE = {"UNAUTHENTICATED": 401, "SERVICE_UNAVAILABLE": 503}
+_CONTENT_TYPES = {
+    media: f"{media or JSON}; charset=utf-8".encode() for media in (JSON, GRAPHQL, None)
+}
 _HEADERS_OF_STATUS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 
 
@@ -50,14 +53,14 @@ class Answer:
     ) -> None:
         self._body = orjson.dumps(body)
         self._status = status
-        said = {
-            "content-type": f"{media or JSON}; charset=utf-8",
-            "content-length": str(len(self._body)),
-            "cache-control": "no-store",
-            "vary": "Accept",
-            **(headers or {}),
-        }
-        self._headers = [(name.lower().encode(), text.encode()) for name, text in said.items()]
+        said = headers or {}
+        self._headers = [
+            (b"content-type", _CONTENT_TYPES[media]),
+            (b"content-length", b"%d" % len(self._body)),
+            (b"cache-control", b"no-store"),
+            (b"vary", b"Accept"),
+            *((name.lower().encode(), text.encode()) for name, text in said.items()),
+        ]
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
@@ -135,7 +138,9 @@ class GraphQLView:
         async with asyncio.timeout(self._patience):
             if operation.operation is OperationType.QUERY:
                 async with OneConnection():
-                    result = await _awaited(executor.execute_operation())
+                    result = executor.execute_operation()
+                    if isawaitable(result):
+                        result = await result
             elif operation.operation is OperationType.SUBSCRIPTION:
                 raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
             elif scope["method"] == "GET":
@@ -146,9 +151,10 @@ class GraphQLView:
                     headers={"Allow": "POST"},
                 )
             else:
-                result = await _awaited(executor.execute_operation())
+                result = await executor.execute_operation()
         state["outcome"] = context.outcome
-        return result
+        answer: ExecutionResult = result
+        return answer
 
     def prepared(self, parameters: Parameters) -> Prepared:
         """Find the document to execute.
@@ -192,11 +198,6 @@ def failed(scope: Scope, error: Exception) -> Answer:
     code = state["outcome"] = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
     return Answer({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
-
-
-async def _awaited(result: Any) -> ExecutionResult:
-    answer: ExecutionResult = await result if isawaitable(result) else result
-    return answer
 
 
 def _body_and_status(

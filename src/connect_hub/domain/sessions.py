@@ -92,8 +92,12 @@ _SIGNED_IN = """
     WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
 """
 _IS_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
+_CLIENT = """
+    client.id, client.phone, client.invitation_code, client.created_at,
+    inviter.invitation_code AS applied_code
+"""
 _FIND = f"""
-    SELECT client.*, inviter.invitation_code AS applied_code, {_IS_DUE} AS is_due {_SIGNED_IN}
+    SELECT {_CLIENT}, {_IS_DUE} AS is_due {_SIGNED_IN}
     AND generation >= $2 AND session.client_id = $3
 """
 
@@ -127,7 +131,7 @@ async def touch(session_id: UUID, *, generation: int, address: str, settings: Se
 
 
 _READ = f"""
-    SELECT client.*, inviter.invitation_code AS applied_code, session.nonce {_SIGNED_IN}
+    SELECT {_CLIENT}, session.nonce {_SIGNED_IN}
 """
 # A predecessor gets the same successor again, since an answer may be lost, until that was seen.
 _REFRESH = f"""

@@ -12,10 +12,11 @@ from graphql import (
     GraphQLString,
     Undefined,
 )
+from graphql.pyutils import Path
 
 Read = Callable[[Any], Any]
-Outcome = tuple[Any, Exception | None]
-"""What a resolver returned, or raised."""
+Outcome = tuple[Path, Any, Exception | None]
+"""Where a resolver was called, and what it returned or raised."""
 
 _INT_MAX = 2**31 - 1
 

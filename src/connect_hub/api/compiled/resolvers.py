@@ -1,6 +1,6 @@
 """How plans call resolvers."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLField, GraphQLResolveInfo, VariableNode, get_argument_values
@@ -49,20 +49,28 @@ def is_callable(definition: StrawberryField) -> bool:
 
 def resolving(place: Place, complete: Plan, *, handlers: Handlers) -> Plan:
     """Call a resolver, note what it comes to, and read that."""
-    call, arguments, path = _calling(place), _arguments(place), place.info.path
+    arguments, path = _arguments(place), place.info.path
+    resolver: Any = place.definition.base_resolver
+    function, is_async = resolver.wrapped_func, resolver.is_async
+    info_name = resolver.info_parameter and resolver.info_parameter.name
+    takes_source = resolver.self_parameter is not None
     read, waits = complete.read, complete.waits
 
     async def call_and_read(source: Any, run: Any) -> Any:
         given = arguments(run)  # if it raises, graphql-core will, before it calls
         try:
             try:
-                value = await call(source, run, given)
+                if info_name:
+                    given[info_name] = place.info_for(run)
+                value = function(source, **given) if takes_source else function(**given)
+                if is_async:
+                    value = await value
             except Exception as error:  # noqa: BLE001 (some are handled, as Strawberry does it)
                 value = await _handled(error, handlers, place, run)
         except Exception as error:
-            run.outcomes[path] = None, error
+            run.outcomes.append((path, None, error))
             raise Surprise from error
-        run.outcomes[path] = value, None
+        run.outcomes.append((path, value, None))
         return await read(value, run) if waits else read(value)
 
     return Plan(call_and_read, waits=True)
@@ -88,21 +96,6 @@ def _arguments(place: Place) -> Callable[[Any], dict[str, Any]]:
 
     brought = any(isinstance(argument.value, VariableNode) for argument in node.arguments or ())
     return coerced if brought else once
-
-
-def _calling(place: Place) -> Callable[[Any, Any, dict[str, Any]], Awaitable[Any]]:
-    resolver: Any = place.definition.base_resolver
-    function, is_async = resolver.wrapped_func, resolver.is_async
-    info_name = resolver.info_parameter and resolver.info_parameter.name
-    takes_source = resolver.self_parameter is not None
-
-    async def call(source: Any, run: Any, given: dict[str, Any]) -> Any:
-        if info_name:
-            given[info_name] = place.info_for(run)
-        value = function(source, **given) if takes_source else function(**given)
-        return await value if is_async else value
-
-    return call
 
 
 async def _handled(error: Exception, handlers: Handlers, place: Place, run: Any) -> Any:

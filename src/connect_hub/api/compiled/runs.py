@@ -14,7 +14,6 @@ from graphql import (
     get_variable_values,
 )
 from graphql.execution.values import VariableValues
-from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
 from connect_hub.api.compiled.compiler import Compiled, Compiler
@@ -71,7 +70,7 @@ class Run:
         self._build = build
         self.context = context
         self.variable_values = variables
-        self.outcomes: dict[Path, Outcome] = {}
+        self.outcomes: list[Outcome] = []
 
     @property
     def operation(self) -> Any:
@@ -85,33 +84,36 @@ class Run:
             data = await plan.read(None, self) if plan.waits else plan.read(None)
         except Exception:  # noqa: BLE001 (whatever it is, graphql-core says it)
             executor = self._build()
-            executor.middleware_manager = MiddlewareManager(self)
+            executor.middleware_manager = MiddlewareManager(_Known(self.outcomes))
             result = executor.execute_operation()
             return await result if isawaitable(result) else result
         return ExecutionResult(data)
 
+
+class _Known:
+    """A middleware of graphql-core: what resolvers came to before a surprise."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        self._outcomes = {path: (value, error) for path, value, error in outcomes}
+
     def resolve(
         self, resolve: Any, source: Any, info: GraphQLResolveInfo[Any], **arguments: Any
     ) -> Any:
-        """Give what a resolver came to before the surprise, or call it if it has not been.
-
-        A middleware of graphql-core.
-        """
-        if info.path not in self.outcomes:
+        """Give what a resolver came to, or call it if it has not been."""
+        if info.path not in self._outcomes:
             return resolve(source, info, **arguments)
-        outcome = self.outcomes[info.path]
-        return _later(outcome) if iscoroutinefunction(resolve) else _now(outcome)
+        outcome = self._outcomes[info.path]
+        return _later(*outcome) if iscoroutinefunction(resolve) else _now(*outcome)
 
 
-def _now(outcome: Outcome) -> Any:
-    value, error = outcome
+def _now(value: Any, error: Exception | None) -> Any:
     if error:
         raise error
     return value
 
 
-async def _later(outcome: Outcome) -> Any:
-    return _now(outcome)
+async def _later(value: Any, error: Exception | None) -> Any:
+    return _now(value, error)
 
 
 def _coerced(
