@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -10,7 +10,6 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext, require_context
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -25,7 +24,7 @@ COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, sa
 
 async def fetch(sql: str, *values: object) -> list[Row]:
     """Run one statement on a connection of Tortoise's pool, and return its rows."""
-    if (held := _held.get()) and held.is_open:
+    if held := _held.get():
         return await held.fetch(sql, *values)
     async with OneConnection() as own:
         return await own.fetch(sql, *values)
@@ -38,10 +37,7 @@ class OneConnection:
     taken at the first one, and held: so nothing else may be waited for within.
     """
 
-    def __init__(self) -> None:
-        self.is_open = True
-        self._lock = asyncio.Lock()
-        self._taking: AbstractAsyncContextManager[asyncpg.Connection] | None = None
+    _connection: asyncpg.Connection | None = None
 
     async def __aenter__(self) -> Self:
         """Begin; what is fetched by tasks that start within counts as within."""
@@ -49,51 +45,42 @@ class OneConnection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Give the connection back, once the statement that runs has ended."""
+        """Give the connection back."""
         _held.reset(self._before)
-        async with self._lock:
-            self.is_open = False
-            if self._taking:
-                await self._taking.__aexit__(None, None, None)
-
-    async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """Run a statement as `fetch` does."""
-        async with self._lock:
-            if self.is_open:
-                connection = await self._connection()
-                try:
-                    rows: list[Row] = await connection.fetch(sql, *values)
-                except (asyncio.CancelledError, TimeoutError):
-                    self._leave()
-                    raise
-                return rows
-        return await fetch(sql, *values)
+        if self._connection:
+            await self._pool.release(self._connection)
 
     @property
     def has_connection(self) -> bool:
         """Whether the next statement runs where the last one did."""
-        return self._taking is not None
+        return self._connection is not None
 
-    async def _connection(self) -> asyncpg.Connection:
-        if self._taking is None:
-            taking: Any = _database(require_context()).acquire_connection()
-            self._taken = await taking.__aenter__()
-            self._taking = taking
-        return self._taken
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Run a statement as `fetch` does."""
+        if self._connection is None:
+            self._pool = await _pool()
+            self._connection = await self._pool.acquire()
+        try:
+            rows: list[Row] = await self._connection.fetch(sql, *values)
+        except (asyncio.CancelledError, TimeoutError):
+            # asyncpg cancels the statement before the connection is used again. Where the database
+            # does not answer, that takes as long as the statement did: nobody waits for it.
+            background.later(self._pool.release(self._connection))
+            self._connection = None
+            raise
+        return rows
 
-    def _leave(self) -> None:
-        """Give the connection back, and wait for nothing.
 
-        asyncpg has to cancel the statement first; where the database does not answer, that takes as
-        long as the statement did.
-        """
-        if self._taking:
-            background.later(self._taking.__aexit__(None, None, None))
-        self._taking = None
+async def _pool() -> asyncpg.Pool:
+    database = _database(require_context())
+    if not database._pool:  # noqa: SLF001 (Tortoise opens it at the first connection)
+        async with database.acquire_connection():
+            pass
+    return database._pool  # noqa: SLF001
 
 
 @lru_cache(1)
-def _database(context: TortoiseContext) -> BaseDBAsyncClient:
+def _database(context: TortoiseContext) -> Any:
     """Find what Tortoise has connected to; it looks whether that is the right one at each query."""
     return context.connections.get("default")
 

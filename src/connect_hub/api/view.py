@@ -28,7 +28,6 @@ from connect_hub.api.requests import (
 )
 from connect_hub.headers import header
 from connect_hub.settings import Settings
-from connect_hub.statements import OneConnection
 
 ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
 _BESIDES_SMS = timedelta(seconds=4)
@@ -137,10 +136,9 @@ class GraphQLView:
         state["field"] = prepared.field_of(operation)
         async with asyncio.timeout(self._patience):
             if operation.operation is OperationType.QUERY:
-                async with OneConnection():
-                    result = executor.execute_operation()
-                    if isawaitable(result):
-                        result = await result
+                result = executor.execute_operation()
+                if isawaitable(result):
+                    result = await result
             elif operation.operation is OperationType.SUBSCRIPTION:
                 raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
             elif scope["method"] == "GET":

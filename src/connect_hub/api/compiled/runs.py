@@ -11,6 +11,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
     MiddlewareManager,
+    OperationType,
     get_variable_values,
 )
 from graphql.execution.values import VariableValues
@@ -18,6 +19,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Ex
 
 from connect_hub.api.compiled.compiler import Compiled, Compiler
 from connect_hub.api.compiled.plans import Outcome
+from connect_hub.statements import OneConnection
 
 Plans = dict[str | None, Compiled | None]
 """Of one document: by the name of the operation that is asked for."""
@@ -79,9 +81,15 @@ class Run:
 
     async def execute_operation(self) -> Any:
         """Follow the plan; at a surprise let graphql-core finish."""
-        plan = self._compiled.plan
+        read, waits = self._compiled.plan.read, self._compiled.plan.waits
         try:
-            data = await plan.read(None, self) if plan.waits else plan.read(None)
+            if not waits:
+                data = read(None)
+            elif self.operation.operation is OperationType.QUERY:
+                async with OneConnection():  # of which the resolvers take turns
+                    data = await read(None, self)
+            else:
+                data = await read(None, self)
         except Exception:  # noqa: BLE001 (whatever it is, graphql-core says it)
             executor = self._build()
             executor.middleware_manager = MiddlewareManager(_Known(self.outcomes))
