@@ -9,9 +9,13 @@ from strawberry.types.scalar import ScalarDefinition
 PhoneNumber = NewType("PhoneNumber", str)
 
 
+_RFC3339 = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"  # twice as fast as isoformat
+
+
 def _rfc3339(moment: datetime) -> str:
-    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    day = at.year, at.month, at.day
+    return _RFC3339 % (*day, at.hour, at.minute, at.second, at.microsecond // 1000)
 
 
 SCALARS: dict[object, ScalarDefinition] = {

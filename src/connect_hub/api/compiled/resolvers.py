@@ -1,6 +1,7 @@
 """How plans call resolvers."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLField, GraphQLResolveInfo, VariableNode, get_argument_values
@@ -29,12 +30,25 @@ class Place(NamedTuple):
     node: FieldNode
     info: GraphQLResolveInfo[Any]  # without a request
 
-    def info_for(self, run: Any) -> Info:
-        """Make what a resolver may ask for."""
-        info: Any = self.info
+
+class PlannedInfo(Info):
+    """What a resolver may ask for; most want nothing but the context."""
+
+    def __init__(self, place: Place, run: Any) -> None:
+        self._place = place
+        self._run = run
+        self._field = place.definition
+
+    @property
+    def context(self) -> Any:
+        """What was given with the request."""
+        return self._run.context
+
+    @cached_property
+    def _raw_info(self) -> Any:  # type: ignore[override] # a field of Strawberry's class
+        info: Any = self._place.info
         before, after = info[:_REQUEST], info[_REQUEST + 2 :]
-        raw = info._make((*before, run.variable_values.coerced, run.context, *after))
-        return Info(raw, self.definition)
+        return info._make((*before, self._run.variable_values.coerced, self._run.context, *after))
 
 
 def is_callable(definition: StrawberryField) -> bool:
@@ -61,7 +75,7 @@ def resolving(place: Place, complete: Plan, *, handlers: Handlers) -> Plan:
         try:
             try:
                 if info_name:
-                    given[info_name] = place.info_for(run)
+                    given[info_name] = PlannedInfo(place, run)
                 value = function(source, **given) if takes_source else function(**given)
                 if is_async:
                     value = await value
@@ -102,7 +116,7 @@ async def _handled(error: Exception, handlers: Handlers, place: Place, run: Any)
     """Make the member of a union that stands for an exception; raise it where none does."""
     for kinds, handler in handlers:
         if isinstance(error, kinds):
-            handled = handler.handle(error, field=place.definition, info=place.info_for(run))
+            handled = handler.handle(error, field=place.definition, info=PlannedInfo(place, run))
             member = await await_maybe(handled)
             if member is not None:
                 return member
