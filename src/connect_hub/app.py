@@ -110,7 +110,13 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         ],
         middleware=[
             *([Middleware(Traced)] if settings.otel_exporter_otlp_endpoint else []),
-            Middleware(Envelope, failed=failed, hsts=settings.hsts, stopping=stopping),
+            Middleware(
+                Envelope,
+                failed=failed,
+                hsts=settings.hsts,
+                stopping=stopping,
+                counts=settings.metrics_port is not None,
+            ),
             *([_cross_origin(settings)] if settings.cors_origins else []),
             Middleware(Shortcut, path=GRAPHQL, to=Hosts(view, hosts)),
         ],

@@ -14,7 +14,7 @@ from connect_hub import logs, metrics
 from connect_hub.headers import SECURITY, header
 from connect_hub.stopping import Stopping
 
-_REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone
+_REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone without +
 _Header = tuple[bytes, bytes]
 _ABNORMAL = 1006  # no close frame came
 _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
@@ -34,10 +34,12 @@ class Envelope:
         failed: Callable[[Scope, Exception], ASGIApp],
         hsts: timedelta | None,
         stopping: Stopping,
+        counts: bool,
     ) -> None:
         self._app = app
         self._failed = failed
         self._stopping = stopping
+        self._counts = counts
         headers = dict(SECURITY)
         if hsts:
             headers["Strict-Transport-Security"] = f"max-age={hsts.total_seconds():.0f}"
@@ -73,7 +75,7 @@ class Envelope:
             await self._failed(scope, error)(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - began
-            if "outcome" in state:  # of GraphQL
+            if self._counts and "outcome" in state:  # of GraphQL
                 metrics.answered(
                     state.get("field", "none"), outcome=state["outcome"], seconds=seconds
                 )
@@ -136,6 +138,6 @@ class Envelope:
 
 def _request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
+    if given is not None and _REQUEST_ID.fullmatch(given) and logs.mask(given) == given:
         return given
     return f"{getrandbits(128):032x}"  # a name, no secret
