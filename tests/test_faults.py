@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from copy import deepcopy
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 
+from connect_hub import statements
 from connect_hub.database import tortoise_config
 from connect_hub.settings import Settings
-from connect_hub.statements import OneConnection, fetch
+from connect_hub.statements import OneConnection, fetch, fetch_within
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
 from tests.faults.journal import Journal, Life, Person
@@ -201,18 +203,22 @@ async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> Non
     """Which takes as long as the database does not answer."""
     async with TortoiseContext() as context:
         await context.init(tortoise_config(_settings(stand)))
+        watch = asyncio.create_task(statements.watch())
         await fetch("SELECT 1")
         stand.proxy.stall()
         began = time.monotonic()
         try:
             for one in (nullcontext(), OneConnection()):
+                fetch_within(timedelta(seconds=0.5))
                 with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.5), one:
+                    async with one:
                         await fetch("SELECT 1")
         finally:
             took = time.monotonic() - began
             stand.proxy.heal()
-        assert took < 2
+        watch.cancel()
+        assert took < 3
+        fetch_within(timedelta(seconds=10))
         assert [row["one"] for row in await fetch("SELECT 1 AS one")] == [1]
 
 

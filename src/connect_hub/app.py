@@ -19,7 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import background, database, logs, pages, pool, sms, texts, tracing
+from connect_hub import background, database, logs, pages, pool, sms, statements, texts, tracing
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -91,7 +91,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         _end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
-            background.running(sweep.sweep(), pool.observe()),
+            background.running(statements.watch(), sweep.sweep(), pool.observe()),
             live.running(),
         ):
             with tracing.exported(settings), stopping.heeded():
@@ -171,8 +171,8 @@ def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            async with asyncio.timeout(READY_WITHIN.total_seconds()):
-                migrated = await database.is_migrated()
+            statements.fetch_within(READY_WITHIN)
+            migrated = await database.is_migrated()
         except database.UNAVAILABLE:
             return PlainTextResponse("the database does not answer\n", 503)
         if not migrated:

@@ -15,7 +15,7 @@ from tortoise.exceptions import OperationalError
 from connect_hub import embedded, tracing
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
-from connect_hub.statements import COMMAND_TIMEOUT, fetch
+from connect_hub.statements import fetch
 
 # The database does not answer, or not now: nobody's fault who asked, and worth another try.
 UNAVAILABLE: tuple[type[Exception], ...] = (
@@ -81,7 +81,6 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
     said = {
         **_POOL,
         "timeout": _CONNECT_TIMEOUT.total_seconds(),
-        "command_timeout": COMMAND_TIMEOUT.total_seconds(),
         "reset": _keep_session,
         "init": partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint)),
         **said,

@@ -55,8 +55,9 @@ async def hear(
 async def _listening(config: dict[str, Any], channels: Mapping[str, Callable[[str], None]]) -> Any:
     connection = await database.connect(config["connections"]["default"]["credentials"])
     try:
-        for channel, told in channels.items():
-            await connection.add_listener(channel, _taking_payload(told))
+        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
+            for channel, told in channels.items():
+                await connection.add_listener(channel, _taking_payload(told))
     except BaseException:
         connection.terminate()
         raise

@@ -1,6 +1,7 @@
 """Statements: sent as they are, on Tortoise's connections."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -19,15 +20,38 @@ from connect_hub import background
 MODEL = TypeVar("MODEL", bound=Model)
 Row = Mapping[str, Any]  # by column
 
-COMMAND_TIMEOUT = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
+USUAL = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
+_LOOK_EVERY = timedelta(seconds=0.5)
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
-    """Run one statement on a connection of Tortoise's pool, and return its rows."""
+    """Run one statement on a connection of Tortoise's pool, and return its rows.
+
+    Raises:
+        TimeoutError: not within the time there is.
+    """
     if held := _held.get():
         return await held.fetch(sql, *values)
     async with OneConnection() as own:
         return await own.fetch(sql, *values)
+
+
+def fetch_within(limit: timedelta) -> None:
+    """Let all that this task fetches from now on be done within so long, and not each statement."""
+    _until.set(time.monotonic() + limit.total_seconds())
+
+
+async def watch() -> None:
+    """Let nothing wait for the database longer than it may, for ever.
+
+    One look at all that waits is cheaper than a timer for each statement. It is cancelled without
+    waiting until it has tidied up, as `asyncio.timeout` would: see `OneConnection.fetch`.
+    """
+    while True:
+        await asyncio.sleep(_LOOK_EVERY.total_seconds())
+        now = time.monotonic()
+        for waiting in [one for one in _waiting if one.until < now]:
+            waiting.give_up()
 
 
 class OneConnection:
@@ -38,17 +62,45 @@ class OneConnection:
     """
 
     _connection: asyncpg.Connection | None = None
+    _is_late = False
 
     async def __aenter__(self) -> Self:
-        """Begin; what is fetched by tasks that start within counts as within."""
+        """Begin; what is fetched by tasks that start within counts as within.
+
+        Raises:
+            TimeoutError: there is no time left.
+        """
+        now = time.monotonic()
+        self.until = _until.get() or now + USUAL.total_seconds()
+        if self.until < now:
+            raise TimeoutError
+        self._task = asyncio.current_task()
         self._before = _held.set(self)
+        _waiting.add(self)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Give the connection back."""
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Give the connection back.
+
+        Raises:
+            TimeoutError: what was fetched took too long.
+        """
         _held.reset(self._before)
-        if self._connection:
-            await self._pool.release(self._connection)
+        try:
+            if self._connection:
+                await self._pool.release(self._connection)
+        except asyncio.CancelledError as cancelled:
+            kind = type(cancelled)
+        finally:
+            _waiting.discard(self)
+        if kind is asyncio.CancelledError and self._is_late and self._task:
+            self._task.uncancel()
+            raise TimeoutError
+
+    def give_up(self) -> None:
+        """End whatever is waited for within."""
+        if self._task and not self._is_late:
+            self._is_late = self._task.cancel()
 
     @property
     def has_connection(self) -> bool:
@@ -62,7 +114,7 @@ class OneConnection:
             self._connection = await self._pool.acquire()
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
-        except (asyncio.CancelledError, TimeoutError):
+        except asyncio.CancelledError:
             # asyncpg cancels the statement before the connection is used again. Where the database
             # does not answer, that takes as long as the statement did: nobody waits for it.
             background.later(self._pool.release(self._connection))
@@ -86,6 +138,8 @@ def _database(context: TortoiseContext) -> Any:
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+_waiting: set[OneConnection] = set()
 
 
 @asynccontextmanager

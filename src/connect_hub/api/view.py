@@ -1,6 +1,5 @@
 """GraphQL over HTTP: one request, one answer."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from inspect import isawaitable
@@ -28,6 +27,7 @@ from connect_hub.api.requests import (
 )
 from connect_hub.headers import header
 from connect_hub.settings import Settings
+from connect_hub.statements import fetch_within
 
 ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
 _BESIDES_SMS = timedelta(seconds=4)
@@ -86,8 +86,7 @@ class GraphQLView:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
         self._context = context
         self._settings = settings
-        patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
-        self._patience = patience.total_seconds()
+        self._patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
 
@@ -134,24 +133,19 @@ class GraphQLView:
         if operation.name:
             state["operation"] = operation.name.value
         state["field"] = prepared.field_of(operation)
-        async with asyncio.timeout(self._patience):
-            if operation.operation is OperationType.QUERY:
-                result = executor.execute_operation()
-                if isawaitable(result):
-                    result = await result
-            elif operation.operation is OperationType.SUBSCRIPTION:
-                raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
-            elif scope["method"] == "GET":
-                raise RequestError(
-                    405,
-                    "A GET request only reads: send this operation by POST.",
-                    code="METHOD_NOT_ALLOWED",
-                    headers={"Allow": "POST"},
-                )
-            else:
-                result = await executor.execute_operation()
+        if operation.operation is OperationType.SUBSCRIPTION:
+            raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
+        if operation.operation is OperationType.MUTATION and scope["method"] == "GET":
+            raise RequestError(
+                405,
+                "A GET request only reads: send this operation by POST.",
+                code="METHOD_NOT_ALLOWED",
+                headers={"Allow": "POST"},
+            )
+        fetch_within(self._patience)
+        result = executor.execute_operation()
+        answer: ExecutionResult = await result if isawaitable(result) else result
         state["outcome"] = context.outcome
-        answer: ExecutionResult = result
         return answer
 
     def prepared(self, parameters: Parameters) -> Prepared:
