@@ -110,7 +110,8 @@ class OneConnection:
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         """Run a statement as `fetch` does."""
         if self._connection is None:
-            self._pool = await _pool()
+            database = _database(require_context())
+            self._pool = database._pool or await _opened(database)  # noqa: SLF001 (Tortoise's)
             self._connection = await self._pool.acquire()
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
@@ -123,18 +124,15 @@ class OneConnection:
         return rows
 
 
-async def _pool() -> asyncpg.Pool:
-    database = _database(require_context())
-    if not database._pool:  # noqa: SLF001 (Tortoise opens it at the first connection)
-        async with database.acquire_connection():
-            pass
-    return database._pool  # noqa: SLF001
-
-
 @lru_cache(1)
 def _database(context: TortoiseContext) -> Any:
     """Find what Tortoise has connected to; it looks whether that is the right one at each query."""
     return context.connections.get("default")
+
+
+async def _opened(database: Any) -> asyncpg.Pool:
+    async with database.acquire_connection():  # at the first one, Tortoise opens the pool
+        return database._pool  # noqa: SLF001
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)

@@ -37,7 +37,7 @@ class RequestError(Exception):
         self.headers = headers
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Parameters:
     """What a request asks to be executed: a text, or the hash of a trusted document."""
 
