@@ -171,8 +171,8 @@ def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            statements.fetch_within(READY_WITHIN)
-            migrated = await database.is_migrated()
+            with statements.Within(READY_WITHIN):
+                migrated = await database.is_migrated()
         except database.UNAVAILABLE:
             return PlainTextResponse("the database does not answer\n", 503)
         if not migrated:

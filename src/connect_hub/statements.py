@@ -30,15 +30,26 @@ async def fetch(sql: str, *values: object) -> list[Row]:
     Raises:
         TimeoutError: not within the time there is.
     """
-    if held := _held.get():
+    held = _held.get()
+    if held in _waiting:  # or it is none, or has ended before a task that was started within
         return await held.fetch(sql, *values)
     async with OneConnection() as own:
         return await own.fetch(sql, *values)
 
 
-def fetch_within(limit: timedelta) -> None:
-    """Let all that this task fetches from now on be done within so long, and not each statement."""
-    _until.set(time.monotonic() + limit.total_seconds())
+class Within:
+    """Lets all that is fetched in its block be done within so long, and not each statement."""
+
+    def __init__(self, limit: timedelta) -> None:
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._before = _until.set(time.monotonic() + self._limit.total_seconds())
+
+    def __exit__(self, *_: object) -> None:
+        """Go on as before."""
+        _until.reset(self._before)
 
 
 async def watch() -> None:
@@ -89,8 +100,10 @@ class OneConnection:
         try:
             if self._connection:
                 await self._pool.release(self._connection)
-        except asyncio.CancelledError as cancelled:
-            kind = type(cancelled)
+        except asyncio.CancelledError:
+            if not self._is_late:
+                raise
+            kind = asyncio.CancelledError
         finally:
             _waiting.discard(self)
         if kind is asyncio.CancelledError and self._is_late and self._task:

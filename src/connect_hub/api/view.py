@@ -27,7 +27,7 @@ from connect_hub.api.requests import (
 )
 from connect_hub.headers import header
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch_within
+from connect_hub.statements import Within
 
 ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
 _BESIDES_SMS = timedelta(seconds=4)
@@ -142,9 +142,9 @@ class GraphQLView:
                 code="METHOD_NOT_ALLOWED",
                 headers={"Allow": "POST"},
             )
-        fetch_within(self._patience)
-        result = executor.execute_operation()
-        answer: ExecutionResult = await result if isawaitable(result) else result
+        with Within(self._patience):
+            result = executor.execute_operation()
+            answer: ExecutionResult = await result if isawaitable(result) else result
         state["outcome"] = context.outcome
         return answer
 
