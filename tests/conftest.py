@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -8,9 +8,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 import uvicorn
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
-from connect_hub import database, embedded, logs
+from connect_hub import database, embedded, logs, metrics
 from connect_hub.app import create_app
 from connect_hub.keys import new_secret
 from connect_hub.protocol import OPTIONS
@@ -18,7 +19,23 @@ from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from connect_hub.statements import fetch
 from tests.hub import Hub
+from tests.leaks import leaks
 from tests.sockets import Sockets
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail whatever lets a phone or a token get into the log of this process."""
+    report = yield
+    if report.when == "teardown" and (found := leaks(report.capstderr)):
+        report.outcome, report.longrepr = "failed", f"told by the log: {found}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_metric_tells_of_a_person() -> Iterator[None]:
+    yield
+    assert leaks(generate_latest(metrics._here)) == []  # noqa: SLF001 (of this process)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import httpx
 
 import connect_hub
 from connect_hub.settings import Settings
+from tests.leaks import leaks
 
 # Each request on a connection of its own, so that with many workers any may answer.
 HTTP = httpx.Client(trust_env=False, headers={"Connection": "close"}, timeout=20)
@@ -115,6 +116,12 @@ class Server:
         return bool(me == {"id": client.id, "phone": client.phone})
 
     @property
+    def metrics(self) -> str:
+        """What Prometheus reads, where that is to be had."""
+        match = re.search(r"http://[\d.:]+/metrics", self.said)
+        return HTTP.get(match[0]).text if match and self.process.poll() is None else ""
+
+    @property
     def is_ready(self) -> bool:
         return self.get("/readyz").status_code == 200
 
@@ -150,10 +157,12 @@ def serving(data_dir: Path, *options: str, port: int = 0, **settings: str) -> It
             assert process.poll() is None, server.errors.read_text()
             assert server.is_ready
             yield server
+            metrics = server.metrics
             process.terminate()
             assert process.wait(timeout=10) in {0, -signal.SIGKILL}
-            told = server.said + server.errors.read_text()
+            told = server.said + server.errors.read_text() + metrics
             assert not [secret for secret in server.secrets if secret in told]
+            assert leaks(told) == []
         finally:
             process.kill()
 

@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector
 
 from tests import gateways
+from tests.leaks import leaks
 from tests.processes import ME, REQUEST_CODE, run, serving
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -32,8 +33,11 @@ def collecting() -> Iterator[tuple[str, list[bytes]]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}", bodies
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", bodies
+        finally:
+            server.shutdown()
+    assert leaks(b"".join(bodies)) == []
 
 
 def spans_of(bodies: list[bytes]) -> list[Any]:
