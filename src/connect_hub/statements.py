@@ -129,8 +129,9 @@ class OneConnection:
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
         except asyncio.CancelledError:
-            # asyncpg cancels the statement before the connection is used again. Where the database
-            # does not answer, that takes as long as the statement did: nobody waits for it.
+            if self._is_late or self._connection.is_in_transaction():
+                self._connection.terminate()
+            # Else asyncpg cancels the statement before it gives it to others: nobody waits for that.
             background.later(self._pool.release(self._connection))
             self._connection = None
             raise
@@ -161,7 +162,7 @@ async def transaction() -> AsyncIterator[None]:
         try:
             yield
         except BaseException:
-            if held.has_connection:  # or it was given back, which rolls back
+            if held.has_connection:  # or it was ended, which rolls back
                 await fetch("ROLLBACK")
             raise
         await fetch("COMMIT")
