@@ -55,8 +55,7 @@ class Within:
 async def watch() -> None:
     """Let nothing wait for the database longer than it may, for ever.
 
-    One look at all that waits is cheaper than a timer for each statement. It is cancelled without
-    waiting until it has tidied up, as `asyncio.timeout` would: see `OneConnection.fetch`.
+    One look at all that waits is cheaper than a timer for each statement.
     """
     while True:
         await asyncio.sleep(_LOOK_EVERY.total_seconds())
@@ -131,7 +130,7 @@ class OneConnection:
         except asyncio.CancelledError:
             if self._is_late or self._connection.is_in_transaction():
                 self._connection.terminate()
-            # Else asyncpg cancels the statement before it gives it to others: nobody waits for that.
+            # Else asyncpg cancels the statement before the next one: nobody waits for that.
             background.later(self._pool.release(self._connection))
             self._connection = None
             raise
