@@ -220,6 +220,26 @@ async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> Non
         assert [row["one"] for row in await fetch("SELECT 1 AS one")] == [1]
 
 
+async def test_connections_that_fell_silent_leave_the_pool(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though they were left by somebody who would not wait: others take their place."""
+    monkeypatch.setattr(statements, "_TIDIED_WITHIN", timedelta(seconds=0.3))
+    async with TortoiseContext() as context:
+        await context.init(tortoise_config(_settings(stand)))
+        await fetch("SELECT 1")
+        pool: Any = get_connection("default")._pool  # noqa: SLF001
+        stand.proxy.stall()
+        try:
+            left = asyncio.create_task(fetch("SELECT 1"))
+            await asyncio.sleep(0.1)
+            left.cancel()
+            await asyncio.sleep(1)
+            assert pool.get_size() == 0
+        finally:
+            stand.proxy.heal()
+
+
 def _settings(stand: Stand) -> Settings:
     return Settings(
         _env_file=None,

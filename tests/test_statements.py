@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from connect_hub.statements import OneConnection, Within, fetch, transaction
-from tests.hub import Hub
+from connect_hub.statements import OneConnection, SharedConnection, Within, fetch, transaction
+from tests.hub import Hub, counted_statements
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -60,6 +60,43 @@ async def test_who_is_cancelled_by_others_is_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await _until_nobody_is_busy()
+
+
+async def test_a_query_without_a_plan_asks_once_who_is_there(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await hub.person()
+    with counted_statements(monkeypatch) as sent:
+        answer = await hub.data(
+            "{ a: me { id } b: me { id } c: me @include(if: true) { id } }", token=person.token
+        )
+    assert {one["id"] for one in answer.values()} == {person.id}
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("first", ["late", "cancelled"])
+async def test_who_is_late_and_cancelled_by_others_is_cancelled(first: str) -> None:
+    one = OneConnection()
+
+    async def work() -> None:
+        async with one:
+            await fetch("SELECT pg_sleep(30)")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.1)
+    for end in (one.give_up, task.cancel) if first == "late" else (task.cancel, one.give_up):
+        end()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
+    async with SharedConnection():
+        pids = await asyncio.gather(*(fetch(PID) for _ in range(5)))
+        late = asyncio.create_task(fetch("SELECT pg_sleep(0.2)"))
+        await asyncio.sleep(0.05)
+    assert len({rows[0]["pid"] for rows in pids}) == 1
+    await late
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])

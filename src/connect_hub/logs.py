@@ -19,6 +19,7 @@ _SUSPECT = re.compile(r"\d{9}|eyJ|\.\d+\.[\w-]{43}")  # a part of either, found 
 _LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _LONGEST_NAME = 64  # of an operation
+_LONGEST_TO_SEE = 80  # of it, so that a number in it is seen to be long
 _REMEMBERED = 256  # names and paths
 
 
@@ -61,9 +62,9 @@ def request(*, path: str, operation: str, **told: object) -> None:
     line: Any = {
         "event": "request",
         "level": "info",
-        "timestamp": datetime.now(UTC),
-        "path": _shown_path(path),
-        "operation": operation and _shown_operation(operation),
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "path": _shown_path(path[:_LONGEST_NAME]),
+        "operation": operation and _shown_operation(operation[:_LONGEST_TO_SEE]),
         **told,
     }
     line = _render[-1](None, "info", line)
@@ -72,7 +73,7 @@ def request(*, path: str, operation: str, **told: object) -> None:
 
 @lru_cache(_REMEMBERED)
 def _shown_path(path: str) -> str:
-    return mask(_UNPRINTABLE.sub("?", path[:_LONGEST_NAME]))
+    return mask(_UNPRINTABLE.sub("?", path))
 
 
 @lru_cache(_REMEMBERED)
@@ -93,7 +94,7 @@ def _mask(_logger: object, _method: str, line: Any) -> Any:
 
 
 def _json(event: EventDict, **_: object) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z).decode()
+    return orjson.dumps(event, default=str).decode()
 
 
 _render: list[Processor] = [  # unless a person watches

@@ -22,6 +22,7 @@ Row = Mapping[str, Any]  # by column
 
 USUAL = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
 _LOOK_EVERY = timedelta(seconds=0.5)
+_TIDIED_WITHIN = timedelta(seconds=5)  # or the connection is ended
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
@@ -85,6 +86,7 @@ class OneConnection:
         if self.until < now:
             raise TimeoutError
         self._task = asyncio.current_task()
+        self._cancelling = self._task.cancelling() if self._task else 0
         self._before = _held.set(self)
         _waiting.add(self)
         return self
@@ -105,9 +107,10 @@ class OneConnection:
             kind = asyncio.CancelledError
         finally:
             _waiting.discard(self)
-        if kind is asyncio.CancelledError and self._is_late and self._task:
-            self._task.uncancel()
-            raise TimeoutError
+        if self._is_late and self._task:
+            by_others = self._task.uncancel() > self._cancelling
+            if kind is asyncio.CancelledError:
+                raise asyncio.CancelledError if by_others else TimeoutError
 
     def give_up(self) -> None:
         """End whatever is waited for within."""
@@ -131,10 +134,30 @@ class OneConnection:
             if self._is_late or self._connection.is_in_transaction():
                 self._connection.terminate()
             # Else asyncpg cancels the statement before the next one: nobody waits for that.
-            background.later(self._pool.release(self._connection))
+            limit = _TIDIED_WITHIN.total_seconds()
+            background.later(self._pool.release(self._connection, timeout=limit))
             self._connection = None
             raise
         return rows
+
+
+class SharedConnection(OneConnection):
+    """The same for what may be fetched by several tasks at once: their statements take turns."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Give the connection back, once the statement that runs has ended."""
+        async with self._turn:
+            await super().__aexit__(kind)
+
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """Run a statement as `fetch` does."""
+        async with self._turn:
+            if self in _waiting:
+                return await super().fetch(sql, *values)
+        return await fetch(sql, *values)
 
 
 @lru_cache(1)

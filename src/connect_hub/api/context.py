@@ -1,5 +1,6 @@
 """What a resolver may use."""
 
+from asyncio import Lock
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -36,6 +37,7 @@ class Context:
     authorization: str | None  # as the header or `connection_init` has it
     since: datetime = _NEVER  # what a subscription tells is later
     outcome: str = "ok"  # what the log says of this request
+    _asked: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)
     _viewer: Client | None = field(default=None, init=False)
 
@@ -68,12 +70,13 @@ class Context:
         Raises:
             UnauthenticatedError: a token came and is not accepted.
         """
-        if not self._known:  # by another field
-            try:
-                self._viewer = await self.authentication(self.authorization, self.scope)
-            except InvalidTokenError as error:
-                raise UnauthenticatedError(str(error)) from None
-            self._known = True
+        async with self._asked:  # once, however many fields ask
+            if not self._known:
+                try:
+                    self._viewer = await self.authenticate()
+                except InvalidTokenError as error:
+                    raise UnauthenticatedError(str(error)) from None
+                self._known = True
         return self._viewer
 
     async def signed_in(self) -> Client:

@@ -77,8 +77,10 @@ def parameters_in(given: dict[str, Any]) -> Parameters:
 def media_type_for(scope: Scope, *, graphiql: bool) -> str | None:
     """Choose the media type of the answer; None where the client takes none of ours."""
     page = graphiql and scope["method"] == "GET" and not _ASKING & _query(scope).keys()
-    accept = header(scope, b"accept") or "*/*"
-    return _preferred(accept, (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL))
+    accept = header(scope, b"accept")
+    return _preferred(
+        "*/*" if accept is None else accept, (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL)
+    )
 
 
 _ASKING = {"query", "documentId", "extensions"}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from inspect import isawaitable
 from typing import Any
 
 import orjson
@@ -143,10 +142,9 @@ class GraphQLView:
                 headers={"Allow": "POST"},
             )
         with Within(self._patience):
-            result = executor.execute_operation()
-            answer: ExecutionResult = await result if isawaitable(result) else result
+            result = await compiled.executed(executor)
         state["outcome"] = context.outcome
-        return answer
+        return result
 
     def prepared(self, parameters: Parameters) -> Prepared:
         """Find the document to execute.

@@ -32,6 +32,6 @@ What keeps it right:
 operations.
 """
 
-from connect_hub.api.compiled.runs import Plans, build
+from connect_hub.api.compiled.runs import Plans, build, executed
 
-__all__ = ["Plans", "build"]
+__all__ = ["Plans", "build", "executed"]

@@ -67,25 +67,26 @@ def selecting(fields: Mapping[str, Plan], *, kind: type) -> Plan:
             if type(value) is not kind: raise Surprise
             v0 = value.id
             if type(v0) is not k0: raise Surprise
-            return {'id': v0, 'invitedAt': r1(value.invited_at)}
+            return {n0: v0, n1: r1(value.invited_at)}
 
-    Its text has names in it that GraphQL or Python takes as such, and nothing else from outside.
+    Nothing that a client sent is in its text.
     """
     waits = any(plan.waits for plan in fields.values())
     known: dict[str, Any] = {"kind": kind, "Surprise": Surprise}
     lines, answer = ["if type(value) is not kind: raise Surprise"], []
     for number, (key, plan) in enumerate(fields.items()):
         value = f"value.{plan.attribute}" if plan.attribute else "value"
+        known[f"n{number}"] = key
         if plan.exactly and plan.attribute:
             known[f"k{number}"] = plan.exactly
             unless_null = f" and v{number} is not None" if plan.or_null else ""
             lines.append(f"v{number} = {value}")
             lines.append(f"if type(v{number}) is not k{number}{unless_null}: raise Surprise")
-            answer.append(f"{key!r}: v{number}")
+            answer.append(f"n{number}: v{number}")
         else:
             known[f"r{number}"] = plan.read
             call = f"await r{number}({value}, run)" if plan.waits else f"r{number}({value})"
-            answer.append(f"{key!r}: {call}")
+            answer.append(f"n{number}: {call}")
     lines.append(f"return {{{', '.join(answer)}}}")
     head = "async def read(value, run):" if waits else "def read(value):"
     exec("\n    ".join([head, *lines]), known)  # noqa: S102 (see above)

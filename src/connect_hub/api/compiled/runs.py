@@ -19,7 +19,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Ex
 
 from connect_hub.api.compiled.compiler import Compiled, Compiler
 from connect_hub.api.compiled.plans import Outcome
-from connect_hub.statements import OneConnection
+from connect_hub.statements import OneConnection, SharedConnection
 
 Plans = dict[str | None, Compiled | None]
 """Of one document: by the name of the operation that is asked for."""
@@ -93,9 +93,21 @@ class Run:
         except Exception:  # noqa: BLE001 (whatever it is, graphql-core says it)
             executor = self._build()
             executor.middleware_manager = MiddlewareManager(_Known(self.outcomes))
-            result = executor.execute_operation()
-            return await result if isawaitable(result) else result
+            return await executed(executor)
         return ExecutionResult(data)
+
+
+async def executed(executor: Any) -> ExecutionResult:
+    """Execute an operation by whatever `build` gave."""
+    result = executor.execute_operation()
+    if isawaitable(result):
+        if isinstance(executor, Run) or executor.operation.operation is OperationType.MUTATION:
+            result = await result
+        else:  # graphql-core calls the resolvers of a query at once
+            async with SharedConnection():
+                result = await result
+    answer: ExecutionResult = result
+    return answer
 
 
 class _Known:
