@@ -19,16 +19,21 @@ from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from connect_hub.statements import fetch
 from tests.hub import Hub
-from tests.leaks import leaks
+from tests.leaks import codes_in, leaks
 from tests.sockets import Sockets
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail whatever lets a phone or a token get into the log of this process."""
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail whatever lets a phone, a token or a code get into the log of this process."""
     report = yield
-    if report.when == "teardown" and (found := leaks(report.capstderr)):
-        report.outcome, report.longrepr = "failed", f"told by the log: {found}"
+    if report.when == "teardown":
+        sender = getattr(item, "funcargs", {}).get("sender")
+        codes = codes_in(message.text for message in sender.outbox) if sender else set()
+        if found := leaks(report.capstderr, codes):
+            report.outcome, report.longrepr = "failed", f"told by the log: {found}"
     return report
 
 
