@@ -14,6 +14,7 @@ from connect_hub import metrics
 from connect_hub.domain import sweep
 from connect_hub.domain.invitations import Invited
 from connect_hub.domain.live import Live
+from connect_hub.domain.phone import PhoneNumber
 from connect_hub.settings import Settings, StartupError, TestPhone
 from tests import gateways
 from tests.gateways import Peer
@@ -219,7 +220,7 @@ async def test_subscribers_and_how_long_they_wait_are_counted() -> None:
     subscribers, seconds = counted()
     now = datetime.now(UTC)
     with Live({}).arrivals(uuid4(), after=now - timedelta(seconds=60)) as arrivals:
-        arrivals.put(Invited(uuid4(), "+79991234567", now - timedelta(seconds=30)))
+        arrivals.put(Invited(uuid4(), PhoneNumber("+79991234567"), now - timedelta(seconds=30)))
         await anext(arrivals)
         assert counted()[0] == subscribers + 1
     assert counted()[0] == subscribers

@@ -51,5 +51,6 @@ class Authentication:
             await sessions.touch(
                 session_id, generation=generation, address=address, settings=self._settings
             )
-        found.client.signed_in_until = claims.valid_until
+        # Tortoise looks each name up that is set on a model.
+        vars(found.client)["signed_in_until"] = claims.valid_until
         return found.client

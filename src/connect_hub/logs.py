@@ -28,7 +28,7 @@ def configure() -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso"),
+        _stamp,
     ]
     if sys.stderr.isatty():
         plain = structlog.dev.plain_traceback  # the others show local variables
@@ -62,7 +62,7 @@ def request(*, path: str, operation: str, **told: object) -> None:
     line: Any = {
         "event": "request",
         "level": "info",
-        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "timestamp": datetime.now(UTC),
         "path": _shown_path(path[:_LONGEST_NAME]),
         "operation": operation and _shown_operation(operation[:_LONGEST_TO_SEE]),
         **told,
@@ -93,8 +93,13 @@ def _mask(_logger: object, _method: str, line: Any) -> Any:
     return mask(line)
 
 
+def _stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["timestamp"] = datetime.now(UTC)
+    return event
+
+
 def _json(event: EventDict, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
 _render: list[Processor] = [  # unless a person watches

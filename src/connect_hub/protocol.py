@@ -34,9 +34,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
-        if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
-            raise ValueError
-        if [name for name, _ in self.headers].count(b"host") > 1:
+        size = hosts = 0
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            hosts += name == b"host"
+        if size > MAX_HEAD or hosts > 1:
             raise ValueError
         self._in_head = False
         super().on_headers_complete()

@@ -86,7 +86,6 @@ class OneConnection:
         if self.until < now:
             raise TimeoutError
         self._task = asyncio.current_task()
-        self._cancelling = self._task.cancelling() if self._task else 0
         self._before = _held.set(self)
         _waiting.add(self)
         return self
@@ -108,13 +107,13 @@ class OneConnection:
         finally:
             _waiting.discard(self)
         if self._is_late and self._task:
-            by_others = self._task.uncancel() > self._cancelling
+            by_others = self._task.uncancel() > 0
             if kind is asyncio.CancelledError:
                 raise asyncio.CancelledError if by_others else TimeoutError
 
     def give_up(self) -> None:
-        """End whatever is waited for within."""
-        if self._task and not self._is_late:
+        """End whatever is waited for within, unless others do."""
+        if self._task and not self._task.cancelling():
             self._is_late = self._task.cancel()
 
     @property

@@ -9,8 +9,8 @@ import strawberry
 from strawberry import field
 
 from connect_hub.api import errors
-from connect_hub.api.scalars import PhoneNumber
 from connect_hub.domain.invitations import Invited, Position
+from connect_hub.domain.phone import PhoneNumber
 
 MAX_PAGE = 100  # nodes
 
@@ -30,7 +30,7 @@ class InvitedClient:
         """Show an invited client."""
         return cls(
             id=strawberry.ID(str(invited.id)),
-            phone=PhoneNumber(invited.phone),
+            phone=invited.phone,
             invited_at=invited.invited_at,
         )
 

@@ -8,8 +8,8 @@ from strawberry import field
 
 from connect_hub import models
 from connect_hub.api import errors
-from connect_hub.api.scalars import PhoneNumber
 from connect_hub.api.types import Client
+from connect_hub.domain.phone import PhoneNumber
 from connect_hub.domain.signin import SentCode
 from connect_hub.tokens import AccessToken
 

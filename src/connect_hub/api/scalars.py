@@ -1,13 +1,11 @@
 """Scalars that GraphQL does not have by itself."""
 
 from datetime import UTC, datetime
-from typing import NewType
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
-PhoneNumber = NewType("PhoneNumber", str)
-
+from connect_hub.domain.phone import PhoneNumber
 
 _RFC3339 = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"  # twice as fast as isoformat
 

@@ -12,8 +12,9 @@ from connect_hub.api import results, types
 from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS
 from connect_hub.api.invited import InvitedClient
-from connect_hub.api.scalars import SCALARS, PhoneNumber
+from connect_hub.api.scalars import SCALARS
 from connect_hub.domain import account, invitations, sessions, signin
+from connect_hub.domain.phone import PhoneNumber
 from connect_hub.models import Client, Session
 from connect_hub.statements import OneConnection
 

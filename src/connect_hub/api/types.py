@@ -10,8 +10,8 @@ from strawberry import field
 from connect_hub import models
 from connect_hub.api import errors
 from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, position
-from connect_hub.api.scalars import PhoneNumber
 from connect_hub.domain import invitations, sessions
+from connect_hub.domain.phone import PhoneNumber
 
 
 @strawberry.type(description="Where a client is signed in.")

@@ -12,6 +12,7 @@ from tortoise.expressions import Q
 
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance
+from connect_hub.domain.phone import PhoneNumber
 from connect_hub.domain.refusals import (
     InvitationAlreadyApplied,
     InvitationCodeNotFound,
@@ -88,7 +89,7 @@ class Invited(NamedTuple):
     """A client as the one who invited it sees it."""
 
     id: UUID
-    phone: str  # E.164
+    phone: PhoneNumber
     invited_at: datetime
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NewType
 from unicodedata import category, decimal, normalize
 
 import phonenumbers
@@ -13,6 +14,9 @@ from connect_hub.settings import Settings, StartupError
 _LONGEST = 64  # characters; longer ones are not read
 _NO_COUNTRY = "001"  # satellites and the like, whose SMS are the dearest
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+
+
+PhoneNumber = NewType("PhoneNumber", str)  # in E.164
 
 
 @dataclass(frozen=True)
