@@ -55,6 +55,11 @@ class PageInfo:
     )
 
 
+_NOT_SELECTED = PageInfo(
+    has_next_page=False, has_previous_page=False, start_cursor=None, end_cursor=None
+)
+
+
 @strawberry.type(description="A page of the clients who applied one's code, latest first.")
 class InvitedClientConnection:
     """A page, with what was asked for of it."""
@@ -77,17 +82,19 @@ class InvitedClientConnection:
         """Build what is selected of a page from `first` rows, and one more if there is a next."""
         page = rows[:first]
         nodes = [InvitedClient.of(row) for row in page]
-        edges = [
-            InvitedClientEdge(cursor=_cursor(row), node=node)
-            for row, node in zip(page if "edges" in selected else [], nodes, strict=False)
-        ]
-        ends = [_cursor(row) for row in page[:1] + page[-1:]] if "pageInfo" in selected else []
-        page_info = PageInfo(
-            has_next_page=len(rows) > first,
-            has_previous_page=after is not None,
-            start_cursor=ends[0] if ends else None,
-            end_cursor=ends[-1] if ends else None,
-        )
+        edges, page_info = [], _NOT_SELECTED
+        if "edges" in selected:
+            edges = [
+                InvitedClientEdge(cursor=_cursor(row), node=node)
+                for row, node in zip(page, nodes, strict=True)
+            ]
+        if "pageInfo" in selected:
+            page_info = PageInfo(
+                has_next_page=len(rows) > first,
+                has_previous_page=after is not None,
+                start_cursor=_cursor(page[0]) if page else None,
+                end_cursor=_cursor(page[-1]) if page else None,
+            )
         return cls(nodes=nodes, edges=edges, page_info=page_info, total_count=count)
 
 

@@ -156,6 +156,8 @@ def _object(given: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def _document_id(given: dict[str, Any]) -> str | None:
     """Read the hash of a trusted document, as the draft or as Apollo sends it."""
+    if "documentId" not in given and "extensions" not in given:
+        return None
     persisted = _object(_object(given, "extensions") or {}, "persistedQuery")
     return _text(given, "documentId") or _text(persisted or {}, "sha256Hash")
 
