@@ -1,3 +1,4 @@
+import gc
 import json
 from contextlib import suppress
 from hashlib import sha256
@@ -201,13 +202,16 @@ def _fragments(count: int, *, spreads: int) -> str:
     ids=range(15),
 )
 def test_no_document_costs_more_than_50_ms(text: str) -> None:
-    spent: list[float] = []
-    while len(spent) < 60 and min(spent, default=1) >= 0.050:  # the machine does other things too
+    spent = []
+    gc.collect()
+    gc.freeze()  # or what other tests have left is looked through, which takes as long
+    for _ in range(5):  # and the least of them, for this machine does other things too
         documents = Documents(schema._schema, introspection=True)  # noqa: SLF001
         started = process_time()
         with suppress(InvalidDocumentError):
             documents.prepare(text)
         spent.append(process_time() - started)
+    gc.unfreeze()
     assert min(spent) < 0.050
 
 
