@@ -4,12 +4,16 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from tortoise.context import TortoiseContext
 
+from connect_hub.database import UNAVAILABLE, tortoise_config
+from connect_hub.settings import Settings
 from connect_hub.statements import OneConnection, SharedConnection, Within, fetch, transaction
 from tests.hub import Hub, counted_statements
 
 pytestmark = pytest.mark.usefixtures("hub")
 
+POOL = 10  # connections
 PID = "SELECT pg_backend_pid() AS pid"
 BUSY = """
     SELECT count(*) FROM pg_stat_activity
@@ -97,6 +101,65 @@ async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
         await asyncio.sleep(0.05)
     assert len({rows[0]["pid"] for rows in pids}) == 1
     await late
+
+
+async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
+    settings: Settings,
+) -> None:
+    config = tortoise_config(settings)
+    config["connections"]["default"]["credentials"]["maxsize"] = 1
+    answered: list[int] = []
+
+    async def come(number: int) -> None:
+        await fetch("SELECT 1")
+        answered.append(number)
+
+    async with TortoiseContext() as context:
+        await context.init(config)
+        await fetch("SELECT 1")  # the pool is open
+        coming = []
+        for number in range(400):  # some of them just when the connection is given back
+            coming.append(asyncio.create_task(come(number)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*coming)
+    assert answered == list(range(400))
+
+
+async def test_a_connection_that_was_lost_is_handed_to_nobody() -> None:
+    async def lose() -> None:
+        await fetch("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    losing = [lose() for _ in range(POOL)]
+    waiting = [fetch("SELECT 1 AS one") for _ in range(POOL)]
+    lost, answers = await asyncio.gather(
+        asyncio.gather(*losing, return_exceptions=True), asyncio.gather(*waiting)
+    )
+    assert all(isinstance(error, UNAVAILABLE) for error in lost)
+    assert [rows[0]["one"] for rows in answers] == [1] * POOL
+
+
+async def test_who_is_cancelled_at_their_turn_takes_no_place_away() -> None:
+    waiting: list[asyncio.Task[object]] = []
+
+    async def hold(all_do: asyncio.Barrier) -> None:
+        async with OneConnection():
+            await fetch("SELECT 1")
+            await all_do.wait()
+        for each in waiting:  # one of whom has its turn now
+            each.cancel()
+
+    for _ in range(POOL):
+        all_do = asyncio.Barrier(POOL + 1)
+        holding = [asyncio.create_task(hold(all_do)) for _ in range(POOL)]
+        async with asyncio.timeout(5):
+            while all_do.n_waiting < POOL:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+        waiting = [asyncio.create_task(fetch("SELECT 1")) for _ in range(POOL)]
+        await asyncio.sleep(0)
+        await all_do.wait()
+        await asyncio.gather(*holding)
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert any(isinstance(answer, asyncio.CancelledError) for answer in answers)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -16,6 +16,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from connect_hub import background
+from connect_hub.turns import turns_of
 
 MODEL = TypeVar("MODEL", bound=Model)
 Row = Mapping[str, Any]  # by column
@@ -99,7 +100,7 @@ class OneConnection:
         _held.reset(self._before)
         try:
             if self._connection:
-                await self._pool.release(self._connection)
+                await self._turns.give_back(self._connection)
         except asyncio.CancelledError:
             if not self._is_late:
                 raise
@@ -125,16 +126,17 @@ class OneConnection:
         """Run a statement as `fetch` does."""
         if self._connection is None:
             database = _database(require_context())
-            self._pool = database._pool or await _opened(database)  # noqa: SLF001 (Tortoise's)
-            self._connection = await self._pool.acquire()
+            self._turns = turns_of(database._pool or await _opened(database))  # noqa: SLF001
+            self._connection = await self._turns.take()
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
         except asyncio.CancelledError:
-            if self._is_late or self._connection.is_in_transaction():
-                self._connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # it was lost
+                if self._is_late or self._connection.is_in_transaction():
+                    self._connection.terminate()
             # Else asyncpg cancels the statement before the next one: nobody waits for that.
-            limit = _TIDIED_WITHIN.total_seconds()
-            background.later(self._pool.release(self._connection, timeout=limit))
+            give_back = self._turns.give_back(self._connection, tidied_within=_TIDIED_WITHIN)
+            background.later(give_back)
             self._connection = None
             raise
         return rows
