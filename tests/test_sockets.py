@@ -333,12 +333,15 @@ async def test_pages_of_other_origins_may_not_connect(
     assert (refused[0] if refused else None) == status
 
 
-async def test_only_our_names_are_served(sockets: Sockets) -> None:
+async def test_only_our_names_are_served(
+    sockets: Sockets, caplog: pytest.LogCaptureFixture
+) -> None:
     uri = "ws://evil.example/graphql"
     with pytest.raises(InvalidStatus) as refused:
         async with connect(uri, host="127.0.0.1", port=sockets.port, proxy=None):
             pass
     assert refused.value.response.status_code == 400
+    assert [log for log in caplog.records if log.levelname == "ERROR"] == []  # it is no fault
 
 
 @pytest.mark.parametrize("protocols", [None, ["graphql-ws"], ["x", "y"]])

@@ -1,11 +1,14 @@
 """Statements: on one connection, in one transaction, and not for longer than they may take."""
 
 import asyncio
+import gc
+from contextvars import Context
 from datetime import timedelta
 
 import pytest
 from tortoise.context import TortoiseContext
 
+from connect_hub.api import view
 from connect_hub.database import UNAVAILABLE, tortoise_config
 from connect_hub.settings import Settings
 from connect_hub.statements import OneConnection, SharedConnection, Within, fetch, transaction
@@ -76,6 +79,20 @@ async def test_a_query_without_a_plan_asks_once_who_is_there(
         )
     assert {one["id"] for one in answer.values()} == {person.id}
     assert len(sent) == 1
+
+
+async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves undone Python warns of, which fails a test."""
+    person = await hub.person()
+    monkeypatch.setattr(view, "Within", lambda _: Within(timedelta(seconds=0.1)))
+    async with transaction():
+        await fetch("LOCK TABLE client")
+        work = asyncio.create_task(hub.post("{ me { id } }", token=person.token), context=Context())
+        response = await work
+    gc.collect()
+    assert response.status_code == 503
 
 
 @pytest.mark.parametrize("first", ["late", "cancelled"])

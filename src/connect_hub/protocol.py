@@ -94,6 +94,8 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self.writable.set()
         await super().send(message)
+        if self.initial_response and self.close_sent:
+            self.handshake_complete = True  # by a refusal: uvicorn would log that as our fault
 
     def _end_soon(self) -> None:
         if not self.disconnected:

@@ -99,14 +99,15 @@ class Run:
 
 async def executed(executor: Any) -> ExecutionResult:
     """Execute an operation by whatever `build` gave."""
+    if isinstance(executor, Run) or executor.operation.operation is OperationType.MUTATION:
+        return await _result(executor)
+    async with SharedConnection():  # graphql-core calls the resolvers of a query at once
+        return await _result(executor)
+
+
+async def _result(executor: Any) -> ExecutionResult:
     result = executor.execute_operation()
-    if isawaitable(result):
-        if isinstance(executor, Run) or executor.operation.operation is OperationType.MUTATION:
-            result = await result
-        else:  # graphql-core calls the resolvers of a query at once
-            async with SharedConnection():
-                result = await result
-    answer: ExecutionResult = result
+    answer: ExecutionResult = await result if isawaitable(result) else result
     return answer
 
 
