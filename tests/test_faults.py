@@ -21,7 +21,7 @@ from connect_hub.settings import Settings
 from connect_hub.statements import OneConnection, Within, fetch
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
-from tests.faults.journal import Journal, Life, Person
+from tests.faults.journal import Following, Journal, Life, Person
 from tests.faults.stand import Stand, standing
 
 LOAD = 6  # seconds
@@ -137,6 +137,30 @@ async def test_a_code_that_was_accepted_and_is_not_spent_is_found(stand: Stand) 
             code.accepted = 1
 
     assert any("is still there" in finding for finding in await _found(stand, plant))
+
+
+async def test_somebody_who_came_and_was_never_told_of_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        heard, following = _told(journal)
+        following.known.remove(heard[0])
+
+    assert any("was never told that" in finding for finding in await _found(stand, plant))
+
+
+async def test_somebody_who_never_came_and_was_told_of_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        _, following = _told(journal)
+        following.known.add(next(iter(journal.following)))
+
+    assert any("who never came" in finding for finding in await _found(stand, plant))
+
+
+async def test_somebody_who_was_told_of_twice_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        heard, _ = _told(journal)
+        heard.append(heard[0])
+
+    assert any("was told 2 times that" in finding for finding in await _found(stand, plant))
 
 
 UNAVAILABLE = b'{"errors":[{"extensions":{"code":"SERVICE_UNAVAILABLE"}}]}'
@@ -257,6 +281,17 @@ def _someone(journal: Journal) -> Person:
         if person.deleted == {False}
         and None not in person.inviters
         and all(session.life is Life.ALIVE for session in person.sessions.values())
+    )
+
+
+def _told(journal: Journal) -> tuple[list[str], Following]:
+    """Choose somebody who was told, by subscription, of somebody who is still there."""
+    there = {person.id for person in journal.people if person.deleted == {False}}
+    return next(
+        (heard, following)
+        for following in journal.following.values()
+        for heard in following.heard
+        if heard and heard[0] in there
     )
 
 

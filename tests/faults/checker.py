@@ -64,12 +64,17 @@ def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
         *_people(journal, facts),
         *_nobody_else(journal, facts),
         *_invitations(facts),
+        *_following(journal, facts),
         *_codes(journal, facts, keys),
     ]
 
 
 def _people(journal: Journal, facts: Facts) -> Iterator[str]:
     codes = {client["invitation_code"]: id_ for id_, client in facts.clients.items()}
+    sessions: dict[str, Rows] = {}
+    for id_, session in facts.sessions.items():
+        sessions.setdefault(str(session["client_id"]), {})[id_] = session
+    sent = _by_phone(journal.codes.values())
     for person in journal.people:
         if person.id is None:
             continue
@@ -78,7 +83,7 @@ def _people(journal: Journal, facts: Facts) -> Iterator[str]:
             yield f"{person.id} is registered and not there"
             continue
         yield from _person(person, client, codes)
-        yield from _sessions(person, journal, facts)
+        yield from _sessions(person, sessions.get(person.id, {}), sent)
 
 
 def _person(person: Person, client: dict[str, Any], codes: dict[str, str]) -> Iterator[str]:
@@ -94,16 +99,15 @@ def _person(person: Person, client: dict[str, Any], codes: dict[str, str]) -> It
         yield f"{person.id} has applied another code"
 
 
-def _sessions(person: Person, journal: Journal, facts: Facts) -> Iterator[str]:
+def _sessions(person: Person, rows: Rows, sent: dict[str, list[Code]]) -> Iterator[str]:
     for session in person.sessions.values():
-        row = facts.sessions.get(session.id)
+        row = rows.get(session.id)
         if session.life is (Life.ENDED if row else Life.ALIVE):
             yield f"session {session.id} is {'there' if row else 'not there'}"
         elif row and not 0 <= row["generation"] - session.generation <= bool(session.lost):
             yield f"session {session.id} is of generation {row['generation']}"
-    ours = (row for row in facts.sessions.values() if str(row["client_id"]) == person.id)
-    unknown = [row for row in ours if str(row["id"]) not in person.sessions]
-    codes = [code for phone in person.phones for code in journal.of_phone(phone)]
+    unknown = rows.keys() - person.sessions.keys()
+    codes = [code for phone in person.phones for code in sent.get(phone, [])]
     if len(unknown) > sum(bool(code.lost) and not code.accepted for code in codes):
         yield f"{person.id} has {len(unknown)} sessions that nobody was told of: a code went twice"
 
@@ -134,6 +138,23 @@ def _invitations(facts: Facts) -> Iterator[str]:
     for id_ in invited.keys() | facts.counts.keys():
         if invited[id_] != facts.counts.get(id_, 0):
             yield f"{id_} has invited {invited[id_]}, and {facts.counts.get(id_, 0)} are counted"
+
+
+def _following(journal: Journal, facts: Facts) -> Iterator[str]:
+    invited: dict[str, set[str]] = {}
+    for id_, client in facts.clients.items():
+        invited.setdefault(str(client["inviter_id"]), set()).add(id_)
+    for inviter, following in journal.following.items():
+        came = invited.get(inviter, set())
+        there = {id_ for id_ in came if facts.clients[id_]["deleted_at"] is None}
+        for id_ in there - following.known:
+            yield f"{inviter} was never told that {id_} came"
+        for id_ in following.known - came:
+            yield f"{inviter} was told of {id_}, who never came"
+        for heard in following.heard:
+            for id_, times in Counter(heard).items():
+                if times > 1:
+                    yield f"{inviter} was told {times} times that {id_} came"
 
 
 def _ancestors(id_: str, inviters: dict[str, Any]) -> set[str]:

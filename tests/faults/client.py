@@ -25,6 +25,7 @@ class Record:
     """What came of all requests."""
 
     answers: list[tuple[float, float, str]] = field(default_factory=list)  # end, seconds, outcome
+    told: list[tuple[float, float]] = field(default_factory=list)  # when, and seconds later than so
     wrong: list[str] = field(default_factory=list)
 
     def note(self, began: float, outcome: str) -> None:
@@ -42,7 +43,8 @@ class Connection:
     """A keep-alive connection to one of several servers; where one fails, the next is taken."""
 
     def __init__(self, ports: list[int], record: Record, *, first: int) -> None:
-        self._ports, self._record, self._turn = ports, record, first
+        self.record = record
+        self._ports, self._turn = ports, first
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(
@@ -60,9 +62,14 @@ class Connection:
                 status, headers, answer = await self._exchange(_request(body, address, token))
         except (OSError, EOFError) as error:  # TimeoutError too
             self.leave()
-            self._record.note(began, "none")
+            self.record.note(began, "none")
             raise UnknownError(type(error).__name__) from None
         return self._read(began, status, headers, answer)
+
+    @property
+    def port(self) -> int:
+        """Of the server that is asked."""
+        return self._ports[self._turn % len(self._ports)]
 
     def close(self) -> None:
         if self._streams:
@@ -76,8 +83,7 @@ class Connection:
 
     async def _exchange(self, request: bytes) -> tuple[int, str, bytes]:
         if self._streams is None:
-            port = self._ports[self._turn % len(self._ports)]
-            self._streams = await asyncio.open_connection("127.0.0.1", port)
+            self._streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self._streams
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -93,16 +99,16 @@ class Connection:
             told = json.loads(body)
         codes = {error["extensions"]["code"] for error in told.get("errors", [])}
         if (status, codes) == (503, {"SERVICE_UNAVAILABLE"}) and "\r\nretry-after: " in head:
-            self._record.note(began, "unavailable")
+            self.record.note(began, "unavailable")
             raise UnknownError("503")
         if (status, codes) == (401, {"UNAUTHENTICATED"}):
-            self._record.note(began, "unauthenticated")
+            self.record.note(began, "unauthenticated")
             raise UnauthenticatedError
         if status != 200 or codes:
-            self._record.wrong.append(f"answered by {status}: {body[:300]!r}")
-            self._record.note(began, "wrong")
+            self.record.wrong.append(f"answered by {status}: {body[:300]!r}")
+            self.record.note(began, "wrong")
             raise UnknownError(str(status))
-        self._record.note(began, "answered")
+        self.record.note(began, "answered")
         (answer,) = told["data"].values()
         return answer
 

@@ -20,6 +20,20 @@ _LASTS = 6  # seconds
 _LONG = 20
 _SLOW = 1.0  # seconds that each piece takes
 _SOCKETS = 10_000
+_UPGRADE = b"\r\n".join(
+    [
+        b"GET /graphql HTTP/1.1",
+        b"Host: 127.0.0.1",
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+        b"Sec-WebSocket-Protocol: graphql-transport-ws",
+        b"X-Forwarded-For: ADDRESS",
+        b"",
+        b"",
+    ]
+)
 _standbys = count(1)
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
@@ -146,13 +160,15 @@ async def _promoted(stand: Stand) -> None:
 
 
 async def _sockets(stand: Stand) -> None:
-    """Open very many, and leave them; some have begun to ask."""
+    """Open very many, and leave them: some say nothing, some begin to ask, some are WebSockets."""
+    begins = (b"", b"POST /graphql HTTP/1.1\r\nHost:", _UPGRADE)
     with ExitStack() as stack:
         for number in range(_SOCKETS):
             port = stand.servers[number % len(stand.servers)].port
             opened = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
-            if number % 2:
-                opened.send(b"POST /graphql HTTP/1.1\r\nHost:")
+            opened.send(
+                random.choice(begins).replace(b"ADDRESS", b"10.9.%d.%d" % divmod(number, 256))
+            )
             if number % 100 == 0:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(_LASTS)

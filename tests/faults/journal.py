@@ -54,10 +54,19 @@ class Person:
 
 
 @dataclass
+class Following:
+    """What somebody knows of who applied their code."""
+
+    known: set[str] = field(default_factory=set)  # ids
+    heard: list[list[str]] = field(default_factory=list)  # the same, by subscription
+
+
+@dataclass
 class Journal:
     """All people and all codes."""
 
     people: list[Person] = field(default_factory=list)
+    following: dict[str, Following] = field(default_factory=dict)  # by the id of who follows
     codes: dict[tuple[str, str], Code] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)  # answers that cannot be right
 
@@ -65,6 +74,3 @@ class Journal:
         """Find the code that was sent, or note it."""
         made = Code(phone, digits, expires_at)
         return self.codes.setdefault((phone, expires_at), made)
-
-    def of_phone(self, phone: str) -> list[Code]:
-        return [code for code in self.codes.values() if code.phone == phone]

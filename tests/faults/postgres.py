@@ -19,6 +19,7 @@ from connect_hub.embedded.processes import child_options, run
 USER = "postgres"
 _SILENT = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
 _READY_WITHIN = 30  # seconds
+_SETTINGS = {"listen_addresses": "", "max_wal_size": "128MB"}  # the disk is small
 _INITDB = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
 
 
@@ -95,7 +96,7 @@ class Postgres:
             await connection.close()
 
     def _started(self, settings: dict[str, str]) -> "subprocess.Popen[bytes]":
-        said = {"listen_addresses": "", "unix_socket_directories": str(self.sockets), **settings}
+        said = {**_SETTINGS, "unix_socket_directories": str(self.sockets), **settings}
         command: list[str | Path] = [self._binaries / "postgres", "-D", self.data]
         command += [f"--{name}={value}" for name, value in said.items()]
         options: dict[str, Any] = {**_SILENT, **self._child}

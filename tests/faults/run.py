@@ -15,6 +15,8 @@ from tests.faults.faults import FAULTS  # noqa: E402
 from tests.faults.stand import standing  # noqa: E402
 from tests.faults.trial import Trial, flatness, trial  # noqa: E402
 
+_MOST_SAID = 20  # findings of a trial
+
 
 async def main() -> None:
     """Bring about each fault so often; end with 1 if anything was found."""
@@ -56,10 +58,11 @@ def _say(name: str, result: Trial) -> None:
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
     print(  # noqa: T201
         f"{time.strftime('%H:%M:%S')} {name:24} {result.before:4.0f}/s before, "
-        f"{result.after:4.0f}/s after, slowest {result.slowest:5.2f} s, meanwhile {outcomes}",
+        f"{result.after:4.0f}/s after, slowest {result.slowest:5.2f} s, meanwhile {outcomes},"
+        f" {result.told} told, {result.late:.1f} s late at most afterwards",
         flush=True,
     )
-    for finding, count in Counter(result.findings).items():
+    for finding, count in Counter(result.findings).most_common(_MOST_SAID):
         print(f"    {finding[:1000]} ({count})", flush=True)  # noqa: T201
 
 

@@ -1,6 +1,7 @@
 """All that runs: PostgreSQL, the proxy, three servers on it, and the load."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -15,15 +16,18 @@ from connect_hub.keys import Keys, new_secret
 from tests import processes
 from tests.faults import checker
 from tests.faults.client import Connection, Record
+from tests.faults.follower import Follower
 from tests.faults.journal import Journal
 from tests.faults.postgres import USER, Postgres, postgresqls
 from tests.faults.proxy import Proxy, proxying
-from tests.faults.story import Teller
+from tests.faults.story import Invitations, Teller
 from tests.gateways import Peer, serving_gateways
 
 HOSTS = ("127.0.0.1", "127.0.0.2")  # of the database and its standby
 CONNECTIONS = 32
+FOLLOWERS = 8
 DISK = 600  # megabytes
+_HEARD_WITHIN = 2  # seconds, of whoever came last
 
 _LIMITS = {  # raised: all clients are one machine, and are slow to be refused
     "TRUSTED_PROXIES": "127.0.0.1/32",
@@ -32,6 +36,7 @@ _LIMITS = {  # raised: all clients are one machine, and are slow to be refused
     "GUESSES_PER_PHONE": "9999/day",
     "SENDS_PER_PHONE": "999/hour",
     "SENDS_PER_ADDRESS": "999/hour",
+    "ACCESS_TOKEN_LIFETIME": "5 min",
 }
 
 
@@ -81,11 +86,14 @@ class Server:
     def collect(self) -> None:
         """Read in its log what went wrong by our fault."""
         if self._running:
-            self.failed += [
-                line["event"] + ": " + line.get("exception", "")[-1000:]
-                for line in self._running.logged
-                if line["level"] == "error"
-            ]
+            for line in self._running.errors.read_text().splitlines():
+                try:
+                    told = json.loads(line)
+                except ValueError:
+                    self.failed.append(f"this is no line of a log: {line}")
+                else:
+                    if told["level"] == "error":
+                        self.failed.append(f"{told['event']}: {told.get('exception', '')[-1000:]}")
 
 
 class Inbox(Mapping[str, str]):
@@ -132,26 +140,26 @@ class Stand:
 
     @asynccontextmanager
     async def load(self, *, clocks_differ: bool = False) -> AsyncIterator[None]:
-        """Tell stories over all connections, as long as this lasts."""
+        """Tell stories over all connections, and follow who comes, as long as this lasts."""
         ports = [server.port for server in self.servers]
-        invitations: list[str] = []
-        tellers = [
-            Teller(
-                Connection(ports, self.record, first=number),
-                self.journal,
-                invitations=invitations,
-                inbox=Inbox(self.peer),
-                clocks_differ=clocks_differ,
-            )
-            for number in range(CONNECTIONS)
-        ]
-        tasks = [asyncio.create_task(teller.tell()) for teller in tellers]
-        try:
-            yield
-        finally:
-            for teller in tellers:
-                teller.stopped = True
-            await asyncio.gather(*tasks)
+        invitations = Invitations()
+
+        def made(kind: type[Teller], count: int) -> list[Teller]:
+            return [
+                kind(
+                    Connection(ports, self.record, first=number),
+                    self.journal,
+                    invitations=invitations,
+                    inbox=Inbox(self.peer),
+                    clocks_differ=clocks_differ,
+                )
+                for number in range(count)
+            ]
+
+        async with _telling(made(Follower, FOLLOWERS)):
+            async with _telling(made(Teller, CONNECTIONS)):
+                yield
+            await asyncio.sleep(_HEARD_WITHIN)
 
     def rate(self, seconds: float) -> float:
         """Tell how many requests a second were answered of late."""
@@ -169,6 +177,17 @@ class Stand:
         new = found - self._said
         self._said |= new
         return sorted(new)
+
+
+@asynccontextmanager
+async def _telling(tellers: list[Teller]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(teller.tell()) for teller in tellers]
+    try:
+        yield
+    finally:
+        for teller in tellers:
+            teller.stopped = True
+        await asyncio.gather(*tasks)
 
 
 @asynccontextmanager

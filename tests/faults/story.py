@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from itertools import count
 from random import Random
@@ -18,6 +19,8 @@ _numbers = count()
 _AGAIN = 0.3  # seconds until what was not answered is sent again
 _PAUSE = 0.25  # at most, between two steps
 _ELSEWHERE = 0.1  # of the requests go to another server than the last
+_FOLLOWED = 0.3  # of the codes that are applied are of who follows it
+_LATEST = 200  # codes of others, of which one is applied
 
 
 class StoppedError(Exception):
@@ -28,6 +31,26 @@ class WrongError(Exception):
     """An answer that cannot be right; the story is not worth going on with."""
 
 
+@dataclass
+class Invitations:
+    """Codes to apply: of those who follow who comes, and of the latest others."""
+
+    followed: list[str] = field(default_factory=list)
+    latest: list[str] = field(default_factory=list)
+
+    def add(self, code: str) -> None:
+        self.latest.append(code)
+        del self.latest[:-_LATEST]
+
+    def remove(self, code: str | None) -> None:
+        if code in self.latest:
+            self.latest.remove(code)
+
+    def choose(self) -> str:
+        followed = self.followed and random.random() < _FOLLOWED
+        return random.choice(self.followed if followed else self.latest)
+
+
 class Teller:
     """Tells stories, and writes what it was answered into the journal."""
 
@@ -36,12 +59,12 @@ class Teller:
         connection: Connection,
         journal: Journal,
         *,
-        invitations: list[str],
+        invitations: Invitations,
         inbox: Mapping[str, str],
         clocks_differ: bool,
     ) -> None:
         self._connection, self._journal = connection, journal
-        self._invitations = invitations  # of all tellers
+        self._invitations = invitations
         self._inbox = inbox  # what a gateway was told to send, by phone
         self._clocks_differ = clocks_differ  # then another server may refuse a token
         self.stopped = False
@@ -61,11 +84,7 @@ class Teller:
         self._connection.close()
 
     async def _story(self) -> None:
-        phone = _phone()
-        self._person = Person({phone})
-        self._journal.people.append(self._person)
-        self._address = str(IPv4Address(0x0A000000 + next(_numbers)))
-        first = await self._register(phone)
+        phone, first = await self._begin()
         await self._me(first)
         if random.random() < 0.8:
             await self._apply(first)
@@ -82,6 +101,14 @@ class Teller:
         else:
             await self._me(first)
             await self._stranger(_phone())
+
+    async def _begin(self) -> tuple[str, Session]:
+        """Be somebody new."""
+        phone = _phone()
+        self._person = Person({phone})
+        self._journal.people.append(self._person)
+        self._address = str(IPv4Address(0x0A000000 + next(_numbers)))
+        return phone, await self._register(phone)
 
     async def _register(self, phone: str) -> Session:
         """Register, whatever becomes of the answers."""
@@ -177,7 +204,7 @@ class Teller:
     async def _apply(self, session: Session) -> None:
         """Apply somebody's invitation code, once and for all."""
         person, own = self._person, self._person.invitation_code
-        code = random.choice(self._invitations or [own or ""])
+        code = self._invitations.choose()
         while True:
             try:
                 query = hub.APPLY_INVITE + hub.CLIENT
@@ -212,7 +239,7 @@ class Teller:
                     await self._wait()
             if answer["__typename"] != "SignedIn":
                 raise WrongError(f"a refresh that is due: {answer}")
-            said = _claims(answer["accessToken"])
+            said = claims(answer["accessToken"])
             if (said["sid"], said["gen"]) != (session.id, former + 1):
                 raise WrongError(f"a refresh of generation {former} gave {said}")
             session.generation, session.token = former + 1, answer["accessToken"]
@@ -267,8 +294,7 @@ class Teller:
 
     async def _delete(self, session: Session) -> None:
         person = self._person
-        if person.invitation_code in self._invitations:
-            self._invitations.remove(person.invitation_code)
+        self._invitations.remove(person.invitation_code)
         sessions = list(person.sessions.values())
         while True:
             try:
@@ -292,13 +318,12 @@ class Teller:
         await self._is_dead(session)
 
     def _signed_in(self, answer: Any) -> Session:
-        client, said = answer["client"], _claims(answer["accessToken"])
+        client, said = answer["client"], claims(answer["accessToken"])
         person = self._person
         if person.id is None:
             person.id, person.invitation_code = client["id"], client["invitationCode"]
             person.registering = False
-            self._invitations.append(client["invitationCode"])
-            del self._invitations[:-200]
+            self._invitations.add(client["invitationCode"])
         session = Session(said["sid"], answer["accessToken"], answer["refreshToken"])
         person.sessions[session.id] = session
         if (client["id"], said["gen"]) != (person.id, 0) or client["phone"] not in person.phones:
@@ -329,5 +354,6 @@ def _phone() -> str:
     return f"+7916{next(_numbers) * 7919 % 10**7:07}"
 
 
-def _claims(token: str) -> Any:
+def claims(token: str) -> Any:
+    """Read an access token, unverified."""
     return json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))

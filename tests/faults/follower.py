@@ -1,0 +1,76 @@
+"""Somebody who subscribes and stays: told of all who come, each once, and soon."""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import datetime
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.faults.client import UnauthenticatedError
+from tests.faults.journal import Following, Session
+from tests.faults.story import Teller, WrongError, claims
+from tests.sockets import Socket, Sockets
+
+LATEST = """{ me { invitedClients(first: 100) { nodes { id } } } }"""
+_ADDRESS = "ws://127.0.0.1/graphql"  # the Host header; the port is the server's
+_LOOK_EVERY = 0.5  # seconds, whether it is stopped
+_OUTCOMES = {1006: "none", 1012: "none", 1013: "unavailable"}  # of a connection that ends
+_REFUSED = {4401, 4403}
+
+
+class Follower(Teller):
+    """Goes on as README says: connect, ask for what was missed, subscribe; and again at an end."""
+
+    async def _story(self) -> None:
+        _, session = await self._begin()
+        self._following = Following()
+        self._journal.following[claims(session.token)["sub"]] = self._following
+        self._invitations.followed.append(self._person.invitation_code or "")
+        while not self.stopped:
+            try:
+                await self._follow(session)
+            except UnauthenticatedError:
+                if not self._clocks_differ and claims(session.token)["exp"] > time.time():
+                    raise
+                await self._refresh(session)
+
+    async def _follow(self, session: Session) -> None:
+        """Be told until the connection ends."""
+        began, headers = time.monotonic(), {"X-Forwarded-For": self._address}
+        try:
+            sockets = Sockets(self._connection.port)
+            async with sockets.connected(session.token, headers=headers, uri=_ADDRESS) as socket:
+                self._connection.record.note(began, "answered")
+                me = await self._surely(LATEST, token=session.token)
+                self._following.known |= {node["id"] for node in me["invitedClients"]["nodes"]}
+                await socket.subscribe()
+                await self._listen(socket)
+        except ConnectionClosed as closed:
+            await self._ended(closed.rcvd.code if closed.rcvd else 1006)
+        except (OSError, EOFError, InvalidHandshake):  # TimeoutError too
+            self._connection.record.note(began, "none")
+            self._connection.leave()
+            await self._wait()
+
+    async def _listen(self, socket: Socket) -> None:
+        heard: list[str] = []
+        self._following.heard.append(heard)
+        while not self.stopped:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    event = await socket.event()
+                heard.append(event["id"])
+                self._following.known.add(event["id"])
+                late = time.time() - datetime.fromisoformat(event["invitedAt"]).timestamp()
+                self._connection.record.told.append((time.monotonic(), late))
+
+    async def _ended(self, code: int) -> None:
+        """Go to the next server, if this was an end that may be."""
+        if code in _REFUSED:
+            raise UnauthenticatedError
+        if code not in _OUTCOMES:
+            raise WrongError(f"a subscription ended with {code}")
+        self._connection.record.note(time.monotonic(), _OUTCOMES[code])
+        self._connection.leave()
+        await self._wait()
