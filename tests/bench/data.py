@@ -34,6 +34,10 @@ _SESSIONS = """
     SELECT id, id, uuid_send(id), 0, now(), now(), now(), now() + interval '30 days', '127.0.0.1'
     FROM client
 """
+_SOME = """
+    SELECT id FROM client WHERE id NOT IN (SELECT client_id FROM invited_count)
+    ORDER BY random() LIMIT $1
+"""
 _CODES = """
     INSERT INTO sign_in_code (phone, key_id, nonce, length, expires_at, resend_at, sends, guesses)
     SELECT phone, $2, nonce, $3, now() + interval '1 hour', now(), 1, 0
@@ -104,11 +108,11 @@ async def _client(database: Any, inviter: UUID | None, number: int) -> UUID:
 
 
 def some_clients(url: str, count: int) -> list[UUID]:
-    """Choose clients by chance."""
+    """Choose clients who invited nobody by chance."""
 
     async def choose() -> list[UUID]:
         async with _connected(url) as database:
-            rows = await database.fetch("SELECT id FROM client ORDER BY random() LIMIT $1", count)
+            rows = await database.fetch(_SOME, count)
             return [row["id"] for row in rows]
 
     return asyncio.run(choose())
