@@ -81,6 +81,8 @@ def _meanwhile(result: Trial, fault: Fault, afterwards: Counter[str]) -> list[st
 
 async def flatness(stand: Stand, seconds: int) -> bool:
     """Load for so long, and tell whether memory and connections stay as they were once settled."""
+    for server in stand.servers:
+        await server.restart()  # memory that a fault took and left would hide what grows
     async with stand.load():
         await asyncio.sleep(_SETTLED)
         looks = [_sizes(stand)]
