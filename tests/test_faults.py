@@ -21,7 +21,7 @@ from connect_hub.settings import Settings
 from connect_hub.statements import OneConnection, Within, fetch
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
-from tests.faults.journal import Following, Journal, Life, Person
+from tests.faults.journal import Following, Journal, Life, Person, Subscription
 from tests.faults.stand import Stand, standing
 
 LOAD = 6  # seconds
@@ -141,15 +141,25 @@ async def test_a_code_that_was_accepted_and_is_not_spent_is_found(stand: Stand) 
 
 async def test_somebody_who_came_and_was_never_told_of_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
-        heard, following = _told(journal)
-        following.known.remove(heard[0])
+        following, subscription = _told(journal)
+        following.known.remove(subscription.heard[0])
 
     assert any("was never told that" in finding for finding in await _found(stand, plant))
 
 
+async def test_who_is_connected_and_is_not_told_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        _, subscription = _told(journal)
+        del subscription.heard[0]
+        assert subscription.until
+        subscription.until += timedelta(minutes=1)
+
+    assert any("who was connected" in finding for finding in await _found(stand, plant))
+
+
 async def test_somebody_who_never_came_and_was_told_of_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
-        _, following = _told(journal)
+        following, _ = _told(journal)
         following.known.add(next(iter(journal.following)))
 
     assert any("who never came" in finding for finding in await _found(stand, plant))
@@ -157,8 +167,8 @@ async def test_somebody_who_never_came_and_was_told_of_is_found(stand: Stand) ->
 
 async def test_somebody_who_was_told_of_twice_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
-        heard, _ = _told(journal)
-        heard.append(heard[0])
+        _, subscription = _told(journal)
+        subscription.heard.append(subscription.heard[0])
 
     assert any("was told 2 times that" in finding for finding in await _found(stand, plant))
 
@@ -284,14 +294,14 @@ def _someone(journal: Journal) -> Person:
     )
 
 
-def _told(journal: Journal) -> tuple[list[str], Following]:
-    """Choose somebody who was told, by subscription, of somebody who is still there."""
+def _told(journal: Journal) -> tuple[Following, Subscription]:
+    """Choose somebody who was told, by a subscription, first of somebody who is still there."""
     there = {person.id for person in journal.people if person.deleted == {False}}
     return next(
-        (heard, following)
+        (following, subscription)
         for following in journal.following.values()
-        for heard in following.heard
-        if heard and heard[0] in there
+        for subscription in following.subscriptions
+        if subscription.heard and subscription.heard[0] in there
     )
 
 

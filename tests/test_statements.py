@@ -179,6 +179,28 @@ async def test_who_is_cancelled_at_their_turn_takes_no_place_away() -> None:
         assert any(isinstance(answer, asyncio.CancelledError) for answer in answers)
 
 
+@pytest.mark.parametrize("by", ["others", "time"])
+async def test_who_gives_up_on_a_statement_of_another_task_takes_no_place_away(by: str) -> None:
+    others: list[asyncio.Task[object]] = []
+
+    async def leave() -> None:
+        with Within(timedelta(seconds=0.3 if by == "time" else 9)):
+            async with SharedConnection():
+                others.append(asyncio.create_task(fetch("SELECT pg_sleep(30)")))
+                await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(60):
+        for _ in range(POOL + 1):
+            leaving = asyncio.create_task(leave())
+            if by == "others":
+                await asyncio.sleep(0.2)
+                leaving.cancel()
+            with pytest.raises(TimeoutError if by == "time" else asyncio.CancelledError):
+                await leaving
+    await asyncio.gather(*others, return_exceptions=True)
+    await _until_nobody_is_busy()
+
+
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
 async def test_a_transaction_that_fails_leaves_nothing(
     hub: Hub, error: type[BaseException]

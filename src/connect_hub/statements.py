@@ -150,8 +150,18 @@ class SharedConnection(OneConnection):
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Give the connection back, once the statement that runs has ended."""
-        async with self._turn:
+        try:
+            await self._turn.acquire()
+        except asyncio.CancelledError:
+            if self._connection:
+                with suppress(asyncpg.InterfaceError):  # it was lost
+                    self._connection.terminate()
+            await super().__aexit__(asyncio.CancelledError)
+            raise
+        try:
             await super().__aexit__(kind)
+        finally:
+            self._turn.release()
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         """Run a statement as `fetch` does."""

@@ -1,6 +1,7 @@
 """Connections of a pool, had by those who wait in the order they came.
 
 asyncpg's pool lets whoever comes just then go first, and who waited wait again behind all others.
+So all that a server asks the database while it serves has to come by here.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import asyncpg
+
+from connect_hub import background
 
 
 class Turns:
@@ -31,7 +34,7 @@ class Turns:
             connection = await turn
         except asyncio.CancelledError:
             if not turn.cancelled():  # it was one's turn just then
-                await self._go_on(turn.result())
+                self._leave(turn.result())
             raise
         return connection or await self._acquired()
 
@@ -44,7 +47,8 @@ class Turns:
                 connection before.
         """
         if tidied_within is None and _is_sound(connection):
-            await self._go_on(connection)
+            if not self._pass(connection):
+                await self._pool.release(connection)
             return
         timeout = tidied_within.total_seconds() if tidied_within else None
         try:
@@ -52,9 +56,11 @@ class Turns:
         finally:
             self._pass(None)
 
-    async def _go_on(self, connection: Any) -> None:
-        if not self._pass(connection) and connection:
-            await self._pool.release(connection)
+    def _leave(self, connection: Any) -> None:
+        if connection:
+            background.later(self.give_back(connection))
+        else:
+            self._pass(None)
 
     def _pass(self, connection: Any) -> bool:
         """Give somebody the turn, and tell whether there was one who waits."""

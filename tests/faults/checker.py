@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from connect_hub.keys import Keys
@@ -12,6 +13,7 @@ from tests.faults.postgres import Postgres
 
 _BUSY = "SELECT FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
 _AGAIN = 0.1  # seconds
+_LATE = timedelta(seconds=30)  # what came later may not have been told when a connection ends
 
 Rows = dict[str, dict[str, Any]]
 
@@ -151,10 +153,14 @@ def _following(journal: Journal, facts: Facts) -> Iterator[str]:
             yield f"{inviter} was never told that {id_} came"
         for id_ in following.known - came:
             yield f"{inviter} was told of {id_}, who never came"
-        for heard in following.heard:
-            for id_, times in Counter(heard).items():
+        for subscription in following.subscriptions:
+            for id_, times in Counter(subscription.heard).items():
                 if times > 1:
                     yield f"{inviter} was told {times} times that {id_} came"
+            until = (subscription.until or subscription.since) - _LATE
+            for id_ in there - set(subscription.heard):
+                if subscription.since < facts.clients[id_]["invited_at"] < until:
+                    yield f"{inviter} was not told that {id_} came, who was connected"
 
 
 def _ancestors(id_: str, inviters: dict[str, Any]) -> set[str]:

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.faults.client import UnauthenticatedError
-from tests.faults.journal import Following, Session
+from tests.faults.journal import Following, Session, Subscription
 from tests.faults.story import Teller, WrongError, claims
 from tests.sockets import Socket, Sockets
 
@@ -26,14 +26,23 @@ class Follower(Teller):
         _, session = await self._begin()
         self._following = Following()
         self._journal.following[claims(session.token)["sub"]] = self._following
-        self._invitations.followed.append(self._person.invitation_code or "")
-        while not self.stopped:
-            try:
-                await self._follow(session)
-            except UnauthenticatedError:
-                if not self._clocks_differ and claims(session.token)["exp"] > time.time():
-                    raise
-                await self._refresh(session)
+        own = self._person.invitation_code or ""
+        self._invitations.followed.append(own)
+        try:
+            while not self.stopped:
+                await self._go_on(session)
+        finally:
+            self._invitations.followed.remove(own)
+
+    async def _go_on(self, session: Session) -> None:
+        try:
+            await self._follow(session)
+        except AssertionError as error:
+            raise WrongError(f"a message that does not belong here: {error}") from None
+        except UnauthenticatedError:
+            if not self._clocks_differ and claims(session.token)["exp"] > time.time():
+                raise
+            await self._refresh(session)
 
     async def _follow(self, session: Session) -> None:
         """Be told until the connection ends."""
@@ -42,10 +51,11 @@ class Follower(Teller):
             sockets = Sockets(self._connection.port)
             async with sockets.connected(session.token, headers=headers, uri=_ADDRESS) as socket:
                 self._connection.record.note(began, "answered")
+                subscription = Subscription(datetime.now(UTC))
                 me = await self._surely(LATEST, token=session.token)
                 self._following.known |= {node["id"] for node in me["invitedClients"]["nodes"]}
                 await socket.subscribe()
-                await self._listen(socket)
+                await self._listen(socket, subscription)
         except ConnectionClosed as closed:
             await self._ended(closed.rcvd.code if closed.rcvd else 1006)
         except (OSError, EOFError, InvalidHandshake):  # TimeoutError too
@@ -53,17 +63,22 @@ class Follower(Teller):
             self._connection.leave()
             await self._wait()
 
-    async def _listen(self, socket: Socket) -> None:
-        heard: list[str] = []
-        self._following.heard.append(heard)
-        while not self.stopped:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_EVERY):
-                    event = await socket.event()
-                heard.append(event["id"])
-                self._following.known.add(event["id"])
-                late = time.time() - datetime.fromisoformat(event["invitedAt"]).timestamp()
-                self._connection.record.told.append((time.monotonic(), late))
+    async def _listen(self, socket: Socket, subscription: Subscription) -> None:
+        self._following.subscriptions.append(subscription)
+        try:
+            while not self.stopped:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_EVERY):
+                        event = await socket.event()
+                    self._hear(event, subscription)
+        finally:
+            subscription.until = datetime.now(UTC)
+
+    def _hear(self, event: dict[str, str], subscription: Subscription) -> None:
+        subscription.heard.append(event["id"])
+        self._following.known.add(event["id"])
+        late = datetime.now(UTC) - datetime.fromisoformat(event["invitedAt"])
+        self._connection.record.told.append((time.monotonic(), late.total_seconds()))
 
     async def _ended(self, code: int) -> None:
         """Go to the next server, if this was an end that may be."""

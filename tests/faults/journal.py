@@ -4,6 +4,7 @@ Where an answer is lost, the journal keeps all that may be true, until another a
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 
 
@@ -54,11 +55,20 @@ class Person:
 
 
 @dataclass
+class Subscription:
+    """Who was told of by one connection, and when that was open."""
+
+    since: datetime
+    until: datetime | None = None
+    heard: list[str] = field(default_factory=list)  # ids
+
+
+@dataclass
 class Following:
-    """What somebody knows of who applied their code."""
+    """What somebody knows of who applied their code, by a query or a subscription."""
 
     known: set[str] = field(default_factory=set)  # ids
-    heard: list[list[str]] = field(default_factory=list)  # the same, by subscription
+    subscriptions: list[Subscription] = field(default_factory=list)
 
 
 @dataclass
