@@ -1,9 +1,11 @@
 """What subscribers are told, and of whom."""
 
 import asyncio
+import gc
 import random
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
 from connect_hub.notifications import SIGN_OF_LIFE
@@ -164,6 +166,29 @@ async def test_a_session_that_ends_while_notifications_are_lost_ends_its_connect
             await fetch("SET LOCAL session_replication_role = replica")
             await fetch("DELETE FROM session")
         assert await socket.end() == (4401, "The session has ended; sign in again.")
+
+
+async def test_a_subscription_keeps_nothing_of_what_it_told(hub: Hub, sockets: Sockets) -> None:
+    owner = await hub.person()
+    guests = [uuid4() for _ in range(40)]
+    for number, guest_id in enumerate(guests):
+        await fetch(GUEST, guest_id, f"+7901{number:07}", f"{number:06}")
+
+    async def invite(half: list[UUID]) -> None:
+        for guest_id in half:
+            await fetch(APPLY, owner.id, guest_id)
+        assert await socket.events(len(half)) == [str(guest_id) for guest_id in half]
+
+    async with sockets.subscribed(owner.token) as socket:
+        await invite(guests[:20])
+        before = _fields_found_out_about()
+        await invite(guests[20:])
+        assert _fields_found_out_about() == before
+
+
+def _fields_found_out_about() -> int:
+    gc.collect()
+    return sum(isinstance(each, CollectedFields) for each in gc.get_objects())
 
 
 async def test_a_hundred_clients_get_a_thousand_events_each_its_own(

@@ -20,6 +20,7 @@ from graphql import (
     GraphQLError,
     OperationType,
     create_source_event_stream,
+    execute_subscription_event,
     map_source_to_response_event,
 )
 from starlette.types import Scope
@@ -196,7 +197,8 @@ class Connection:
         queries what it missed once it is connected, and then subscribes, misses nothing.
         """
         context = self._context(self._authorization)
-        executor = self._executor(payload, context)
+        build = self._builder(payload, context)
+        executor = self._subscribing(build())
         try:
             client = await context.signed_in()
         except UnauthenticatedError as error:
@@ -207,14 +209,16 @@ class Connection:
             source = await source
         if isinstance(source, ExecutionResult):
             raise RefusedError(source.errors or [])
-        return map_source_to_response_event(executor, source)
+        return map_source_to_response_event(executor, source, partial(_executed, build))
 
-    def _executor(self, payload: dict[str, Any], context: Context) -> Any:
+    def _builder(self, payload: dict[str, Any], context: Context) -> Callable[[], Any]:
         try:
             parameters = parameters_in(payload)
-            executor = self._view.executor(self._view.prepared(parameters), parameters, context)
         except RequestError as error:
             raise RefusedError([BadRequestError(str(error))]) from None
+        return partial(self._view.executor, self._view.prepared(parameters), parameters, context)
+
+    def _subscribing(self, executor: Any) -> Any:
         if isinstance(executor, list):
             raise RefusedError(executor)
         if executor.operation.operation is not OperationType.SUBSCRIPTION:
@@ -254,3 +258,14 @@ class Connection:
                 await self._websocket.send_text(orjson.dumps(message).decode())
         except TimeoutError:
             raise ClosedError(messages.TOO_SLOW) from None
+
+
+def _executed(build: Callable[[], Any], copied: Any) -> Any:
+    """Execute an event by an executor of its own.
+
+    graphql-core copies the subscription's for each event, and all copies keep in one place what
+    they found out about fields: that would grow as long as the subscription lives.
+    """
+    executor = build()
+    executor.root_value = copied.root_value
+    return execute_subscription_event(executor)
