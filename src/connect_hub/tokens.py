@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connect_hub.keys import Keys
 
-REMEMBERED = 10_000  # tokens, of a kilobyte each
+REMEMBERED = 4_000  # tokens, of a kilobyte each
 MAX_GENERATION = 999_999_999
 _LEEWAY = timedelta(seconds=60)  # how far the clocks of two replicas may differ
 _CLAIMS = {"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp"}

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 KEY = Ed25519PrivateKey.from_private_bytes(b64decode(os.environ["TOKEN_KEY"]))
 LIFETIME = timedelta(hours=1)
 _PUBLIC_KEY = KEY.public_key()
-_REMEMBERED = 10_000  # tokens
+_REMEMBERED = 4_000  # tokens, as Connect Hub does
 _verified: dict[str, tuple["Viewer", float]] = {}
 
 
