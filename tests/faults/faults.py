@@ -127,11 +127,10 @@ def _without_small_disk(stand: Stand) -> str:
 async def _disk_full(stand: Stand) -> None:
     """Fill it while PostgreSQL writes; where that ends it, start it again."""
     filling = stand.disk / "filling"
-    with filling.open("wb") as file:
+    with filling.open("wb", buffering=0) as file:  # what a buffer kept would be written at the end
         try:
             while True:
                 file.write(bytes(1 << 16))
-                file.flush()
         except OSError:
             await asyncio.sleep(_LASTS)
     filling.unlink()
