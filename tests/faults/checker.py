@@ -13,7 +13,7 @@ from tests.faults.postgres import Postgres
 
 _BUSY = "SELECT FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
 _AGAIN = 0.1  # seconds
-_LATE = timedelta(seconds=30)  # what came later may not have been told when a connection ends
+_LATE = timedelta(seconds=10)  # what came later may not have been told when a connection ends
 
 Rows = dict[str, dict[str, Any]]
 

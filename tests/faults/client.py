@@ -26,6 +26,7 @@ class Record:
 
     answers: list[tuple[float, float, str]] = field(default_factory=list)  # end, seconds, outcome
     told: list[tuple[float, float]] = field(default_factory=list)  # when, and seconds later than so
+    unsent: list[float] = field(default_factory=list)  # when codes were asked for in vain
     wrong: list[str] = field(default_factory=list)
 
     def note(self, began: float, outcome: str) -> None:

@@ -57,9 +57,7 @@ async def _server_killed(stand: Stand) -> None:
 
 
 async def _server_ended(stand: Stand) -> None:
-    server = random.choice(stand.servers)
-    server.process.send_signal(signal.SIGTERM)
-    await server.restart()
+    await random.choice(stand.servers).restart()
 
 
 async def _postgres_killed(stand: Stand) -> None:

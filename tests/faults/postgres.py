@@ -46,12 +46,12 @@ class Postgres:
         where = ("-h", primary.sockets, "-U", USER, "-R", "-C", "-S", "standby")
         self._run("pg_basebackup", "-D", self.data, "--checkpoint=fast", *where)
 
-    async def start(self, **settings: str) -> None:
+    async def start(self) -> None:
         """Start, and wait until it takes connections; what a killed one left may be in the way."""
         async with asyncio.timeout(_READY_WITHIN):
             while True:
                 if self._process is None or self._process.poll() is not None:
-                    self._process = self._started(settings)
+                    self._process = self._started()
                 try:
                     await (await self.connect()).close()
                 except (OSError, asyncpg.PostgresError):
@@ -95,8 +95,8 @@ class Postgres:
         finally:
             await connection.close()
 
-    def _started(self, settings: dict[str, str]) -> "subprocess.Popen[bytes]":
-        said = {**_SETTINGS, "unix_socket_directories": str(self.sockets), **settings}
+    def _started(self) -> "subprocess.Popen[bytes]":
+        said = {**_SETTINGS, "unix_socket_directories": str(self.sockets)}
         command: list[str | Path] = [self._binaries / "postgres", "-D", self.data]
         command += [f"--{name}={value}" for name, value in said.items()]
         options: dict[str, Any] = {**_SILENT, **self._child}

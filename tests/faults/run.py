@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import resource
 import signal
 import sys
 import time
@@ -23,10 +24,14 @@ async def main() -> None:
     arguments = _arguments()
     _stop_when_told()
     found = False
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for us and all that is started
     async with standing() as stand:
-        for name in arguments.only or FAULTS:
+        names = arguments.only or FAULTS
+        for name in names:
             if lacking := FAULTS[name].lacks(stand):
                 sys.exit(f"{name} needs {lacking}.")
+        for name in names:
             for nth in range(arguments.times):
                 result = await trial(stand, FAULTS[name])
                 _say(f"{name} {nth + 1}", result)

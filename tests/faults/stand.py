@@ -7,8 +7,9 @@ import re
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ CONNECTIONS = 32
 FOLLOWERS = 8
 DISK = 600  # megabytes
 _HEARD_WITHIN = 2  # seconds, of whoever came last
+_ENDS_WITHIN = 20  # seconds
 
 _LIMITS = {  # raised: all clients are one machine, and are slow to be refused
     "TRUSTED_PROXIES": "127.0.0.1/32",
@@ -76,11 +78,12 @@ class Server:
         await self.start(**settings)
 
     async def end(self) -> None:
-        """End it well, if it has not ended, and tidy up."""
+        """End it well, if it has not ended, read what it said to the last, and tidy up."""
         if self._running:
+            self.process.terminate()
+            await asyncio.to_thread(self.process.wait, _ENDS_WITHIN)
             self.collect()
-            with suppress(AssertionError):  # it was killed
-                await asyncio.to_thread(self._stack.close)
+            await asyncio.to_thread(self._stack.close)
             self._running = None
 
     def collect(self) -> None:
@@ -131,7 +134,7 @@ class Stand:
         self.postgres = self.other = postgres  # the other is its standby, where there is one
         self.proxy, self.other_proxy = proxies
         self.journal, self.record = Journal(), Record()
-        self._said: set[str] = set()  # findings
+        self._said: Counter[str] = Counter()  # findings
         secret = new_secret()
         self.keys = Keys(secret)
         url = f"postgresql://{USER}@{HOSTS[0]}:{self.proxy.port}/{USER}"
@@ -168,15 +171,15 @@ class Stand:
         return len(answered) / seconds
 
     async def findings(self) -> list[str]:
-        """Say all that is wrong, once."""
+        """Say all that is wrong and was not said yet."""
         facts = await checker.read(self.postgres)
-        found = {*self.record.wrong, *checker.check(self.journal, facts, keys=self.keys)}
+        found = Counter([*self.record.wrong, *checker.check(self.journal, facts, keys=self.keys)])
         for server in self.servers:
             server.collect()
-            found.update(server.failed)
+            found |= Counter({*server.failed})  # which reads the same lines again
         new = found - self._said
-        self._said |= new
-        return sorted(new)
+        self._said |= found
+        return sorted(new.elements())
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _AGAIN = 0.3  # seconds until what was not answered is sent again
 _PAUSE = 0.25  # at most, between two steps
 _ELSEWHERE = 0.1  # of the requests go to another server than the last
 _FOLLOWED = 0.3  # of the codes that are applied are of who follows it
+_MAY_REFUSE = {"InvitationRingError", "InvitationCodeNotFoundError"}  # codes of whom none follows
 _LATEST = 200  # codes of others, of which one is applied
 
 
@@ -164,10 +166,13 @@ class Teller:
         return answer
 
     async def _code(self, phone: str) -> Code:
-        sent = await self._surely(hub.REQUEST_CODE, phone=phone)
-        while sent["__typename"] == "SmsNotSentError":  # the gateway is what is broken
-            await self._wait()
+        while True:
+            asked = time.monotonic()
             sent = await self._surely(hub.REQUEST_CODE, phone=phone)
+            if sent["__typename"] != "SmsNotSentError":
+                break
+            self._connection.record.unsent.append(asked)  # the gateway is what is broken
+            await self._wait()
         if sent["__typename"] != "CodeSent":
             raise WrongError(f"no code was sent: {sent}")
         digits = sent["smsCode"] or self._inbox[phone]
@@ -221,7 +226,7 @@ class Teller:
                 person.inviters = {code}
             elif kind == "InvitationAlreadyAppliedError" and len(person.inviters) > 1:
                 person.inviters = {answer["someoneInvitationCode"]} & person.inviters
-            elif kind not in {"InvitationRingError", "InvitationCodeNotFoundError"}:
+            elif code in self._invitations.followed or kind not in _MAY_REFUSE:
                 raise WrongError(f"an invitation code is applied: {answer}")
             return
 
@@ -243,6 +248,7 @@ class Teller:
             if (said["sid"], said["gen"]) != (session.id, former + 1):
                 raise WrongError(f"a refresh of generation {former} gave {said}")
             session.generation, session.token = former + 1, answer["accessToken"]
+            session.lost = 0
             session.refresh_token = answer["refreshToken"]
 
     async def _end(self, session: Session, *, by: Session) -> None:
