@@ -3,7 +3,7 @@
 import click
 
 from connect_hub.commands import work
-from connect_hub.statements import OneConnection, Row, fetch
+from connect_hub.statements import Row, fetch
 
 _STATS = """
     SELECT
@@ -37,6 +37,5 @@ def stats() -> None:
 
 
 async def _counted() -> Row:
-    async with OneConnection():  # which waits as long as it takes
-        (row,) = await fetch(_STATS)
+    (row,) = await fetch(_STATS)
     return dict(row)
