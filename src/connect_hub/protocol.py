@@ -10,7 +10,10 @@ from websockets.frames import Frame
 
 from connect_hub.headers import SECURITY
 
-MAX_HEAD = 32 * 1024  # bytes before the body
+MAX_HEAD = 32 * 1024  # bytes of a request beside its body
+MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection
+PATIENCE = timedelta(seconds=20)  # with a client that does not send its request or read its answer
+_LOOK_EVERY = timedelta(seconds=5)
 MAX_MESSAGE = 16 * 1024  # bytes that a client sends by WebSocket
 MAX_FRAMES = 64  # of one message
 PING_EVERY = timedelta(seconds=20)
@@ -19,18 +22,44 @@ GONE_WITHIN = timedelta(seconds=10)  # once we are done with a socket
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a request whose headers take longer to send or to read than anybody needs.
+    """Refuses a request that is larger beside its body, or takes longer, than anybody needs.
 
     Also one with two hosts (RFC 9112, 3.2): what is in front of us may have looked at the other.
     """
 
-    _head = 0  # bytes received of a head that has not ended
-    _in_head = False
+    _read = 0  # bytes that came last
+    _beside = 0  # bytes of a request that came after those it began with, less those of its body
+    _is_partial = False  # a request has begun and not ended
+    _waits_since: float | None = None  # for the client to send or to read
+    _look: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._waits_since = self.loop.time()
+        self._look_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def _look_later(self) -> None:
+        self._look = self.loop.call_later(_LOOK_EVERY.total_seconds(), self._look_now)
+
+    def _look_now(self) -> None:
+        """Let go of a client that has kept us waiting; a timer for each request would cost more."""
+        since = self._waits_since
+        if since is not None and self.loop.time() - since > PATIENCE.total_seconds():
+            self.transport.abort()
+        else:
+            self._look_later()
 
     def on_message_begin(self) -> None:
-        """Begin to count."""
+        """Begin to count and to wait."""
         super().on_message_begin()
-        self._head, self._in_head = 0, True
+        self._beside, self._is_partial = -self._read, True
+        self._wait(for_client=True)
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
@@ -38,26 +67,80 @@ class BoundedProtocol(HttpToolsProtocol):
         for name, value in self.headers:
             size += len(name) + len(value)
             hosts += name == b"host"
-        if size > MAX_HEAD or hosts > 1:
+        if size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
-        self._in_head = False
         super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []  # of what follows the body; the application would take them for ours
+
+    def on_body(self, body: bytes) -> None:
+        """Count the rest."""
+        self._beside -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait no more, unless it is answered already."""
+        super().on_message_complete()
+        self._is_partial = False
+        self._wait(for_client=self._has_answered)
+
+    def on_response_complete(self) -> None:
+        """Wait for the answer to be read, and for the rest of the next request."""
+        self._wait(for_client=not self.pipeline or self.cycle.more_body)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        self._wait(for_client=True)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Wait no more, unless that was the end of the answer."""
+        super().resume_writing()
+        self._wait(for_client=self._has_answered)
+
+    def _wait(self, *, for_client: bool) -> None:
+        if not self.flow.write_paused:  # else it has to read, whatever else it does
+            self._waits_since = self.loop.time() if for_client else None
+
+    @property
+    def _has_answered(self) -> bool:
+        return bool(self.cycle and self.cycle.response_complete)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Pass the connection on, unless an answer is on its way that nobody would then end."""
+        if self.cycle and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        self._look.cancel()
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse, with the headers that every answer has."""
+        if self._owes_another_answer:
+            self.transport.abort()
+            return
         headers = {**SECURITY, "Connection": "close", "Content-Length": str(len(msg))}
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
         self.transport.write(f"{head}{''.join(lines)}\r\n{msg}".encode("ascii"))
         self.transport.close()
 
+    @property
+    def _owes_another_answer(self) -> bool:
+        """Whether a refusal would be read as the answer to another request, or within it."""
+        cycle = self.cycle
+        if not cycle or cycle.response_complete:
+            return False
+        return bool(self.pipeline) or cycle.response_started or not cycle.more_body
+
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head without an end."""
+        """Count what belongs to a head, or to what follows the body, without an end."""
+        self._read = len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head += len(data)
-            if self._head > MAX_HEAD:
-                self.send_400_response(f"The headers are over {MAX_HEAD} bytes long.")
+        self._beside += len(data)
+        if self._is_partial and self._beside > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The headers are over {MAX_HEAD} bytes long.")
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):

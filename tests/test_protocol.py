@@ -1,0 +1,155 @@
+"""Connections: what a client may send by them, and how long it may keep us waiting."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import pytest
+from graphql import get_introspection_query
+
+from connect_hub import protocol
+from connect_hub.sms import SimulatedSender
+from tests import hub as asks
+from tests.hub import Hub
+from tests.sockets import Sockets
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+POST = b"POST /graphql HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+ALIVE = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
+UPGRADE = (
+    b"GET /graphql HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+)
+
+
+@asynccontextmanager
+async def _connected(sockets: Sockets) -> AsyncIterator[Streams]:
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    opened.connect(("127.0.0.1", sockets.port))
+    reader, writer = await asyncio.open_connection(sock=opened)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def _asking(query: str, **variables: str) -> bytes:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    return POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def _chunked(query: str, **variables: str) -> bytes:
+    """Ask with a body in chunks, which has ended; headers may follow."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    head = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+
+
+async def _is_ended(streams: Streams) -> bool:
+    """Tell whether the server ends the connection, and says nothing before."""
+    async with asyncio.timeout(5):
+        try:
+            return not await streams[0].read(1)
+        except ConnectionError:
+            return True
+
+
+async def _is_refused(writer: asyncio.StreamWriter, again: bytes) -> bool:
+    """Tell whether the server ends a connection by which the same is sent again and again."""
+    try:
+        for _ in range(300):
+            writer.write(again)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.fixture
+def _slow_sending(sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "shortest", 1)
+    monkeypatch.setattr(sender, "longest", 1)
+
+
+@pytest.fixture
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "PATIENCE", timedelta(seconds=0.3))
+    monkeypatch.setattr(protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
+
+
+async def test_what_follows_a_body_is_no_header(hub: Hub, sockets: Sockets) -> None:
+    phone = "+79161234567"
+    code = await hub.code_for(phone)
+    async with _connected(sockets) as (reader, writer):
+        query = asks.SIGN_IN % "register" + asks.CLIENT
+        writer.write(_chunked(query, phone=phone, code=code) + b"X-Forwarded-For: 1.2.3.4\r\n\r\n")
+        _, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    token = json.loads(body)["data"]["register"]["accessToken"]
+    (session,) = (await hub.data(asks.SESSIONS, token=token))["me"]["sessions"]
+    assert session["address"] == "127.0.0.1"
+
+
+async def test_what_follows_a_body_without_an_end_is_refused(sockets: Sockets) -> None:
+    async with _connected(sockets) as (_, writer):
+        writer.write(_chunked("{ me { id } }"))
+        assert await _is_refused(writer, b"A: b\r\n" * 1000)
+
+
+@pytest.mark.usefixtures("hub", "_slow_sending")
+async def test_nothing_is_upgraded_while_an_answer_is_due(sockets: Sockets) -> None:
+    async with _connected(sockets) as streams:
+        streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + UPGRADE)
+        assert await _is_ended(streams)
+
+
+@pytest.mark.usefixtures("hub", "_slow_sending")
+@pytest.mark.parametrize("count", [10, 20])
+async def test_few_requests_wait_for_the_answer_to_another(sockets: Sockets, count: int) -> None:
+    async with _connected(sockets) as streams:
+        streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + count * ALIVE)
+        if count > protocol.MAX_PIPELINED:
+            assert await _is_ended(streams)
+            return
+        for _ in range(1 + count):
+            assert b"HTTP/1.1 200 " in await streams[0].readuntil(b"\r\n\r\n")
+
+
+@pytest.mark.usefixtures("hub", "_slow_sending")
+async def test_a_refusal_is_not_taken_for_the_answer_to_another_request(sockets: Sockets) -> None:
+    async with _connected(sockets) as streams:
+        streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + b"no request\r\n\r\n")
+        assert await _is_ended(streams)
+
+
+@pytest.mark.usefixtures("app", "_little_patience")
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nHost: hub\r\n", POST + b"Content-Length: 9\r\n\r\n{"],
+    ids=["nothing", "half a head", "half a body"],
+)
+async def test_who_does_not_send_its_request_is_let_go(sockets: Sockets, begun: bytes) -> None:
+    async with _connected(sockets) as streams:
+        streams[1].write(begun)
+        assert await _is_ended(streams)
+
+
+@pytest.mark.usefixtures("app", "_little_patience")
+async def test_who_does_not_read_its_answers_is_let_go(sockets: Sockets) -> None:
+    async with _connected(sockets) as (_, writer):
+        assert await _is_refused(writer, _asking(get_introspection_query()))
+
+
+@pytest.mark.usefixtures("hub", "_slow_sending", "_little_patience")
+async def test_who_waits_for_us_is_not_let_go(sockets: Sockets) -> None:
+    async with _connected(sockets) as (reader, writer):
+        writer.write(_asking(asks.REQUEST_CODE, phone="+79161234567"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
