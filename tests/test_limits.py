@@ -8,10 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from connect_hub import background, sms
+from connect_hub.api import view
 from connect_hub.domain import sweep
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
-from connect_hub.statements import fetch
+from connect_hub.statements import Within, fetch
 from tests.hub import Hub, counted_statements, pass_time, wrong
 
 PHONE = "+79991234567"
@@ -224,6 +225,18 @@ async def test_a_send_that_failed_gives_the_phone_its_allowance_back(
     monkeypatch.setattr(sender, "send", fail)
     one = hub.at("192.0.2.1")
     assert _name(await one.request_code(PHONE)) == "SmsNotSentError"
+    rows = await fetch("SELECT cardinality(uses) AS uses FROM allowance ORDER BY 1")
+    assert [row["uses"] for row in rows] == [0, 1]
+
+
+async def test_a_send_takes_no_longer_than_the_answer_may(
+    hub: Hub, sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "shortest", 10)
+    monkeypatch.setattr(sender, "longest", 10)
+    monkeypatch.setattr(view, "Within", lambda _: Within(timedelta(seconds=2.5)))
+    async with asyncio.timeout(5):
+        assert _name(await hub.request_code(PHONE)) == "SmsNotSentError"
     rows = await fetch("SELECT cardinality(uses) AS uses FROM allowance ORDER BY 1")
     assert [row["uses"] for row in rows] == [0, 1]
 

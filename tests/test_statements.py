@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import AsyncExitStack
 from contextvars import Context
 from datetime import timedelta
 
@@ -93,6 +94,27 @@ async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind
         response = await work
     gc.collect()
     assert response.status_code == 503
+
+
+async def test_what_is_fetched_for_who_has_gone_keeps_no_connection() -> None:
+    """As by graphql-core, which does not wait for what it began before a sibling failed."""
+    left: list[asyncio.Task[object]] = []
+
+    async def ask() -> None:
+        async with SharedConnection():
+            left.append(asyncio.create_task(fetch(PID)))
+            await asyncio.sleep(0)  # it begins, and waits for a connection
+
+    async with AsyncExitStack() as busy:
+        for _ in range(POOL):
+            await busy.enter_async_context(OneConnection())
+            await fetch(PID)
+        with Within(timedelta(seconds=0.1)):
+            asked = await asyncio.gather(*(ask() for _ in range(POOL)), return_exceptions=True)
+    for outcome in [*asked, *await asyncio.gather(*left, return_exceptions=True)]:
+        assert isinstance(outcome, TimeoutError)
+    async with asyncio.timeout(5):
+        await fetch(PID)
 
 
 @pytest.mark.parametrize("first", ["late", "cancelled"])

@@ -54,6 +54,13 @@ class Within:
         _until.reset(self._before)
 
 
+def leaving(reserve: timedelta) -> asyncio.Timeout:
+    """Let what is no statement take the time there is, but for so much that statements may need."""
+    until = _until.get()
+    left = until - time.monotonic() - reserve.total_seconds() if until else None
+    return asyncio.timeout(left)
+
+
 async def watch() -> None:
     """Let nothing wait for the database longer than it may, for ever.
 
@@ -127,7 +134,11 @@ class OneConnection:
         if self._connection is None:
             database = _database(require_context())
             self._turns = turns_of(database._pool or await _opened(database))  # noqa: SLF001
-            self._connection = await self._turns.take()
+            connection = await self._turns.take()
+            if self not in _waiting:  # whoever asked has gone meanwhile
+                background.later(self._turns.give_back(connection))
+                raise TimeoutError
+            self._connection = connection
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
         except asyncio.CancelledError:

@@ -3,6 +3,8 @@
 All lock the same rows in the same order, code, client, sessions: so no two wait in a circle.
 """
 
+from datetime import timedelta
+
 import structlog
 
 from connect_hub import sms, texts
@@ -11,7 +13,7 @@ from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch, transaction
+from connect_hub.statements import fetch, leaving, transaction
 
 log = structlog.get_logger()
 
@@ -55,7 +57,8 @@ async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
     try:
         to = phone.parse(former)
         text = texts.phone_changed(language=language)
-        await sender.send(sms.Message(to.e164, to.country, text))
+        async with leaving(timedelta()):
+            await sender.send(sms.Message(to.e164, to.country, text))
     except Exception as error:  # noqa: BLE001 (the account has moved, whatever this is)
         log.warning("notice to a former phone not sent", reason=type(error).__name__)
 

@@ -23,12 +23,13 @@ from connect_hub.domain.refusals import (
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
-from connect_hub.statements import Rendered
+from connect_hub.statements import Rendered, leaving
 
 INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L
 INVITATION_LENGTH = 6
 _ASK_AGAIN = timedelta(days=1)  # is what a blocked client is told
 _TEST = "test"  # stands for a gateway where nothing is sent
+_NOTED_WITHIN = timedelta(seconds=2)  # what became of a code
 _DRAWS = 20  # of invitation codes that are taken, one after another, before we give up
 
 
@@ -141,7 +142,11 @@ async def _send(code: Code, *, language: str, sender: sms.SmsSender, settings: S
     if settings.test_code(to.e164):
         return _TEST
     text = texts.sign_in_code(code.digits, language=language, settings=settings)
-    return await sender.send(sms.Message(to.e164, to.country, text))
+    try:
+        async with leaving(_NOTED_WITHIN):
+            return await sender.send(sms.Message(to.e164, to.country, text))
+    except TimeoutError:
+        raise sms.NotSentError("too little time was left") from None
 
 
 async def _spend_send(to: Phone, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
