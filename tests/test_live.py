@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
+from connect_hub.domain.live import MOST_WAITING
 from connect_hub.notifications import SIGN_OF_LIFE
 from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person
@@ -17,6 +18,9 @@ GUEST = """
     INSERT INTO client (id, phone, invitation_code, created_at) VALUES ($1, $2, $3, now())
 """
 APPLY = "UPDATE client SET inviter_id = $1 WHERE id = $2"
+APPLY_UNNOTIFIED = """
+    UPDATE client SET inviter_id = $1, invited_at = clock_timestamp() WHERE id = $2
+"""
 LOSE_NOTIFICATIONS = f"""
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE query = '{SIGN_OF_LIFE}' OR query LIKE 'LISTEN %'
@@ -124,6 +128,27 @@ async def test_a_refused_application_is_not_told(hub: Hub, sockets: Sockets) -> 
         assert await socket.events(1) == [last.id]
 
 
+async def test_who_is_up_to_date_is_told_though_another_subscription_is_far_behind(
+    hub: Hub, sockets: Sockets
+) -> None:
+    owner = await hub.person()
+    guests = [uuid4() for _ in range(MOST_WAITING + 20)]
+    for number, guest_id in enumerate(guests):
+        await fetch(GUEST, guest_id, f"+7901{number:07}", f"{number:06}")
+    async with (
+        sockets.connected(owner.token) as behind,
+        sockets.subscribed(owner.token) as ahead,
+    ):
+        for guest_id in guests[:-1]:
+            await fetch(APPLY, owner.id, guest_id)
+        assert await ahead.events(len(guests) - 1) == [str(id_) for id_ in guests[:-1]]
+        async with transaction():  # and it is not notified, but seen when another subscribes
+            await fetch("SET LOCAL session_replication_role = replica")
+            await fetch(APPLY_UNNOTIFIED, owner.id, guests[-1])
+        await behind.subscribe()
+        assert await ahead.events(1) == [str(guests[-1])]
+
+
 async def test_many_applications_at_once_are_told_once_each_in_order(
     hub: Hub, sockets: Sockets
 ) -> None:
@@ -147,11 +172,7 @@ async def test_what_happens_while_notifications_are_lost_is_told_once_they_are_h
         assert await fetch(LOSE_NOTIFICATIONS)
         async with transaction():  # as it is where nobody listens
             await fetch("SET LOCAL session_replication_role = replica")
-            await fetch(
-                "UPDATE client SET inviter_id = $1, invited_at = clock_timestamp() WHERE id = $2",
-                owner.id,
-                meanwhile.id,
-            )
+            await fetch(APPLY_UNNOTIFIED, owner.id, meanwhile.id)
         assert await socket.events(1) == [meanwhile.id]
 
 

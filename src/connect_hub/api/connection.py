@@ -34,11 +34,12 @@ from connect_hub.api.limits import MAX_ERRORS
 from connect_hub.api.messages import Close, ClosedError
 from connect_hub.api.places import Places
 from connect_hub.api.requests import RequestError, parameters_in
-from connect_hub.api.view import GraphQLView
+from connect_hub.api.view import ANSWER_WITHIN, GraphQLView
 from connect_hub.database import UNAVAILABLE
 from connect_hub.domain import invitations
 from connect_hub.domain.live import Live, TooSlowError
 from connect_hub.models import Client
+from connect_hub.statements import Within
 from connect_hub.tokens import ExpiredTokenError, InvalidTokenError
 
 INIT_WITHIN = timedelta(seconds=5)
@@ -183,7 +184,8 @@ class Connection:
         if name in self._operations:
             raise ClosedError(messages.NAME_TAKEN)
         try:
-            results = await self._results(messages.payload(message))
+            with Within(ANSWER_WITHIN):
+                results = await self._results(messages.payload(message))
         except (RefusedError, InvalidDocumentError) as error:
             payload = self._formatted(error.errors)
             await self._send({"id": name, "type": "error", "payload": payload})

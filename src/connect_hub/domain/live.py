@@ -5,6 +5,7 @@ after what was told last: so nothing is told twice, and nothing is lost with a n
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,9 @@ class Live:
         for inviter_id, invited in found:
             for arrivals in self._arrivals.get(inviter_id, ()):
                 arrivals.put(invited)
+        counts = Counter(inviter_id for inviter_id, _ in found)
+        for inviter_id in (id_ for id_, count in counts.items() if count > MOST_WAITING):
+            self._look_at(inviter_id)  # there may be more
 
     async def _end_missed(self) -> None:
         known, self._missed_ends = list(self._ends), False
