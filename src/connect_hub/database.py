@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache, partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
-_POOL = {"minsize": 1, "maxsize": 10}
+_POOL = {"minsize": 1, "maxsize": 10, "max_queries": inf}  # none is ended for its age
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 _BOUNDS = {
     "statement_timeout": timedelta(seconds=10),
