@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from graphql import get_introspection_query
@@ -104,6 +105,19 @@ async def test_what_follows_a_body_without_an_end_is_refused(sockets: Sockets) -
         assert await _is_refused(writer, b"A: b\r\n" * 1000)
 
 
+@pytest.mark.parametrize("body", [b"Content-Length: 39", b"Transfer-Encoding: chunked"])
+@pytest.mark.usefixtures("app")
+async def test_a_body_is_not_taken_for_the_next_request(sockets: Sockets, body: bytes) -> None:
+    """As uvicorn does where a protocol is asked for that it does not speak."""
+    async with _connected(sockets) as (reader, writer):
+        writer.write(POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + body + b"\r\n\r\n")
+        await asyncio.sleep(0.1)  # or it would be dropped with the head
+        writer.write(ALIVE)
+        answers = await reader.read()
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
 @pytest.mark.usefixtures("hub", "_slow_sending")
 async def test_nothing_is_upgraded_while_an_answer_is_due(sockets: Sockets) -> None:
     async with _connected(sockets) as streams:
@@ -146,6 +160,41 @@ async def test_who_does_not_send_its_request_is_let_go(sockets: Sockets, begun: 
 async def test_who_does_not_read_its_answers_is_let_go(sockets: Sockets) -> None:
     async with _connected(sockets) as (_, writer):
         assert await _is_refused(writer, _asking(get_introspection_query()))
+
+
+@pytest.mark.usefixtures("app", "_little_patience")
+async def test_who_reads_its_answers_late_has_to_send_its_request_all_the_same(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = asyncio.Event()
+
+    def pause(
+        self: protocol.BoundedProtocol, original: Any = protocol.BoundedProtocol.pause_writing
+    ) -> None:
+        paused.set()
+        original(self)
+
+    monkeypatch.setattr(protocol.BoundedProtocol, "pause_writing", pause)
+    async with _connected(sockets) as (reader, writer):
+        while not paused.is_set():
+            writer.write(_asking(get_introspection_query()))
+            await asyncio.sleep(0.02)
+        writer.write(POST + b"Content-Length: 9\r\n\r\n{")
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):
+                await reader.read()
+
+
+@pytest.mark.usefixtures("app")
+async def test_what_was_answered_early_is_not_refused_as_well(sockets: Sockets) -> None:
+    async with _connected(sockets) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\n")
+        first = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"no chunk\r\n")
+        with suppress(ConnectionError):
+            first += await reader.read()
+    assert first.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.mark.usefixtures("hub", "_slow_sending", "_little_patience")

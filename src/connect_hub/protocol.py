@@ -30,6 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _read = 0  # bytes that came last
     _beside = 0  # bytes of a request that came after those it began with, less those of its body
     _is_partial = False  # a request has begun and not ended
+    _in_body = False  # and that is where it is
     _waits_since: float | None = None  # for the client to send or to read
     _look: asyncio.TimerHandle
 
@@ -59,18 +60,24 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to count and to wait."""
         super().on_message_begin()
         self._beside, self._is_partial = -self._read, True
-        self._wait(for_client=True)
+        self._wait(for_client=not self._is_due)
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
-        size = hosts = 0
+        size = hosts = bodies = 0
         for name, value in self.headers:
             size += len(name) + len(value)
             hosts += name == b"host"
+            bodies += name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
         if size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
-        super().on_headers_complete()
-        if not self.parser.should_upgrade():
+        if self.parser.should_upgrade():
+            if bodies:  # which would be read as the next request
+                raise ValueError
+            super().on_headers_complete()
+        else:
+            super().on_headers_complete()
+            self._in_body = True
             self.headers = []  # of what follows the body; the application would take them for ours
 
     def on_body(self, body: bytes) -> None:
@@ -81,8 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Wait no more, unless it is answered already."""
         super().on_message_complete()
-        self._is_partial = False
-        self._wait(for_client=self._has_answered)
+        self._is_partial = self._in_body = False
+        self._wait(for_client=not self._is_due)
 
     def on_response_complete(self) -> None:
         """Wait for the answer to be read, and for the rest of the next request."""
@@ -95,21 +102,22 @@ class BoundedProtocol(HttpToolsProtocol):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Wait no more, unless that was the end of the answer."""
+        """Wait no more, unless that was the end of the answer, or a request is half sent."""
         super().resume_writing()
-        self._wait(for_client=self._has_answered)
+        self._wait(for_client=self._is_partial or not self._is_due)
 
     def _wait(self, *, for_client: bool) -> None:
         if not self.flow.write_paused:  # else it has to read, whatever else it does
             self._waits_since = self.loop.time() if for_client else None
 
     @property
-    def _has_answered(self) -> bool:
-        return bool(self.cycle and self.cycle.response_complete)
+    def _is_due(self) -> bool:
+        """Whether there is a request whose answer has not ended."""
+        return bool(self.cycle and not self.cycle.response_complete)
 
     def handle_websocket_upgrade(self) -> None:
         """Pass the connection on, unless an answer is on its way that nobody would then end."""
-        if self.cycle and not self.cycle.response_complete:
+        if self._is_due:
             self.transport.abort()
             return
         self._look.cancel()
@@ -117,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse, with the headers that every answer has."""
-        if self._owes_another_answer:
+        if not self._may_refuse:
             self.transport.abort()
             return
         headers = {**SECURITY, "Connection": "close", "Content-Length": str(len(msg))}
@@ -127,12 +135,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     @property
-    def _owes_another_answer(self) -> bool:
-        """Whether a refusal would be read as the answer to another request, or within it."""
-        cycle = self.cycle
-        if not cycle or cycle.response_complete:
-            return False
-        return bool(self.pipeline) or cycle.response_started or not cycle.more_body
+    def _may_refuse(self) -> bool:
+        """Whether a refusal would be read as the answer to what is refused, and the only one."""
+        if self._in_body:
+            return not self.pipeline and not self.cycle.response_started
+        return not self._is_due
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, or to what follows the body, without an end."""
@@ -140,7 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         self._beside += len(data)
         if self._is_partial and self._beside > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"The headers are over {MAX_HEAD} bytes long.")
+            self.send_400_response(f"A request takes {MAX_HEAD} bytes besides its body.")
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):

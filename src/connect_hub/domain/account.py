@@ -15,6 +15,8 @@ from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.statements import fetch, leaving, transaction
 
+_ANSWERED_WITHIN = timedelta(seconds=2)  # once the former phone is told
+
 log = structlog.get_logger()
 
 
@@ -57,7 +59,7 @@ async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
     try:
         to = phone.parse(former)
         text = texts.phone_changed(language=language)
-        async with leaving(timedelta()):
+        async with leaving(_ANSWERED_WITHIN):
             await sender.send(sms.Message(to.e164, to.country, text))
     except Exception as error:  # noqa: BLE001 (the account has moved, whatever this is)
         log.warning("notice to a former phone not sent", reason=type(error).__name__)
