@@ -34,7 +34,12 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
-_POOL = {"minsize": 1, "maxsize": 10, "max_queries": inf}  # none is ended for its age
+_POOL = {
+    "minsize": 1,
+    "maxsize": 10,
+    "max_queries": inf,  # no connection is ended for its age
+    "max_inactive_connection_lifetime": 0,  # or because it rests
+}
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 _BOUNDS = {
     "statement_timeout": timedelta(seconds=10),
