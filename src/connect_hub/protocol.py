@@ -14,6 +14,7 @@ MAX_HEAD = 32 * 1024  # bytes of a request beside its body
 MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection
 PATIENCE = timedelta(seconds=20)  # with a client that does not send its request or read its answer
 _LOOK_EVERY = timedelta(seconds=5)
+_LENGTHS = {b"transfer-encoding", b"content-length"}
 MAX_MESSAGE = 16 * 1024  # bytes that a client sends by WebSocket
 MAX_FRAMES = 64  # of one message
 PING_EVERY = timedelta(seconds=20)
@@ -64,15 +65,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
-        size = hosts = bodies = 0
+        size = hosts = 0
         for name, value in self.headers:
             size += len(name) + len(value)
             hosts += name == b"host"
-            bodies += name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
         if size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
         if self.parser.should_upgrade():
-            if bodies:  # which would be read as the next request
+            if _LENGTHS & dict(self.headers).keys():  # a body would be read as the next request
                 raise ValueError
             super().on_headers_complete()
         else:
