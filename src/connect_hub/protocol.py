@@ -30,19 +30,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _read = 0  # bytes that came last
     _beside = 0  # bytes of a request that came after those it began with, less those of its body
-    _is_partial = False  # a request has begun and not ended
+    _requests = 0  # that have begun
+    _is_partial = False  # the last of them has not ended
     _in_body = False  # and that is where it is
-    _waits_since: float | None = None  # for the client to send or to read
+    _resumed = 0  # how often the client went on to read
+    _awaited: tuple[object, ...] | None = None  # where we waited for it at the last look
+    _awaited_since = 0.0
     _look: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Begin to look."""
         super().connection_made(transport)
-        self._waits_since = self.loop.time()
         self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Look no more."""
         self._look.cancel()
         super().connection_lost(exc)
 
@@ -50,18 +52,32 @@ class BoundedProtocol(HttpToolsProtocol):
         self._look = self.loop.call_later(_LOOK_EVERY.total_seconds(), self._look_now)
 
     def _look_now(self) -> None:
-        """Let go of a client that has kept us waiting; a timer for each request would cost more."""
-        since = self._waits_since
-        if since is not None and self.loop.time() - since > PATIENCE.total_seconds():
+        """Let go of a client that keeps us waiting; a timer for each request would cost more."""
+        awaited, now = None, self.loop.time()
+        if self._is_clients_turn or self.flow.write_paused:
+            awaited = self._requests, self._in_body, self._resumed
+        if awaited != self._awaited:
+            self._awaited, self._awaited_since = awaited, now
+        elif awaited and now - self._awaited_since >= PATIENCE.total_seconds():
             self.transport.abort()
-        else:
-            self._look_later()
+            return
+        self._look_later()
+
+    @property
+    def _is_clients_turn(self) -> bool:
+        """Whether nothing is to be answered before the client has sent more."""
+        return not (self.pipeline if self._in_body else self._is_due)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether there is a request whose answer has not ended."""
+        return bool(self.cycle and not self.cycle.response_complete)
 
     def on_message_begin(self) -> None:
-        """Begin to count and to wait."""
+        """Begin to count."""
         super().on_message_begin()
         self._beside, self._is_partial = -self._read, True
-        self._wait(for_client=not self._is_due)
+        self._requests += 1
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
@@ -86,34 +102,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait no more, unless it is answered already."""
+        """Count no more."""
         super().on_message_complete()
         self._is_partial = self._in_body = False
-        self._wait(for_client=not self._is_due)
-
-    def on_response_complete(self) -> None:
-        """Wait for the answer to be read, and for the rest of the next request."""
-        self._wait(for_client=not self.pipeline or self.cycle.more_body)
-        super().on_response_complete()
-
-    def pause_writing(self) -> None:
-        """Wait for the client to read."""
-        self._wait(for_client=True)
-        super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Wait no more, unless that was the end of the answer, or a request is half sent."""
+        """Note that the client reads."""
         super().resume_writing()
-        self._wait(for_client=self._is_partial or not self._is_due)
-
-    def _wait(self, *, for_client: bool) -> None:
-        if not self.flow.write_paused:  # else it has to read, whatever else it does
-            self._waits_since = self.loop.time() if for_client else None
-
-    @property
-    def _is_due(self) -> bool:
-        """Whether there is a request whose answer has not ended."""
-        return bool(self.cycle and not self.cycle.response_complete)
+        self._resumed += 1
 
     def handle_websocket_upgrade(self) -> None:
         """Pass the connection on, unless an answer is on its way that nobody would then end."""
@@ -125,21 +121,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse, with the headers that every answer has."""
-        if not self._may_refuse:
-            self.transport.abort()
+        if not self._is_clients_turn or (self._in_body and self.cycle.response_started):
+            self.transport.abort()  # it would be read as the answer to another, or as a second one
             return
         headers = {**SECURITY, "Connection": "close", "Content-Length": str(len(msg))}
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
         self.transport.write(f"{head}{''.join(lines)}\r\n{msg}".encode("ascii"))
         self.transport.close()
-
-    @property
-    def _may_refuse(self) -> bool:
-        """Whether a refusal would be read as the answer to what is refused, and the only one."""
-        if self._in_body:
-            return not self.pipeline and not self.cycle.response_started
-        return not self._is_due
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, or to what follows the body, without an end."""
