@@ -286,10 +286,10 @@ async def test_tabs_refresh_once_for_all_of_them(browser: Browser, folder: Path)
             asked = len(ann.asked("Me"))
             await asyncio.gather(ann.look(), ann.look(other), ann.look(), ann.look(other))
             for _ in range(300):
-                if len(ann.asked("Me")) >= asked + 4:
+                if len(ann.asked("Me")) >= asked + 2 and len(ann.asked("RefreshSession")) > before:
                     break
                 await asyncio.sleep(0.05)
-            assert len(ann.asked("Me")) >= asked + 4
+            assert len(ann.asked("Me")) >= asked + 2  # more, where no socket met the change first
             await ann.page.wait_for_timeout(500)  # for a second refresh to come, were there one
             assert len(ann.asked("RefreshSession")) == before + 1
             for page in (ann.page, other):
