@@ -136,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         self._beside += len(data)
         if self._is_partial and self._beside > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"A request takes {MAX_HEAD} bytes besides its body.")
+            self.send_400_response(f"Send at most {MAX_HEAD} bytes besides the body.")
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
