@@ -98,6 +98,14 @@ class Visitor:
             if f'"operationName":"{operation}"' in (request.post_data or "")
         ]
 
+    def asking_by_others_than(self, authorization: str) -> set[Page]:
+        """Tell which tabs have asked by another token."""
+        return {
+            request.frame.page
+            for request in self.requests
+            if request.headers.get("authorization", authorization) != authorization
+        }
+
     def forgive(self, pattern: str, *, certain: bool = True) -> None:
         """Take it that this went wrong: the browser says so of each refused request."""
         assert not certain or [text for text in self.wrong if re.search(pattern, text)]
@@ -121,5 +129,5 @@ async def visiting(
         yield visitor
     finally:
         await context.close()
-    assert visitor.wrong == []
+    assert visitor.wrong == [], visitor.wrong
     assert not [r.url for r in visitor.requests if not r.url.startswith((origin, "blob:"))]
