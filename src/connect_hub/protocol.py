@@ -38,7 +38,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _awaited_since = 0.0
     _look: asyncio.TimerHandle
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(
+        self,
+        transport: asyncio.Transport,  # type: ignore[override] # as uvicorn has it
+    ) -> None:
         """Begin to look."""
         super().connection_made(transport)
         self._look_later()
