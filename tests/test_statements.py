@@ -146,7 +146,7 @@ async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
     settings: Settings,
 ) -> None:
     config = tortoise_config(settings)
-    config["connections"]["default"]["credentials"]["maxsize"] = 1
+    config["connections"]["default"]["credentials"] |= {"minsize": 1, "maxsize": 1}
     answered: list[int] = []
 
     async def come(number: int) -> None:

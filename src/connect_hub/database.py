@@ -35,7 +35,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
 _POOL = {
-    "minsize": 1,
+    "minsize": 10,  # nobody waits for one to be opened; what is lost comes back by itself
     "maxsize": 10,
     "max_queries": inf,  # no connection is ended for its age
     "max_inactive_connection_lifetime": 0,  # or because it rests
