@@ -3,13 +3,15 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import uvicorn
 from graphql import get_introspection_query
+from starlette.applications import Starlette
 
 from connect_hub import protocol
 from connect_hub.sms import SimulatedSender
@@ -52,6 +54,12 @@ def _chunked(query: str, **variables: str) -> bytes:
     body = json.dumps({"query": query, "variables": variables}).encode()
     head = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+
+
+async def _until(it_is: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not it_is():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
 
 
 async def _is_ended(streams: Streams) -> bool:
@@ -105,17 +113,107 @@ async def test_what_follows_a_body_without_an_end_is_refused(sockets: Sockets) -
         assert await _is_refused(writer, b"A: b\r\n" * 1000)
 
 
-@pytest.mark.parametrize("body", [b"Content-Length: 39", b"Transfer-Encoding: chunked"])
-@pytest.mark.usefixtures("app")
-async def test_a_body_is_not_taken_for_the_next_request(sockets: Sockets, body: bytes) -> None:
-    """As uvicorn does where a protocol is asked for that it does not speak."""
+@pytest.mark.parametrize("pause", [0.1, 0])
+@pytest.mark.parametrize(("asking", "end"), [(_asking, b""), (_chunked, b"\r\n")])
+async def test_who_asks_for_a_protocol_that_we_do_not_speak_is_answered(
+    hub: Hub, sockets: Sockets, asking: Callable[..., bytes], end: bytes, pause: float
+) -> None:
+    """As if they had not; Java's HTTP client and `curl --http2` ask with each request."""
+    person = await hub.person()
+    head, _, body = asking("{ me { id } }").partition(b"\r\n\r\n")
+    head = head.replace(b"Connection: close\r\n", b"")
+    wanted = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk"
+    token = b"Authorization: Bearer " + person.token.encode()
     async with _connected(sockets) as (reader, writer):
-        writer.write(POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + body + b"\r\n\r\n")
+        for part in 3 * (b"%b\r\n%b\r\n%b\r\n\r\n" % (head, wanted, token), body + end):
+            writer.write(part)
+            await asyncio.sleep(pause)
+        for _ in range(3):
+            answer = await reader.readuntil(b"}}}")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert person.id.encode() in answer
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [b"Upgrade: h2c\r\nConnection: Upgrade", b"Upgrade: websocket\r\nConnection: Upgrade"],
+)
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: %d" % len(ALIVE), b"Transfer-Encoding: chunked"]
+)
+@pytest.mark.usefixtures("app")
+async def test_a_body_is_not_taken_for_the_next_request(
+    sockets: Sockets, body: bytes, wanted: bytes
+) -> None:
+    """As uvicorn does where another protocol is asked for."""
+    async with _connected(sockets) as (reader, writer):
+        writer.write(POST + b"%b\r\n%b\r\n\r\n" % (wanted, body))
         await asyncio.sleep(0.1)  # or it would be dropped with the head
         writer.write(ALIVE)
-        answers = await reader.read()
+        answers = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        with suppress(ConnectionError):
+            answers += await reader.read()
     assert answers.startswith(b"HTTP/1.1 400 ")
     assert answers.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("wanted", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+async def test_we_are_no_proxy(sockets: Sockets, wanted: bytes) -> None:
+    async with _connected(sockets) as (reader, writer):
+        writer.write(b"CONNECT hub:443 HTTP/1.1\r\nHost: hub:443\r\n" + wanted + b"\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("long", "status"),
+    [(b"GET /graphql?%b HTTP/1.1\r\n" % (b"a" * 9000), b"414"), (b"A: b\r\n" * 140, b"431")],
+)
+async def test_an_upgrade_that_is_too_long_is_refused(
+    sockets: Sockets, long: bytes, status: bytes
+) -> None:
+    first, rest = UPGRADE.split(b"\r\n", 1)
+    head = long + rest if long.startswith(b"GET") else first + b"\r\n" + long + rest
+    async with _connected(sockets) as (reader, writer), asyncio.timeout(5):
+        writer.write(head)
+        assert (await reader.read()).startswith(b"HTTP/1.1 %b " % status)
+
+
+@pytest.mark.usefixtures("hub", "_slow_sending")
+async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
+    app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that the client has closed, reading nothing of what is still to be sent."""
+    opened: list[protocol.BoundedSocket] = []
+
+    def accept(
+        self: protocol.BoundedSocket, original: Any = protocol.BoundedSocket.start_keepalive
+    ) -> None:
+        opened.append(self)
+        original(self)
+
+    monkeypatch.setattr(protocol.BoundedSocket, "start_keepalive", accept)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **protocol.OPTIONS))
+    serving = asyncio.create_task(server.serve([listening]))
+    stopping = Sockets(listening.getsockname()[1])
+    async with _connected(stopping) as (_, writer), _connected(stopping) as (reader, asking):
+        writer.write(UPGRADE)
+        await _until(lambda: bool(opened))
+        transport = opened[0].transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        while not transport.get_write_buffer_size():
+            writer.write(10 * (b"\x89\xfd" + bytes(4 + 125)))  # pings
+            await asyncio.sleep(0.001)
+        writer.write(b"\x88\x82" + bytes(4) + (1000).to_bytes(2))
+        await _until(transport.is_closing)
+        asking.write(_asking(asks.REQUEST_CODE, phone="+79161234567"))
+        await asyncio.sleep(0.1)
+        server.should_exit = True
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        await serving
 
 
 @pytest.mark.usefixtures("hub", "_slow_sending")

@@ -394,6 +394,16 @@ async def test_a_message_has_few_pieces(hub: Hub, sockets: Sockets) -> None:
         assert (await socket.end())[0] == 1006
 
 
+@pytest.mark.parametrize("pieces", [[b"\xff"], [b"x", b"\xff"]])
+async def test_what_is_no_text_is_not_logged_as_our_fault(
+    sockets: Sockets, pieces: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with sockets.connected() as socket:
+        await socket.connection.send(pieces, text=True)
+        assert (await socket.end())[0] == 1007
+    assert "ERROR" not in [record.levelname for record in caplog.records]
+
+
 async def test_nothing_is_compressed(sockets: Sockets) -> None:
     async with sockets.connected(compression="deflate") as socket:
         response = socket.connection.response

@@ -1,12 +1,14 @@
 """HTTP and WebSocket as uvicorn reads them, with an end to what is kept, and one host."""
 
 import asyncio
+import sys
 from datetime import timedelta
 from typing import Any
 
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 
 from connect_hub.headers import SECURITY
 
@@ -29,6 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     _read = 0  # bytes that came last
+    _fed = b""  # what of them the parser was given last
     _beside = 0  # bytes of a request that came after those it began with, less those of its body
     _requests = 0  # that have begun
     _is_partial = False  # the last of them has not ended
@@ -90,14 +93,16 @@ class BoundedProtocol(HttpToolsProtocol):
             hosts += name == b"host"
         if size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
-        if self.parser.should_upgrade():
-            if _LENGTHS & dict(self.headers).keys():  # a body would be read as the next request
-                raise ValueError
-            super().on_headers_complete()
-        else:
+        if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._in_body = True
             self.headers = []  # of what follows the body; the application would take them for ours
+        elif self._should_upgrade():
+            if _LENGTHS & dict(self.headers).keys():  # a body would be read as the next request
+                raise ValueError
+            super().on_headers_complete()
+        elif self.parser.get_method() == b"CONNECT":  # it would ask for that once more
+            raise ValueError
 
     def on_body(self, body: bytes) -> None:
         """Count the rest."""
@@ -106,8 +111,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Count no more."""
-        super().on_message_complete()
+        if self._in_body:
+            super().on_message_complete()
         self._is_partial = self._in_body = False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read on as if no other protocol had been asked for (RFC 9110, 7.8).
+
+        httptools takes what follows such a head, its body, for the other protocol; so it is given
+        the head again without that. Java's HTTP client asks for HTTP/2 with each request.
+        """
+        upgrade: Any = sys.exception()  # HttpParserUpgrade, which tells where the head ends
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
+        self.parser = HttpRequestParser(self)
+        self._feed(head + self._fed[upgrade.args[0] :])
 
     def resume_writing(self) -> None:
         """Note that the client reads."""
@@ -136,10 +155,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, or to what follows the body, without an end."""
         self._read = len(data)
-        super().data_received(data)
+        self._feed(data)
         self._beside += len(data)
         if self._is_partial and self._beside > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response(f"Send at most {MAX_HEAD} bytes besides the body.")
+
+    def _feed(self, data: bytes) -> None:
+        self._fed = data
+        super().data_received(data)
+        self._fed = b""
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
@@ -148,12 +172,38 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     uvicorn closes a connection once all is written; who never reads would keep it for ever.
     """
 
+    def data_received(self, data: bytes) -> None:
+        """Refuse what websockets does before there is a request, for which uvicorn would wait."""
+        super().data_received(data)
+        if not self.handshake_initiated:  # a line of its head is too long, or there are too many
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+            self._end_soon()
+
+    def shutdown(self) -> None:
+        """Say that we go, unless it ends already: uvicorn would raise, and wait for no request."""
+        if self.transport.is_closing():
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def handle_cont(self, event: Frame) -> None:
         """Join what belongs together, up to a number of pieces: empty ones have no length."""
         if len(self.frames) >= MAX_FRAMES:
             self.transport.abort()
         else:
             super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass on what is text; uvicorn would log what is none as our fault."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.fail(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         """Answer, as long as the answers are read."""
