@@ -17,7 +17,7 @@ COPY --from=web /build/src/connect_hub/static src/connect_hub/static
 RUN --mount=type=cache,target=/root/.cache/pip \
     touch src/connect_hub/static/index.html \
     && python -m venv /opt/connect-hub \
-    && /opt/connect-hub/bin/pip install -q -c constraints.txt . \
+    && /opt/connect-hub/bin/pip install -q -c constraints.txt '.[otel]' \
     && /opt/connect-hub/bin/pip uninstall -q -y pip
 
 FROM python:3.13-slim

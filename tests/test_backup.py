@@ -1,6 +1,7 @@
 """The README's two lines that back an embedded database up and restore it."""
 
 import re
+import shlex
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ def lines(data_dir: Path, dump: Path) -> list[list[str]]:
     values = {"$PG": programs, "$DATA_DIR": str(data_dir), "hub.dump": str(dump)}
     for name, value in values.items():
         found = [line.replace(name, value) for line in found]
-    return [line.split() for line in found]
+    return [shlex.split(line) for line in found]
 
 
 def test_a_backup_of_a_running_server_restores_into_a_new_one(folder: Path, tmp_path: Path) -> None:
