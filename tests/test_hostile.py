@@ -196,7 +196,6 @@ def test_it_gets_its_answer_and_the_server_lives(server: Server, case: Case) -> 
 
 RAW = {
     "no HTTP": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n",
-    "a bare newline": b"\n\n",
     "no host": b"GET /graphql HTTP/1.1\r\n\r\n",
     "a foreign host": b"GET /graphql HTTP/1.1\r\nHost: evil.example\r\n\r\n",
     "two hosts": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
@@ -217,11 +216,13 @@ def test_what_is_no_request_is_refused_and_the_server_lives(
 ) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         answer = b""
-        with suppress(ConnectionError, OSError):  # where it is refused before it is all sent
+        with suppress(ConnectionError):  # where it is refused before it is all sent
             connection.sendall(request_)
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # or has been ended
+                connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(12)
-    assert answer in {b"", b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 431"}
+    is_lost = not answer and len(request_) > 64 * 1024  # by what came after the refusal
+    assert answer == b"HTTP/1.1 400" or is_lost
     assert _lives(server)
 
 

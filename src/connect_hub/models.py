@@ -18,7 +18,7 @@ class Client(Model):
     inviter: fields.ForeignKeyNullableRelation["Client"] = fields.ForeignKeyField(
         "models.Client", related_name="invited", null=True, on_delete=fields.RESTRICT
     )
-    inviter_id: str | None
+    inviter_id: UUID | None
     invited_at = fields.DatetimeField(null=True)  # set by the trigger client_no_ring
     created_at = fields.DatetimeField(auto_now_add=True)
     deleted_at = fields.DatetimeField(null=True)

@@ -1,6 +1,6 @@
 """What a resolver may use."""
 
-from asyncio import Event
+from asyncio import Lock
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -37,8 +37,7 @@ class Context:
     authorization: str | None  # as the header or `connection_init` has it
     since: datetime = _NEVER  # what a subscription tells is later
     outcome: str = "ok"  # what the log says of this request
-    _is_asking: bool = field(default=False, init=False)
-    _asked: Event | None = field(default=None, init=False)
+    _turn: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)
     _viewer: Client | None = field(default=None, init=False)
 
@@ -71,20 +70,13 @@ class Context:
         Raises:
             UnauthenticatedError: a token came and is not accepted.
         """
-        if self._is_asking:  # another field, for all
-            self._asked = self._asked or Event()
-            await self._asked.wait()
-        if not self._known:
-            self._is_asking = True
-            try:
-                self._viewer = await self.authentication(self.authorization, self.scope)
+        async with self._turn:  # one field asks, for all
+            if not self._known:
+                try:
+                    self._viewer = await self.authenticate()
+                except InvalidTokenError as error:
+                    raise UnauthenticatedError(str(error)) from None
                 self._known = True
-            except InvalidTokenError as error:
-                raise UnauthenticatedError(str(error)) from None
-            finally:
-                self._is_asking = False
-                if self._asked:
-                    self._asked.set()
         return self._viewer
 
     async def signed_in(self) -> Client:

@@ -141,7 +141,6 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
     refusals.InvalidPhone: InvalidPhoneError,
     refusals.CountryNotServed: CountryNotServedError,
     refusals.TooManyRequests: TooManyRequestsError,
-    refusals.ClientBlocked: TooManyRequestsError,
     refusals.SmsNotSent: SmsNotSentError,
     refusals.InvalidCode: InvalidCodeError,
     refusals.PhoneAlreadyRegistered: PhoneAlreadyRegisteredError,

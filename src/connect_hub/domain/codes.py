@@ -272,7 +272,7 @@ async def spend(confirmed: Confirmed) -> None:
 
 
 async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Client | None:
-    """Do so and create the phone's client: both, or neither and return None.
+    """Spend a confirmed code and create the phone's client: both, or neither and return None.
 
     Raises:
         UniqueViolationError: the invitation code is taken; nothing is done.
@@ -282,7 +282,11 @@ async def spend_on_client(confirmed: Confirmed, *, invitation_code: str) -> Clie
 
 
 async def spend_on_move(confirmed: Confirmed, client: Client) -> bool:
-    """Do so and move a client to the phone, unless it is another's or the client has moved."""
+    """Spend a confirmed code and move a client to the phone.
+
+    Returns:
+        False: nothing is done, since the phone is another's or the client has moved.
+    """
     return bool(await _spend(_SPEND_ON_MOVE, confirmed, client.id, client.phone))
 
 

@@ -40,6 +40,7 @@ class Position:
     id: UUID
 
 
+# The trigger client_no_ring refuses rings, and sets invited_at.
 _APPLY = """
     UPDATE client SET inviter_id = $2
     WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL RETURNING id
@@ -69,7 +70,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         )
     )
     owner = await _owner_of(code)
-    await allowances.give_back(uses)
+    await allowances.give_back(uses)  # where nobody has the code, the try stays counted
     if owner.id == client.id:
         raise OwnInvitationCode
     try:
