@@ -159,6 +159,18 @@ async def test_a_body_is_not_taken_for_the_next_request(
 
 
 @pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("wanted", [b"", b"Upgrade: h2c\r\n"])
+async def test_what_follows_the_last_request_does_not_undo_its_answer(
+    sockets: Sockets, wanted: bytes
+) -> None:
+    async with _connected(sockets) as (reader, writer):
+        last = ALIVE[:-2] + b"Connection: close, Upgrade\r\n" + wanted + b"\r\n"
+        writer.write(last + b"no request\r\n\r\n")
+        answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("wanted", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
 async def test_we_are_no_proxy(sockets: Sockets, wanted: bytes) -> None:
     async with _connected(sockets) as (reader, writer):

@@ -126,6 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
         headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
         self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self._feed(head + self._fed[upgrade.args[0] :])
 
     def resume_writing(self) -> None:
