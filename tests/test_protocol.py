@@ -193,6 +193,23 @@ async def test_an_upgrade_that_is_too_long_is_refused(
         assert (await reader.read()).startswith(b"HTTP/1.1 %b " % status)
 
 
+@pytest.mark.usefixtures("app")
+async def test_what_is_no_text_behind_a_message_is_not_logged_as_our_fault(
+    sockets: Sockets, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message is answered when the connection has ended."""
+    async with _connected(sockets) as (reader, writer):
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        init = b'{"type":"connection_init"}'
+        first = b"\x81%c%b%b" % (0x80 | len(init), bytes(4), init)
+        writer.write(first + b"\x81\x81" + bytes(4) + b"\xff")  # both at once
+        async with asyncio.timeout(5):
+            assert await reader.read() == b"\x88\x02" + (1007).to_bytes(2)
+    await asyncio.sleep(0.1)
+    assert "ERROR" not in [record.levelname for record in caplog.records]
+
+
 @pytest.mark.usefixtures("hub", "_slow_sending")
 async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
     app: Starlette, monkeypatch: pytest.MonkeyPatch

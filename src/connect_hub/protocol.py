@@ -7,6 +7,7 @@ from typing import Any
 
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
@@ -226,9 +227,12 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         """Send what the client reads; a close frame at once, which is the last there is to keep."""
         if message["type"] == "websocket.close":
             self.writable.set()
+        await self.writable.wait()  # it may end meanwhile
+        if self.close_sent and self.transport.is_closing():  # uvicorn would log that as our fault
+            raise ClientDisconnected
         await super().send(message)
         if self.initial_response and self.close_sent:
-            self.handshake_complete = True  # by a refusal: uvicorn would log that as our fault
+            self.handshake_complete = True  # by a refusal: uvicorn would log that one too
 
     def _end_soon(self) -> None:
         if not self.disconnected:
