@@ -133,7 +133,7 @@ class OneConnection:
         """Run a statement as `fetch` does."""
         if self._connection is None:
             database = _database(require_context())
-            self._turns = turns_of(database._pool or await _opened(database))  # noqa: SLF001
+            self._turns = turns_of(database._pool or await _opened(database))  # noqa: SLF001 (Tortoise has no name for it)
             connection = await self._turns.take()
             if self not in _waiting:  # whoever asked has gone meanwhile
                 background.later(self._turns.give_back(connection))
@@ -190,7 +190,7 @@ def _database(context: TortoiseContext) -> Any:
 
 async def _opened(database: Any) -> asyncpg.Pool:
     async with database.acquire_connection():  # at the first one, Tortoise opens the pool
-        return database._pool  # noqa: SLF001
+        return database._pool  # noqa: SLF001 (likewise)
 
 
 _held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
