@@ -4,15 +4,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from starlette.applications import Starlette
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.responses import Response
 
+from connect_hub.auth import TokenBackend
 from connect_hub.keys import Keys, new_secret
 from connect_hub.settings import Settings
 from connect_hub.statements import fetch
-from connect_hub.tokens import AccessToken, AccessTokens, InvalidTokenError
+from connect_hub.tokens import AccessToken, AccessTokens, ExpiredTokenError, InvalidTokenError
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -204,3 +209,32 @@ def _check_unauthenticated(response: Any) -> None:
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
     assert error["message"].endswith(".")
+
+
+async def test_the_application_authenticates_in_starlette_s_middleware(app: Starlette) -> None:
+    installed: dict[Any, Any] = {one.cls: one.kwargs for one in app.user_middleware}
+    assert isinstance(installed[AuthenticationMiddleware]["backend"], TokenBackend)
+
+
+async def test_the_middleware_puts_the_user_of_a_token_into_the_scope() -> None:
+    tokens, client_id = _tokens(), uuid4()
+    now = datetime.now(UTC)
+    fresh = tokens.issue(client_id, session_id=uuid4(), generation=0, now=now).value
+    expired = tokens.issue(client_id, session_id=uuid4(), generation=0, now=NOW).value
+    scopes: list[Any] = []
+
+    async def collect(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await Response()(scope, receive, send)
+
+    served = AuthenticationMiddleware(collect, backend=TokenBackend(tokens))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served)) as http:
+        for value in (f"Bearer {fresh}", f"Bearer {expired}", "Basic eA==", None):
+            headers = {"Authorization": value} if value else {}
+            assert (await http.get("http://hub", headers=headers)).status_code == 200
+    users = [scope["user"] for scope in scopes]
+    assert [user.is_authenticated for user in users] == [True, False, False, False]
+    assert users[0].identity == str(client_id)
+    assert isinstance(users[1].reason, ExpiredTokenError)
+    assert "takes 'Bearer'" in str(users[2].reason)
+    assert [scope["auth"].scopes for scope in scopes] == [["client"], [], [], []]

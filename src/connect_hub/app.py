@@ -11,7 +11,9 @@ from multiprocessing import parent_process
 
 import orjson
 from starlette.applications import Starlette
+from starlette.authentication import BaseUser
 from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -25,7 +27,7 @@ from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
 from connect_hub.api.sockets import GraphQLSockets
 from connect_hub.api.view import GraphQLView, failed
-from connect_hub.auth import Authentication
+from connect_hub.auth import TokenBackend
 from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
 from connect_hub.entrance import Hosts, Shortcut
@@ -67,12 +69,12 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     )
     refresh_tokens = RefreshTokens(keys)
     stopping = Stopping(settings.stop_delay)
-    authentication = Authentication(tokens, addresses=addresses, settings=settings)
+    backend = TokenBackend(tokens)
 
     config = database.tortoise_config(settings)
     live = Live(database.direct_config(settings))
 
-    def context(scope: Scope, authorization: str | None) -> Context:
+    def context(scope: Scope, user: BaseUser) -> Context:
         return Context(
             settings=settings,
             sender=sender,
@@ -81,9 +83,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             refresh_tokens=refresh_tokens,
             live=live,
             addresses=addresses,
-            authentication=authentication,
             scope=scope,
-            authorization=authorization,
+            user=user,
         )
 
     @asynccontextmanager
@@ -98,7 +99,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 yield
 
     view = GraphQLView(schema, context=context, settings=settings)
-    sockets = GraphQLSockets(view, context=context, live=live, settings=settings)
+    sockets = GraphQLSockets(view, context=context, backend=backend, live=live, settings=settings)
     hosts = settings.allowed_hosts
     app = Starlette(
         routes=[
@@ -118,6 +119,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 counts=settings.metrics_port is not None,
             ),
             *([_cross_origin(settings)] if settings.cors_origins else []),
+            Middleware(AuthenticationMiddleware, backend=backend),
             Middleware(Shortcut, path=GRAPHQL, to=Hosts(view, hosts)),
         ],
         lifespan=lifespan,

@@ -1,56 +1,83 @@
-"""Bearer token → the signed-in client."""
+"""The access token of a request, verified in Starlette's AuthenticationMiddleware.
 
+The backend reads `Authorization: Bearer …` (RFC 6750) and puts a user into the scope. A bad token
+is not an error by itself, since clients attach their token to everything, sign-in included: the
+user then carries the reason, for the operations that ask for a viewer.
+"""
+
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from starlette.types import Scope
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    BaseUser,
+    UnauthenticatedUser,
+)
+from starlette.requests import HTTPConnection
 
-from connect_hub.addresses import ClientAddresses
-from connect_hub.domain import sessions
-from connect_hub.models import Client
-from connect_hub.settings import Settings
-from connect_hub.tokens import AccessTokens, InvalidTokenError
+from connect_hub.headers import header
+from connect_hub.tokens import AccessTokens, Claims, InvalidTokenError
+
+_NOBODY = UnauthenticatedUser()
+_NO_SCOPES = AuthCredentials()
+_CLIENT_SCOPES = AuthCredentials(["client"])
 
 
-class Authentication:
-    """Reads `Bearer …` (RFC 6750), when an operation asks for a viewer and not before.
+@dataclass(frozen=True, slots=True)
+class TokenUser(BaseUser):
+    """The holder of a valid access token, whose session may have ended."""
 
-    Those that sign in do not, since clients attach their token to everything.
-    """
+    claims: Claims
 
-    def __init__(
-        self, tokens: AccessTokens, *, addresses: ClientAddresses, settings: Settings
-    ) -> None:
+    @property
+    def is_authenticated(self) -> bool:
+        """True, as the signature and the times of the token are right."""
+        return True
+
+    @property
+    def identity(self) -> str:
+        """The id of the client."""
+        return str(self.claims.client_id)
+
+    @property
+    def display_name(self) -> str:
+        """The same, since a token holds no name and no phone."""
+        return self.identity
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedUser(UnauthenticatedUser):
+    """The sender of a token that is not accepted, and why."""
+
+    reason: InvalidTokenError
+
+
+class TokenBackend(AuthenticationBackend):
+    """Verifies access tokens: from the header of a request, or from `connection_init`."""
+
+    def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
-        self._addresses = addresses
-        self._settings = settings
 
-    async def __call__(self, authorization: str | None, scope: Scope) -> Client | None:
-        """Find the client of what a request says of authorization; None where it says nothing.
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
+        """Name the user of a request; called by the middleware."""
+        user = self.user_of(header(conn.scope, b"authorization"))
+        return (_CLIENT_SCOPES if user.is_authenticated else _NO_SCOPES), user
 
-        Args:
-            authorization: the header, or what came in its stead.
-            scope: of the request, which is noted as a use of the session.
-
-        Raises:
-            InvalidTokenError: it is not accepted.
-        """
+    def user_of(self, authorization: str | None) -> BaseUser:
+        """Name the user whose credentials these are; None stands for no credentials."""
         if authorization is None:
-            return None
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
-        if not token.strip():
-            raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
-        claims = self._tokens.verify(token.strip(), now=datetime.now(UTC))
-        session_id, generation = claims.session_id, claims.generation
-        found = await sessions.find(session_id, generation=generation, client_id=claims.client_id)
-        if found is None:
-            raise InvalidTokenError("The session of this token has ended; sign in again.")
-        if found.is_due:
-            address = self._addresses.of(scope)
-            await sessions.touch(
-                session_id, generation=generation, address=address, settings=self._settings
-            )
-        # Tortoise looks each name up that is set on a model.
-        vars(found.client)["signed_in_until"] = claims.valid_until
-        return found.client
+            return _NOBODY
+        try:
+            return TokenUser(self._tokens.verify(_token_in(authorization), now=datetime.now(UTC)))
+        except InvalidTokenError as error:
+            return RejectedUser(error)
+
+
+def _token_in(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
+    if not (token := token.strip()):
+        raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
+    return token

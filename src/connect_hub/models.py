@@ -27,8 +27,6 @@ class Client(Model):
     invited: fields.ReverseRelation["Client"]
 
     applied_code: str | None = None  # the inviter's code, where a query joins it
-    session_id: UUID | None = None  # by which this client asks, where it is signed in
-    signed_in_until: datetime | None = None  # by the token with which it asks
 
     class Meta:
         table = "client"

@@ -23,6 +23,7 @@ from graphql import (
     execute_subscription_event,
     map_source_to_response_event,
 )
+from starlette.authentication import BaseUser, UnauthenticatedUser
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -35,10 +36,11 @@ from connect_hub.api.messages import Close, ClosedError
 from connect_hub.api.places import Places
 from connect_hub.api.requests import RequestError, parameters_in
 from connect_hub.api.view import ANSWER_WITHIN, GraphQLView
+from connect_hub.auth import TokenBackend
 from connect_hub.database import UNAVAILABLE
 from connect_hub.domain import invitations
 from connect_hub.domain.live import Live, TooSlowError
-from connect_hub.models import Client
+from connect_hub.domain.sessions import Viewer
 from connect_hub.statements import Within
 from connect_hub.tokens import ExpiredTokenError, InvalidTokenError
 
@@ -67,7 +69,8 @@ class Connection:
         websocket: WebSocket,
         *,
         view: GraphQLView,
-        context: Callable[[Scope, str | None], Context],
+        context: Callable[[Scope, BaseUser], Context],
+        backend: TokenBackend,
         live: Live,
         stranger: ExitStack,
         places: Places,
@@ -75,10 +78,11 @@ class Connection:
         self._websocket = websocket
         self._view = view
         self._context = partial(context, websocket.scope)
+        self._backend = backend
         self._live = live
         self._stranger = stranger  # to be closed once it is known who is there
         self._places = places
-        self._authorization: str | None = None
+        self._user: BaseUser = UnauthenticatedUser()
         self._is_known = False
         self._since: datetime | None = None  # what the first subscription begins with
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -140,8 +144,9 @@ class Connection:
         if self._is_known:
             raise ClosedError(messages.INIT_TWICE)
         self._close = messages.NO_DATABASE
-        self._authorization = messages.authorization(message)
-        client, until = await self._client()
+        self._user = self._backend.user_of(messages.authorization(message))
+        viewer = await self._viewer()
+        client = viewer.client
         if not self._places.are_left(client.id):
             raise ClosedError(messages.CROWDED)
         self._held.enter_context(self._places.taken(client.id))
@@ -149,23 +154,23 @@ class Connection:
         self._is_known = True
         self._stranger.close()
         self._close = messages.EXPIRED
-        left = until - datetime.now(UTC)
+        left = viewer.signed_in_until - datetime.now(UTC)
         self._time.reschedule(asyncio.get_running_loop().time() + left.total_seconds())
         await self._send({"type": "connection_ack"})
 
-    async def _client(self) -> tuple[Client, datetime]:
-        """Find whose token came, and until when it is valid; end with its session."""
+    async def _viewer(self) -> Viewer:
+        """Find whose token came; the connection ends with its session."""
         try:
-            client = await self._context(self._authorization).authenticate()
+            viewer = await self._context(self._user).authenticate()
         except ExpiredTokenError:
             raise ClosedError(messages.EXPIRED) from None
         except InvalidTokenError as error:
             raise ClosedError(Close(4401, str(error))) from None
-        if not client or not client.session_id or not client.signed_in_until:
+        if viewer is None:
             raise ClosedError(messages.NO_TOKEN)
         ended = partial(self.end, messages.SESSION_ENDED)
-        self._held.enter_context(self._live.ending(client.session_id, ended))
-        return client, client.signed_in_until
+        self._held.enter_context(self._live.ending(viewer.session_id, ended))
+        return viewer
 
     async def _ping(self, _message: dict[str, Any]) -> None:
         await self._send({"type": "pong"})
@@ -198,14 +203,14 @@ class Connection:
         The first subscription tells what has happened since connection_ack. So a client that
         queries what it missed once it is connected, and then subscribes, misses nothing.
         """
-        context = self._context(self._authorization)
+        context = self._context(self._user)
         build = self._builder(payload, context)
         executor = self._subscribing(build())
         try:
-            client = await context.signed_in()
+            viewer = await context.signed_in()
         except UnauthenticatedError as error:
             raise ClosedError(Close(4401, error.message)) from None
-        context.since, self._since = self._since or await invitations.latest(client), None
+        context.since, self._since = self._since or await invitations.latest(viewer.client), None
         source = create_source_event_stream(executor)
         if isawaitable(source):
             source = await source

@@ -4,16 +4,18 @@ from asyncio import Lock
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from starlette.authentication import BaseUser
 from starlette.types import Scope
 
 from connect_hub import texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.errors import UnauthenticatedError
-from connect_hub.auth import Authentication
+from connect_hub.auth import RejectedUser, TokenUser
+from connect_hub.domain import sessions
 from connect_hub.domain.live import Live
+from connect_hub.domain.sessions import Viewer
 from connect_hub.headers import header
 from connect_hub.keys import Keys
-from connect_hub.models import Client
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
 from connect_hub.tokens import AccessTokens, InvalidTokenError, RefreshTokens
@@ -32,14 +34,13 @@ class Context:
     refresh_tokens: RefreshTokens
     live: Live
     addresses: ClientAddresses
-    authentication: Authentication
     scope: Scope  # of the HTTP request or WebSocket
-    authorization: str | None  # as the header or `connection_init` has it
+    user: BaseUser  # by the token in the header or in `connection_init`
     since: datetime = _NEVER  # what a subscription tells is later
     outcome: str = "ok"  # what the log says of this request
     _turn: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)
-    _viewer: Client | None = field(default=None, init=False)
+    _viewer: Viewer | None = field(default=None, init=False)
 
     @property
     def address(self) -> str:
@@ -56,15 +57,27 @@ class Context:
         """The language of messages to the person who asks."""
         return texts.language_of(header(self.scope, b"accept-language") or "")
 
-    async def authenticate(self) -> Client | None:
-        """Find whose token came, if any, as the database knows it now.
+    async def authenticate(self) -> Viewer | None:
+        """Read the session and the client of the token that came, and note the session's use.
+
+        Returns:
+            None where no token came.
 
         Raises:
-            InvalidTokenError: it is not accepted.
+            InvalidTokenError: the token is not accepted, or its session has ended.
         """
-        return await self.authentication(self.authorization, self.scope)
+        if isinstance(self.user, RejectedUser):
+            raise self.user.reason
+        if not isinstance(self.user, TokenUser):
+            return None
+        viewer = await sessions.find(self.user.claims)
+        if viewer is None:
+            raise InvalidTokenError("The session of this token has ended; sign in again.")
+        if viewer.is_touch_due:
+            await sessions.touch(viewer, address=self.address, settings=self.settings)
+        return viewer
 
-    async def viewer(self) -> Client | None:
+    async def viewer(self) -> Viewer | None:
         """Tell who asks: the signed-in client, or None for an anonymous request.
 
         Raises:
@@ -79,7 +92,7 @@ class Context:
                 self._known = True
         return self._viewer
 
-    async def signed_in(self) -> Client:
+    async def signed_in(self) -> Viewer:
         """Tell which client asks.
 
         Raises:

@@ -60,7 +60,7 @@ class SignedIn:
             access_token=access.value,
             expires_at=access.expires_at,
             refresh_token=refresh,
-            client=Client.of(session.client),
+            client=Client.of(session.client, session_id=session.id),
         )
 
 

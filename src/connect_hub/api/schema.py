@@ -44,7 +44,7 @@ class Query:
     async def me(self, info: Info) -> types.Client | None:
         """Show the viewer, as authentication read it."""
         viewer = await info.context.viewer()
-        return types.Client.of(viewer) if viewer else None
+        return types.Client.of(viewer.client, session_id=viewer.session_id) if viewer else None
 
 
 @strawberry.type(description="What can be done.")
@@ -96,10 +96,11 @@ class Mutation:
     ) -> results.ApplyInviteResult | None:
         """Attach the viewer to the owner of the code."""
         use = info.context
+        viewer = await use.signed_in()
         client = await invitations.apply_invite(
-            await use.signed_in(), invitation_code, keys=use.keys, settings=use.settings
+            viewer.client, invitation_code, keys=use.keys, settings=use.settings
         )
-        return results.InviteApplied(client=types.Client.of(client))
+        return results.InviteApplied(client=types.Client.of(client, session_id=viewer.session_id))
 
     @strawberry.mutation(description="Exchange a refresh token for a new pair of tokens.")
     async def refresh_session(
@@ -128,8 +129,9 @@ class Mutation:
     @strawberry.mutation(description="End all of the viewer's sessions but this one.")
     async def end_other_sessions(self, info: Info) -> results.EndOtherSessionsResult | None:
         """End the other sessions."""
+        viewer = await info.context.signed_in()
         return results.OtherSessionsEnded(
-            count=await sessions.end_others(await info.context.signed_in())
+            count=await sessions.end_others(viewer.client, current=viewer.session_id)
         )
 
     @strawberry.mutation(
@@ -141,8 +143,9 @@ class Mutation:
     ) -> results.ChangePhoneResult | None:
         """Change the viewer's phone."""
         use = info.context
+        viewer = await use.signed_in()
         client = await account.change_phone(
-            await use.signed_in(),
+            viewer,
             phone,
             code,
             address=use.address,
@@ -151,16 +154,16 @@ class Mutation:
             keys=use.keys,
             settings=use.settings,
         )
-        return results.PhoneChanged(client=types.Client.of(client))
+        return results.PhoneChanged(client=types.Client.of(client, session_id=viewer.session_id))
 
     @strawberry.mutation(
         description="Delete the viewer's account. Needs a sign-in of the last 10 minutes."
     )
     async def delete_account(self, info: Info) -> results.DeleteAccountResult | None:
         """Delete the viewer."""
-        client = await info.context.signed_in()
-        await account.delete(client)
-        return results.AccountDeleted(phone=PhoneNumber(client.phone or ""))
+        viewer = await info.context.signed_in()
+        await account.delete(viewer)
+        return results.AccountDeleted(phone=PhoneNumber(viewer.client.phone or ""))
 
 
 @strawberry.type(description="What is told as it happens.")
@@ -174,7 +177,7 @@ class Subscription:
         """Tell the viewer of those it invites."""
         use = info.context
         viewer = await use.signed_in()
-        with use.live.arrivals(viewer.id, after=use.since) as arrivals:
+        with use.live.arrivals(viewer.client.id, after=use.since) as arrivals:
             async for invited in arrivals:
                 yield InvitedClient.of(invited)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from starlette.authentication import BaseUser
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -12,6 +13,7 @@ from connect_hub.api.context import Context
 from connect_hub.api.messages import SUBPROTOCOL
 from connect_hub.api.places import Places
 from connect_hub.api.view import GraphQLView
+from connect_hub.auth import TokenBackend
 from connect_hub.domain.live import Live
 from connect_hub.settings import Settings
 
@@ -27,12 +29,14 @@ class GraphQLSockets:
         self,
         view: GraphQLView,
         *,
-        context: Callable[[Scope, str | None], Context],
+        context: Callable[[Scope, BaseUser], Context],
+        backend: TokenBackend,
         live: Live,
         settings: Settings,
     ) -> None:
         self._view = view
         self._context = context
+        self._backend = backend
         self._live = live
         self._origins = {*settings.cors_origins}
         if settings.public_url:
@@ -44,7 +48,7 @@ class GraphQLSockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it before it is one."""
         websocket = WebSocket(scope, receive, send)
-        address = self._context(scope, None).address
+        address = self._context(scope, scope["user"]).address
         if refusal := self._refusal(websocket, address):
             await refusal(scope, receive, send)
             return
@@ -54,6 +58,7 @@ class GraphQLSockets:
                 websocket,
                 view=self._view,
                 context=self._context,
+                backend=self._backend,
                 live=self._live,
                 stranger=stranger,
                 places=self._of_clients,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Self
+from uuid import UUID
 
 import strawberry
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
@@ -28,11 +29,11 @@ class Session:
     )
 
     @classmethod
-    def of(cls, row: models.Session) -> Self:
+    def of(cls, row: models.Session, *, current: bool) -> Self:
         """Show a session to its client."""
         return cls(
             id=strawberry.ID(str(row.id)),
-            current=row.id == row.client.session_id,
+            current=current,
             created_at=row.created_at,
             last_used_at=row.last_used_at,
             device=row.device,
@@ -45,6 +46,7 @@ class Client:
     """Built from a client; what needs a query is asked for only when it is selected."""
 
     row: strawberry.Private[models.Client]
+    session_id: strawberry.Private[UUID]  # by which the client asks
     id: strawberry.ID = field(description="The client's id.")
     phone: PhoneNumber = field(description="The phone the client signs in with.")
     invitation_code: str = field(
@@ -56,10 +58,11 @@ class Client:
     created_at: datetime = field(description="When the client registered.")
 
     @classmethod
-    def of(cls, row: models.Client) -> Self:
+    def of(cls, row: models.Client, *, session_id: UUID) -> Self:
         """Show a client to itself."""
         return cls(
             row=row,
+            session_id=session_id,
             id=strawberry.ID(str(row.id)),
             phone=PhoneNumber(row.phone or ""),
             invitation_code=row.invitation_code,
@@ -95,7 +98,8 @@ class Client:
     @strawberry.field(description="Where this client is signed in, last used first.")
     async def sessions(self) -> list[Session]:
         """Read them."""
-        return [Session.of(row) for row in await sessions.of(self.row)]
+        rows = await sessions.of(self.row)
+        return [Session.of(row, current=row.id == self.session_id) for row in rows]
 
 
 def _selected(info: strawberry.Info) -> set[str]:

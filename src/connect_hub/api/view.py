@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import strawberry
 from graphql import ExecutionResult, GraphQLError, OperationType
+from starlette.authentication import BaseUser
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -24,7 +25,6 @@ from connect_hub.api.requests import (
     media_type_for,
     parameters_of,
 )
-from connect_hub.headers import header
 from connect_hub.settings import Settings
 from connect_hub.statements import Within
 
@@ -79,7 +79,7 @@ class GraphQLView:
         self,
         schema: strawberry.Schema,
         *,
-        context: Callable[[Scope, str | None], Context],
+        context: Callable[[Scope, BaseUser], Context],
         settings: Settings,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
@@ -123,7 +123,7 @@ class GraphQLView:
         return Answer(body, status, media, _HEADERS_OF_STATUS.get(status))
 
     async def _execute(self, parameters: Parameters, scope: Scope) -> ExecutionResult:
-        context = self._context(scope, header(scope, b"authorization"))
+        context = self._context(scope, scope["user"])
         prepared = self.prepared(parameters)
         executor = self.executor(prepared, parameters, context)
         if isinstance(executor, list):

@@ -10,6 +10,7 @@ import structlog
 from connect_hub import sms, texts
 from connect_hub.domain import codes, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
+from connect_hub.domain.sessions import Viewer
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import Settings
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 
 
 async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are who and whom to tell)
-    client: Client,
+    viewer: Viewer,
     number: str,
     code: str,
     *,
@@ -31,7 +32,7 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     keys: Keys,
     settings: Settings,
 ) -> Client:
-    """Move a client to a confirmed phone, end its other sessions and tell the former phone.
+    """Move the viewer to a confirmed phone, end its other sessions and tell the former phone.
 
     Its own phone is taken as well: then there is nobody to tell.
 
@@ -39,12 +40,13 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
         ReauthenticationRequired, InvalidPhone, InvalidCode, TooManyRequests
         PhoneAlreadyRegistered: the code is right, and stays unspent for `login`.
     """
-    await sessions.check_fresh(client)
+    await sessions.check_fresh(viewer)
+    client = viewer.client
     to = phone.parse(number)
     confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
     async with transaction():
         moved = await codes.spend_on_move(confirmed, client)
-        ended = await sessions.end_all(client, but=client.session_id) if moved else 0
+        ended = await sessions.end_all(client, but=viewer.session_id) if moved else 0
     if not moved:
         await codes.release(confirmed)
         raise PhoneAlreadyRegistered
@@ -65,14 +67,14 @@ async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
         log.warning("notice to a former phone not sent", reason=type(error).__name__)
 
 
-async def delete(client: Client) -> None:
+async def delete(viewer: Viewer) -> None:
     """Erase the client who asks.
 
     Raises:
         ReauthenticationRequired
     """
-    await sessions.check_fresh(client)
-    await erase(client)
+    await sessions.check_fresh(viewer)
+    await erase(viewer.client)
 
 
 _ERASE = """

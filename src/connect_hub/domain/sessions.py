@@ -6,9 +6,9 @@ nothing between two of them can make a right one wrong.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from secrets import token_bytes
-from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
@@ -22,7 +22,7 @@ from connect_hub.domain.refusals import (
 from connect_hub.models import Client, Session
 from connect_hub.settings import Settings
 from connect_hub.statements import Row, fetch, model_of
-from connect_hub.tokens import RefreshTokens, read_refresh
+from connect_hub.tokens import Claims, RefreshTokens, read_refresh
 
 MOST = 20  # sessions of a client
 FRESH = timedelta(minutes=10)  # since the client signed in
@@ -72,18 +72,22 @@ async def start(client: Client, *, device: str, address: str, settings: Settings
     )
     if not rows:
         raise InvalidCode(attempts_left=0)
-    client.session_id = rows[0]["id"]
-    log.info("signed in", client=str(client.id), session=str(client.session_id))
+    session = _session(rows[0], client)
+    log.info("signed in", client=str(client.id), session=str(session.id))
     for surplus in await fetch(_TRIM, client.id):
         log.info("session ended", client=str(client.id), session=str(surplus["id"]))
-    return _session(rows[0], client)
+    return session
 
 
-class Found(NamedTuple):
-    """The client of a session, and whether its use is to be noted."""
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The signed-in client that asks, and the session and token by which it does."""
 
     client: Client
-    is_due: bool
+    session_id: UUID
+    generation: int  # of the token
+    signed_in_until: datetime  # when the token stops to be accepted
+    is_touch_due: bool  # whether the use of the session has to be noted
 
 
 _SIGNED_IN = """
@@ -102,10 +106,16 @@ _FIND = f"""
 """
 
 
-async def find(session_id: UUID, *, generation: int, client_id: UUID) -> Found | None:
-    """Find who is signed in by a session of this generation or a later one."""
-    for row in await fetch(_FIND, session_id, generation, client_id):
-        return Found(_client(row, session_id), row["is_due"])
+async def find(claims: Claims) -> Viewer | None:
+    """Find who is signed in by a verified token; None where its session has ended."""
+    for row in await fetch(_FIND, claims.session_id, claims.generation, claims.client_id):
+        return Viewer(
+            client=model_of(Client, row),
+            session_id=claims.session_id,
+            generation=claims.generation,
+            signed_in_until=claims.valid_until,
+            is_touch_due=row["is_due"],
+        )
     return None
 
 
@@ -124,10 +134,10 @@ _TOUCH = f"""
 """
 
 
-async def touch(session_id: UUID, *, generation: int, address: str, settings: Settings) -> None:
+async def touch(viewer: Viewer, *, address: str, settings: Settings) -> None:
     """Note that a session is used, and tokens of its generation seen; it lives longer for it."""
     lives = settings.session_idle_lifetime, settings.session_lifetime
-    await fetch(_TOUCH, session_id, generation, *lives, address)
+    await fetch(_TOUCH, viewer.session_id, viewer.generation, *lives, address)
 
 
 _READ = f"""
@@ -173,7 +183,7 @@ async def refresh(
                 session=str(session_id),
             )
         raise InvalidRefreshToken
-    return _session(refreshed[0], _client(rows[0], session_id))
+    return _session(refreshed[0], model_of(Client, rows[0]))
 
 
 async def of(client: Client) -> list[Session]:
@@ -189,19 +199,20 @@ async def of(client: Client) -> list[Session]:
 _END = "DELETE FROM session WHERE id = $1 AND client_id = $2 AND expires_at > now() RETURNING id"
 
 
-async def end(client: Client, session: str | None) -> UUID | None:
-    """End one of a client's sessions, the one by which it asks unless an id is given.
+async def end(viewer: Viewer, session: str | None) -> UUID:
+    """End one of the viewer's sessions, the one by which it asks unless an id is given.
 
     Raises:
         SessionNotFound: it has none of this id.
     """
     try:
-        session_id = UUID(session) if session is not None else client.session_id
+        session_id = UUID(session) if session is not None else viewer.session_id
     except ValueError:
         raise SessionNotFound from None
-    if not await fetch(_END, session_id, client.id):
+    client_id = viewer.client.id
+    if not await fetch(_END, session_id, client_id):
         raise SessionNotFound
-    log.info("session ended", client=str(client.id), session=str(session_id))
+    log.info("session ended", client=str(client_id), session=str(session_id))
     return session_id
 
 
@@ -215,9 +226,9 @@ _END_ALL_BUT = """
 """
 
 
-async def end_others(client: Client) -> int:
-    """End all of a client's sessions but the one by which it asks, if any, and tell how many."""
-    count = await end_all(client, but=client.session_id)
+async def end_others(client: Client, *, current: UUID | None) -> int:
+    """End all of a client's sessions but the current one, if any, and tell how many."""
+    count = await end_all(client, but=current)
     log.info("sessions ended", client=str(client.id), sessions=count)
     return count
 
@@ -227,19 +238,15 @@ async def end_all(client: Client, *, but: UUID | None = None) -> int:
     return sum(row["lived"] for row in await fetch(_END_ALL_BUT, client.id, but))
 
 
-async def check_fresh(client: Client) -> None:
-    """See to it that a stolen token does not take the account for good.
+async def check_fresh(viewer: Viewer) -> None:
+    """Keep a stolen token from taking the account for good.
 
     Raises:
-        ReauthenticationRequired: the session by which the client asks is not a fresh one.
+        ReauthenticationRequired: the viewer signed in too long ago.
     """
     fresh = "SELECT FROM session WHERE id = $1 AND created_at > now() - $2::interval"
-    if not await fetch(fresh, client.session_id, FRESH):
+    if not await fetch(fresh, viewer.session_id, FRESH):
         raise ReauthenticationRequired
-
-
-def _client(row: Row, session_id: UUID) -> Client:
-    return model_of(Client, row, session_id=session_id)
 
 
 def _session(row: Row, client: Client) -> Session:
