@@ -7,6 +7,7 @@ import pytest
 from asyncpg import InvalidTransactionStateError
 from tortoise.exceptions import IntegrityError
 
+from connect_hub.domain import invitations
 from connect_hub.models import Client
 from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person, counted_statements
@@ -153,6 +154,21 @@ async def test_invited_clients_come_in_pages_latest_first(hub: Hub) -> None:
         assert page["totalCount"] == 7
     assert [page["pageInfo"]["hasNextPage"] for page in pages] == [True, True, False]
     assert [page["pageInfo"]["hasPreviousPage"] for page in pages] == [False, True, True]
+
+
+async def test_me_reads_invited_clients_through_the_relation(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, guest = await hub.people(2)
+    await guest.apply(owner.invitation_code)
+    client = await Client.get(id=owner.id)
+    page = invitations.invited_by(client).limit(21).only("id", "phone", "invited_at")
+    assert page.model is Client
+    assert client.invited.relation_field == "inviter_id"
+    with counted_statements(monkeypatch) as sent:
+        me = await owner.me()
+    assert [node["id"] for node in me["invitedClients"]["nodes"]] == [guest.id]
+    assert page.sql(params_inline=False) in sent
 
 
 async def test_pages_stay_as_they_are_while_somebody_is_added(hub: Hub) -> None:

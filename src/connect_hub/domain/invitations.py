@@ -9,6 +9,7 @@ from uuid import UUID
 
 from asyncpg import IntegrityConstraintViolationError
 from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
 
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance
@@ -23,7 +24,7 @@ from connect_hub.domain.refusals import (
 from connect_hub.keys import Keys
 from connect_hub.models import Client, InvitedCount
 from connect_hub.settings import Settings
-from connect_hub.statements import ANY_ID, ANY_TIME, Rendered, fetch
+from connect_hub.statements import ANY_ID, ANY_TIME, Rendered, fetch, model_of
 
 _CODE = re.compile(r"[0-9A-Z]{6}")
 _REFUSED_BY: dict[str, type[Refusal]] = {
@@ -94,23 +95,18 @@ class Invited(NamedTuple):
     invited_at: datetime
 
 
+def invited_by(client: Client) -> QuerySet[Client]:
+    """Query the clients who applied this one's code and are not deleted, latest first."""
+    return client.invited.filter(deleted_at=None).order_by("-invited_at", "-id")
+
+
 _first_page = Rendered(
-    lambda: (
-        Client.filter(inviter_id=ANY_ID, deleted_at=None)
-        .order_by("-invited_at", "-id")
-        .limit(1)
-        .only(*Invited._fields)
-    )
+    lambda: invited_by(model_of(Client, {"id": ANY_ID})).limit(1).only(*Invited._fields)
 )
 _later_page = Rendered(
     lambda: (
-        Client.filter(
-            Q(Q(invited_at__lt=ANY_TIME) | Q(id__lt=ANY_ID)),
-            inviter_id=ANY_ID,
-            invited_at__lte=ANY_TIME,
-            deleted_at=None,
-        )
-        .order_by("-invited_at", "-id")
+        invited_by(model_of(Client, {"id": ANY_ID}))
+        .filter(Q(Q(invited_at__lt=ANY_TIME) | Q(id__lt=ANY_ID)), invited_at__lte=ANY_TIME)
         .limit(1)
         .only(*Invited._fields)
     )
@@ -123,7 +119,7 @@ async def invited_clients(client: Client, *, first: int, after: Position | None)
         rows = await _first_page.rows(client.id, first)
     else:
         at = after.invited_at
-        rows = await _later_page.rows(at, after.id, client.id, at, first)
+        rows = await _later_page.rows(client.id, at, after.id, at, first)
     return [Invited(row["id"], row["phone"], row["invited_at"]) for row in rows]
 
 
