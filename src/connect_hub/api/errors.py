@@ -2,12 +2,13 @@
 
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import strawberry
 import structlog
 from graphql import GraphQLError
 
+from connect_hub.api.seconds import seconds_down, seconds_up
 from connect_hub.database import UNAVAILABLE
 from connect_hub.domain import refusals
 
@@ -50,6 +51,14 @@ class UserError:
         description="A sentence in English for developers; show your own."
     )
 
+    @classmethod
+    def of(cls, refusal: refusals.Refusal) -> Self:
+        """Show a refusal, data and all."""
+        data: dict[str, Any] = {}
+        if is_dataclass(refusal):
+            data = {item.name: getattr(refusal, item.name) for item in fields(refusal)}
+        return cls(message=str(refusal), **data)
+
 
 @strawberry.type(description="The phone number is none that an SMS can be sent to.")
 class InvalidPhoneError(UserError):
@@ -61,11 +70,47 @@ class CountryNotServedError(UserError):
     """See refusals.CountryNotServed."""
 
 
+def _described(limits: type[refusals.Limit]) -> None:
+    """Make an enum of the schema, whose values in Python are their descriptions."""
+    strawberry.enum(limits, name="RequestLimit", description="What a request was counted by.")
+    for value in limits.__strawberry_definition__.values:  # type: ignore[attr-defined]
+        value.description = value.value
+
+
+_described(refusals.Limit)
+
+
 @strawberry.type(description="This was asked for too often.")
 class TooManyRequestsError(UserError):
     """See refusals.TooManyRequests."""
 
     retry_at: datetime = strawberry.field(description="When it may be asked for again.")
+    retry_in: int = strawberry.field(description="The same in seconds from now, rounded up.")
+    limit: refusals.Limit = strawberry.field(description="Which limit it was.")
+    code_length: int | None = strawberry.field(
+        description="Digits of the code that was sent and still works: ask for it."
+        " Null where none works, and for any limit but RESEND_WAIT."
+    )
+    code_expires_at: datetime | None = strawberry.field(description="When that code stops working.")
+    code_expires_in: int | None = strawberry.field(
+        description="The same in seconds from now, rounded down."
+    )
+
+    @classmethod
+    def of(cls, refusal: refusals.Refusal) -> Self:
+        """Show the refusal by the clock that made its times."""
+        if not isinstance(refusal, refusals.TooManyRequests):
+            raise TypeError
+        code = refusal.code
+        return cls(
+            message=str(refusal),
+            retry_at=refusal.retry_at,
+            retry_in=seconds_up(refusal.retry_at - refusal.now),
+            limit=refusal.limit,
+            code_length=code and code.length,
+            code_expires_at=code and code.expires_at,
+            code_expires_in=code and seconds_down(code.expires_at - refusal.now),
+        )
 
 
 @strawberry.type(description="No gateway took the SMS.")
@@ -171,10 +216,7 @@ class RefusalHandler:
         """Build the error from the refusal."""
         del field
         info.context.outcome = self.error_type.__name__
-        data: dict[str, Any] = {}
-        if is_dataclass(exception):
-            data = {item.name: getattr(exception, item.name) for item in fields(exception)}
-        return self.error_type(message=str(exception), **data)
+        return self.error_type.of(exception)
 
 
 HANDLERS = [RefusalHandler(refusal, error) for refusal, error in ERRORS.items()]

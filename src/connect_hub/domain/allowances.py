@@ -8,9 +8,10 @@ lock of its row, looks and writes; the time is the database's.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Self
 
-from connect_hub.domain.refusals import TooManyRequests
+from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.settings import Rate
 from connect_hub.statements import fetch
@@ -25,11 +26,14 @@ class Allowance:
 
     key: bytes
     rates: tuple[Rate, ...]
+    limit: Limit  # the reason of a refusal
 
     @classmethod
-    def of(cls, subject: str, what: str, *, rates: tuple[Rate, ...], keys: Keys) -> Self:
+    def of(
+        cls, subject: str, what: str, *, rates: tuple[Rate, ...], limit: Limit, keys: Keys
+    ) -> Self:
         """Name what a subject may do."""
-        return cls(keys.pseudonym(subject, purpose=what), rates)
+        return cls(keys.pseudonym(subject, purpose=what), rates, limit)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ _SPEND = """
             WHERE rate.key = excluded.key
         ) AS verdict
     )
-    RETURNING key, uses[cardinality(uses)] AS at, refused_until
+    RETURNING key, uses[cardinality(uses)] AS at, refused_until, clock_timestamp() AS now
 """
 
 
@@ -72,11 +76,15 @@ async def spend(*allowances: Allowance) -> list[Use]:
     if not rated:
         return []
     rows = await fetch(_SPEND, *(list(column) for column in zip(*rated, strict=True)))
-    refused = [row["refused_until"] for row in rows if row["refused_until"]]
+    refused = [row for row in rows if row["refused_until"]]
     uses = [Use(row["key"], row["at"]) for row in rows if not row["refused_until"]]
     if refused:
         await give_back(uses)
-        raise TooManyRequests(retry_at=max(refused))
+        last = max(refused, key=itemgetter("refused_until"))
+        limits = {each.key: each.limit for each in allowances}
+        raise TooManyRequests(
+            retry_at=last["refused_until"], now=last["now"], limit=limits[last["key"]]
+        )
     return uses
 
 

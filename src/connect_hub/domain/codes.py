@@ -11,7 +11,7 @@ from connect_hub import metrics
 from connect_hub.domain import allowances, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
-from connect_hub.domain.refusals import InvalidCode, TooManyRequests
+from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import LONG_CODE, Settings
@@ -86,10 +86,18 @@ _NEXT = f"""
         )
         RETURNING prefix, sent, confirmed, alarmed_at
     )
-    SELECT * FROM code, traffic
+    SELECT *, clock_timestamp() AS now FROM code, traffic
 """
-_RESEND_AT = """
-    SELECT coalesce((SELECT resend_at FROM sign_in_code WHERE phone = $1), now()) AS resend_at
+# The code of a phone under attack is dead where it is short: see `confirm`.
+_WAIT = f"""
+    SELECT clock_timestamp() AS now, coalesce(resend_at, clock_timestamp()) AS resend_at, length,
+           expires_at,
+           coalesce(expires_at > clock_timestamp() AND key_id = ANY ($2)
+           AND guesses < CASE length WHEN {LONG_CODE} THEN {GUESSES_PER_LONG_CODE} ELSE $3 END
+           AND (length = {LONG_CODE} OR coalesce(
+               (SELECT allowance_free_at(uses, $5, $6) FROM allowance WHERE key = $4),
+               '-infinity') <= clock_timestamp()), false) AS live
+    FROM (SELECT) AS once LEFT JOIN sign_in_code ON phone = $1
 """
 
 
@@ -118,8 +126,7 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
         pumping.PERIOD,
     )
     if not rows:
-        waiting = await fetch(_RESEND_AT, phone.e164)
-        raise TooManyRequests(retry_at=waiting[0]["resend_at"])
+        raise await _wait(phone, guesses, keys=keys, settings=settings)
     row = rows[0]
     return Code(
         phone=phone,
@@ -127,7 +134,29 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
         digits=_digits(phone, row, keys=keys, settings=settings),
         expires_at=row["expires_at"],
         resend_at=row["resend_at"],
-        traffic=pumping.Traffic(row["prefix"], row["sent"], row["confirmed"], row["alarmed_at"]),
+        traffic=pumping.Traffic(
+            row["prefix"], row["sent"], row["confirmed"], row["alarmed_at"], row["now"]
+        ),
+    )
+
+
+async def _wait(
+    phone: Phone, guesses: Allowance, *, keys: Keys, settings: Settings
+) -> TooManyRequests:
+    (row,) = await fetch(
+        _WAIT,
+        phone.e164,
+        keys.code_key_ids,
+        settings.guesses_per_code,
+        guesses.key,
+        [rate.count for rate in guesses.rates],
+        [rate.period for rate in guesses.rates],
+    )
+    return TooManyRequests(
+        retry_at=row["resend_at"],
+        now=row["now"],
+        limit=Limit.RESEND_WAIT,
+        code=LiveCode(row["length"], row["expires_at"]) if row["live"] else None,
     )
 
 
@@ -175,7 +204,11 @@ async def confirm(
     """
     uses = await allowances.spend(
         Allowance.of(
-            address, "guesses of an address", rates=settings.guesses_per_address, keys=keys
+            address,
+            "guesses of an address",
+            rates=settings.guesses_per_address,
+            limit=Limit.GUESSES,
+            keys=keys,
         )
     )
     rows = await fetch(_COUNT_GUESS, phone.e164, settings.guesses_per_code, keys.code_key_ids)
@@ -301,7 +334,11 @@ async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[Row]:
 
 def _guesses_of(phone: Phone, *, keys: Keys, settings: Settings) -> Allowance:
     return Allowance.of(
-        phone.e164, "guesses of a phone", rates=settings.guesses_per_phone, keys=keys
+        phone.e164,
+        "guesses of a phone",
+        rates=settings.guesses_per_phone,
+        limit=Limit.GUESSES,
+        keys=keys,
     )
 
 

@@ -18,6 +18,7 @@ from connect_hub.domain.refusals import (
     InvitationAlreadyApplied,
     InvitationCodeNotFound,
     InvitationRing,
+    Limit,
     OwnInvitationCode,
     Refusal,
 )
@@ -67,6 +68,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
             str(client.id),
             "unknown invitation codes",
             rates=settings.unknown_invitations_per_client,
+            limit=Limit.INVITATIONS,
             keys=keys,
         )
     )

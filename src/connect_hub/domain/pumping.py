@@ -7,7 +7,7 @@ from typing import Literal
 import structlog
 
 from connect_hub import metrics
-from connect_hub.domain.refusals import TooManyRequests
+from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.statements import fetch
 
 PERIOD = timedelta(hours=1)
@@ -25,6 +25,7 @@ class Traffic:
     sent: int
     confirmed: int
     alarmed_at: datetime | None
+    now: datetime
 
     @property
     def suspicious(self) -> bool:
@@ -62,4 +63,4 @@ async def check(traffic: Traffic, *, guard: Literal["off", "alarm", "block"]) ->
                 confirmed=traffic.confirmed,
             )
     if guard == "block":
-        raise TooManyRequests(retry_at=alarmed_at + PERIOD)
+        raise TooManyRequests(retry_at=alarmed_at + PERIOD, now=traffic.now, limit=Limit.SERVER)

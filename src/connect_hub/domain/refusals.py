@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
 
 
 class Refusal(Exception):  # noqa: N818 (a refusal is an answer, not a failure)
@@ -19,11 +21,33 @@ class CountryNotServed(Refusal):
     """Codes are not sent to phones of this country; use a phone of another one."""
 
 
+class Limit(Enum):
+    """What a refused request was counted by; the value says what clients are told of it."""
+
+    RESEND_WAIT = "The wait before a code is sent to this phone again."
+    SENDS = "Codes sent to this phone."
+    NETWORK = "Codes requested from this network."
+    SERVER = "Codes sent by this server, in all or to numbers like this one."
+    GUESSES = "Wrong sign-in codes from this network."
+    INVITATIONS = "Unknown invitation codes tried by this client."
+    BLOCKED = "Those who run the server have blocked this client."
+
+
+class LiveCode(NamedTuple):
+    """A code that was sent and still works."""
+
+    length: int
+    expires_at: datetime
+
+
 @dataclass(eq=False)
 class TooManyRequests(Refusal):
     """This was asked for too often; ask again at the time given."""
 
     retry_at: datetime
+    now: datetime  # by the clock of `retry_at`
+    limit: Limit
+    code: LiveCode | None = None  # for RESEND_WAIT only: others do not tell whether one lives
 
 
 class ClientBlocked(TooManyRequests):

@@ -16,6 +16,7 @@ from connect_hub.domain.refusals import (
     ClientBlocked,
     ClientNotFound,
     CountryNotServed,
+    Limit,
     PhoneAlreadyRegistered,
     Refusal,
     SmsNotSent,
@@ -132,7 +133,8 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
         raise ClientNotFound
     await codes.spend(confirmed)
     if client.blocked_at:
-        raise ClientBlocked(retry_at=datetime.now(UTC) + _ASK_AGAIN)
+        now = datetime.now(UTC)
+        raise ClientBlocked(retry_at=now + _ASK_AGAIN, now=now, limit=Limit.BLOCKED)
     return client
 
 
@@ -151,11 +153,19 @@ async def _send(code: Code, *, language: str, sender: sms.SmsSender, settings: S
 
 async def _spend_send(to: Phone, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
     """Spend one send of the phone, whose use comes first, of the address and of all together."""
-    of_phone = Allowance.of(to.e164, "sends to a phone", rates=settings.sends_per_phone, keys=keys)
+    of_phone = Allowance.of(
+        to.e164, "sends to a phone", rates=settings.sends_per_phone, limit=Limit.SENDS, keys=keys
+    )
     uses = await allowances.spend(
         of_phone,
-        Allowance.of(address, "sends of an address", rates=settings.sends_per_address, keys=keys),
-        Allowance.of("", "sends", rates=settings.sends_total or (), keys=keys),
+        Allowance.of(
+            address,
+            "sends of an address",
+            rates=settings.sends_per_address,
+            limit=Limit.NETWORK,
+            keys=keys,
+        ),
+        Allowance.of("", "sends", rates=settings.sends_total or (), limit=Limit.SERVER, keys=keys),
     )
     return sorted(uses, key=lambda use: use.key != of_phone.key)
 
