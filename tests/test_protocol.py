@@ -56,6 +56,16 @@ def _chunked(query: str, **variables: str) -> bytes:
     return head + b"%x\r\n%b\r\n0\r\n" % (len(body), body)
 
 
+@asynccontextmanager
+async def _serving(app: Starlette, **options: Any) -> AsyncIterator[Sockets]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **options))
+    serving = asyncio.create_task(server.serve([listening]))
+    yield Sockets(listening.getsockname()[1])
+    server.should_exit = True
+    await serving
+
+
 async def _until(it_is: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not it_is():  # noqa: ASYNC110 - it has no event
@@ -272,14 +282,65 @@ async def test_a_refusal_is_not_taken_for_the_answer_to_another_request(sockets:
 
 
 @pytest.mark.usefixtures("app", "_little_patience")
+async def test_a_connection_without_a_request_is_closed(sockets: Sockets) -> None:
+    async with _connected(sockets) as streams:
+        assert await _is_ended(streams)
+
+
+@pytest.mark.usefixtures("app", "_little_patience")
+@pytest.mark.parametrize("before", [b"", ALIVE], ids=["first", "second"])
 @pytest.mark.parametrize(
     "begun",
-    [b"", b"GET / HTTP/1.1\r\nHost: hub\r\n", POST + b"Content-Length: 9\r\n\r\n{"],
-    ids=["nothing", "half a head", "half a body"],
+    [b"GET / HTTP/1.1\r\nHost: hub\r\n", POST + b"Content-Length: 9\r\n\r\n{"],
+    ids=["half a head", "half a body"],
 )
-async def test_who_does_not_send_its_request_is_let_go(sockets: Sockets, begun: bytes) -> None:
-    async with _connected(sockets) as streams:
-        streams[1].write(begun)
+async def test_a_request_that_does_not_arrive_is_answered_by_408(
+    sockets: Sockets, before: bytes, begun: bytes
+) -> None:
+    async with _connected(sockets) as (reader, writer), asyncio.timeout(5):
+        writer.write(before)
+        if before:
+            await reader.readuntil(b"alive\n")
+        writer.write(begun)
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("in_pieces", [False, True])
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /graphql?query=%b HTTP/1.1\r\nHost: hub\r\n\r\n" % (b"a" * 32_750), b"414"),
+        (b"GET /graphql HTTP/1.1\r\nHost: hub\r\nA: %b\r\n\r\n" % (b"a" * 32_750), b"431"),
+        (ALIVE[:-2] + b"A: b\r\n" * 5_460 + b"\r\n", b"431"),
+    ],
+    ids=["url", "header", "headers"],
+)
+async def test_a_head_that_is_too_long_is_refused_by_what_is_too_long(
+    sockets: Sockets, head: bytes, status: bytes, in_pieces: bool
+) -> None:
+    async with _connected(sockets) as (reader, writer), asyncio.timeout(5):
+        size = 1_000 if in_pieces else len(head)
+        for start in range(0, len(head), size):
+            writer.write(head[start : start + size])
+            await asyncio.sleep(0)
+        assert (await reader.read(13)) == b"HTTP/1.1 %b " % status
+
+
+@pytest.mark.parametrize("more", [b"", b"\r\n"], ids=["idle", "after an empty line"])
+async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
+    app: Starlette, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr(protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
+    options = {**protocol.OPTIONS, "timeout_keep_alive": 1}
+    async with _serving(app, **options) as served, _connected(served) as streams:
+        for pause in (0.6, 0):
+            streams[1].write(ALIVE + more)
+            await streams[0].readuntil(b"alive\n")
+            await asyncio.sleep(pause)
         assert await _is_ended(streams)
 
 

@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,7 @@ ELSEWHERE = {
 LATER = datetime.now(UTC).date() + timedelta(days=91)
 WRONG = [  # and the setting that the refusal names
     ({"PORT": "abc"}, "PORT"),
+    ({"KEEP_ALIVE": "0"}, "KEEP_ALIVE"),
     ({"CODE_LIFETIME": "soon"}, "CODE_LIFETIME"),
     ({"ALLOWED_HOSTS": "foo*"}, "ALLOWED_HOSTS"),
     ({"SMS_COUNTRIES": "germany"}, "SMS_COUNTRIES"),
@@ -131,6 +133,14 @@ def test_whoever_registers_is_known_by_the_token(server: Server) -> None:
     client = server.register()
     assert server.knows(client)
     assert server.ask(ME) is None
+
+
+def test_a_connection_may_be_reused_after_longer_than_uvicorn_keeps_it(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for pause in (6, 0):  # uvicorn's default is 5
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+            time.sleep(pause)
 
 
 def test_a_request_is_one_line_of_json(server: Server) -> None:

@@ -78,6 +78,7 @@ def serve(**options: str | int | None) -> None:
             workers=settings.workers,
             lifespan="on",
             **OPTIONS,
+            timeout_keep_alive=round(settings.keep_alive.total_seconds()),
             timeout_graceful_shutdown=round(settings.stop_within.total_seconds()),
         )
         if settings.workers == 1:

@@ -16,6 +16,12 @@ from connect_hub.headers import SECURITY
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
 MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection
 PATIENCE = timedelta(seconds=20)  # with a client that does not send its request or read its answer
+_REFUSALS = {
+    400: ("Bad Request", "Invalid HTTP request received."),
+    408: ("Request Timeout", f"Send a request within {PATIENCE.seconds} seconds."),
+    414: ("URI Too Long", f"Send at most {MAX_HEAD} bytes besides the body: use POST."),
+    431: ("Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes besides the body."),
+}
 _LOOK_EVERY = timedelta(seconds=5)
 _LENGTHS = {b"transfer-encoding", b"content-length"}
 MAX_MESSAGE = 16 * 1024  # bytes that a client sends by WebSocket
@@ -62,13 +68,25 @@ class BoundedProtocol(HttpToolsProtocol):
         """Let go of a client that keeps us waiting; a timer for each request would cost more."""
         awaited, now = None, self.loop.time()
         if self._is_clients_turn or self.flow.write_paused:
-            awaited = self._requests, self._in_body, self._resumed
+            awaited = self._requests, self._is_partial, self._in_body, self._resumed
         if awaited != self._awaited:
             self._awaited, self._awaited_since = awaited, now
-        elif awaited and now - self._awaited_since >= PATIENCE.total_seconds():
-            self.transport.abort()
+        elif awaited and now - self._awaited_since >= self._patience:
+            self._let_go()
             return
         self._look_later()
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for which the client may keep the connection as it is."""
+        is_idle = self._requests and not self._is_partial and not self.flow.write_paused
+        return self.timeout_keep_alive if is_idle else PATIENCE.total_seconds()
+
+    def _let_go(self) -> None:
+        if self._is_partial and not self.flow.write_paused:
+            self._refuse(408)
+        else:
+            self.transport.abort()
 
     @property
     def _is_clients_turn(self) -> bool:
@@ -88,10 +106,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
-        size = hosts = 0
+        size, hosts = len(self.url), 0
         for name, value in self.headers:
-            size += len(name) + len(value)
+            size += len(name) + len(value) + 4  # a colon, a space and the end of the line
             hosts += name == b"host"
+        if size > MAX_HEAD:
+            self._refuse_size()
         if size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
         if not self.parser.should_upgrade():
@@ -144,14 +164,29 @@ class BoundedProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse, with the headers that every answer has."""
+        """Refuse what is no request, unless it was refused for its size."""
+        del msg
+        if not self.transport.is_closing():
+            self._refuse(400)
+
+    def _refuse_size(self) -> None:
+        self._refuse(414 if len(self.url) > MAX_HEAD // 2 else 431)
+
+    def _refuse(self, status: int) -> None:
+        """Answer with the headers that every answer has, and close the connection."""
         if not self._is_clients_turn or (self._in_body and self.cycle.response_started):
             self.transport.abort()  # it would be read as the answer to another, or as a second one
             return
-        headers = {**SECURITY, "Connection": "close", "Content-Length": str(len(msg))}
+        reason, text = _REFUSALS[status]
+        headers = {
+            "Content-Type": "text/plain; charset=utf-8",
+            **SECURITY,
+            "Connection": "close",
+            "Content-Length": str(len(text)),
+        }
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-        head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        self.transport.write(f"{head}{''.join(lines)}\r\n{msg}".encode("ascii"))
+        head = f"HTTP/1.1 {status} {reason}\r\n"
+        self.transport.write(f"{head}{''.join(lines)}\r\n{text}".encode("ascii"))
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -160,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._feed(data)
         self._beside += len(data)
         if self._is_partial and self._beside > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"Send at most {MAX_HEAD} bytes besides the body.")
+            self._refuse_size()
 
     def _feed(self, data: bytes) -> None:
         self._fed = data

@@ -210,6 +210,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
+    keep_alive: Life = timedelta(seconds=75)
     stop_delay: Duration = timedelta(seconds=0)
     stop_within: Life = timedelta(seconds=10)
     allowed_hosts: Hosts = ("localhost", "127.0.0.1", "[::1]")
