@@ -10,6 +10,7 @@ from io import StringIO
 from time import monotonic
 from typing import Any
 
+import apprise.plugins
 import httpx
 import pytest
 from structlog.testing import capture_logs
@@ -21,6 +22,7 @@ from connect_hub.settings import Settings, StartupError
 from connect_hub.sms import gateways as failover
 from connect_hub.sms.gateway import THREADS, Gateway
 from connect_hub.sms.gateways import Gateways
+from connect_hub.sms.plugins import plugin_of
 from connect_hub.statements import fetch
 from tests import gateways
 from tests.gateways import SECRETS, SMSC, TWILIO, VONAGE, Answer, Peer
@@ -74,6 +76,34 @@ def hub_with(hub: Hub, settings: Settings) -> WITH_HUB:
 
 async def send(*urls: str, phone: str = PHONE, within: timedelta = AMPLE) -> str:
     return await Gateways(urls, within=within).send(sms.Message(phone, "RU", TEXT))
+
+
+PLUGINS_OF = """
+import sys
+from connect_hub.sms.plugins import plugin_of
+plugin_of(sys.argv[1])
+print(*(name for name in sys.modules if name.startswith("apprise.plugins.")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "plugin"),
+    [("twilio", "twilio"), ("smsc", "smsc"), ("nexmo", "vonage"), ("jsons", "custom_json")],
+)
+def test_only_the_plugin_of_a_gateway_is_imported(scheme: str, plugin: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLUGINS_OF, scheme], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == {"apprise.plugins.base", f"apprise.plugins.{plugin}"}
+
+
+def test_every_scheme_of_apprise_has_its_plugin() -> None:
+    schemes = apprise.plugins.N_MGR.schemas()
+    assert len(schemes) > 200
+    assert {scheme: plugin_of(scheme) for scheme in schemes} == {
+        scheme: apprise.plugins.N_MGR[scheme] for scheme in schemes
+    }
+    assert plugin_of("smoke") is None
 
 
 @pytest.mark.parametrize(

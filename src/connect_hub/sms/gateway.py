@@ -10,10 +10,10 @@ from threading import Thread
 from urllib.parse import quote, unquote
 
 import apprise
-import apprise.plugins
 
 from connect_hub.settings import StartupError
 from connect_hub.sms.message import Message, NotSentError
+from connect_hub.sms.plugins import plugin_of
 
 PHONE = "{phone}"  # in a URL
 THREADS = 32  # messages on their way to one gateway at a time
@@ -42,8 +42,9 @@ class Gateway:
 
     def __init__(self, url: str, *, place: int) -> None:
         self._url = url
-        scheme = url.partition("://")[0]
-        named = f"{place} ({scheme}://…)" if scheme in apprise.plugins.N_MGR else str(place)
+        scheme = url.partition("://")[0].lower()
+        self._plugin = plugin_of(scheme)
+        named = f"{place} ({scheme}://…)" if self._plugin else str(place)
         service = self._service(_SAMPLE)
         if service is None:
             raise StartupError(
@@ -84,7 +85,10 @@ class Gateway:
 
     def _service(self, phone: str) -> apprise.NotifyBase | None:
         url = self._url.replace(PHONE, quote(phone, safe=""))
-        return apprise.Apprise.instantiate(url, asset=_ASSET)
+        with suppress(Exception):  # what a plugin raises depends on the plugin
+            if self._plugin and (parsed := self._plugin.parse_url(url)):
+                return self._plugin(asset=_ASSET, **parsed)
+        return None
 
 
 def _reaches(service: apprise.NotifyBase, phone: str) -> bool:
