@@ -103,9 +103,10 @@ class Client:
 
 
 def _selected(info: strawberry.Info) -> set[str]:
-    """Collect the names selected below a field, through fragments."""
+    """Collect the names selected below a field, each fragment once."""
     raw = info._raw_info  # noqa: SLF001 (Strawberry's own way builds a tree of objects first)
     names: set[str] = set()
+    unvisited = dict(raw.fragments)
     selections = [node.selection_set for node in raw.field_nodes]
     while selections:
         for node in ((selection := selections.pop()) and selection.selections) or ():
@@ -114,6 +115,6 @@ def _selected(info: strawberry.Info) -> set[str]:
                     names.add(name.value)
                 case InlineFragmentNode(selection_set=inner):
                     selections.append(inner)
-                case FragmentSpreadNode(name=name):
-                    selections.append(raw.fragments[name.value].selection_set)
+                case FragmentSpreadNode(name=name) if name.value in unvisited:
+                    selections.append(unvisited.pop(name.value).selection_set)
     return names
