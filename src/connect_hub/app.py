@@ -169,14 +169,14 @@ async def _alive(_request: Request) -> Response:
 
 def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
     async def answer(_request: Request) -> Response:
-        """Answer 200 only if the database answers in time and is migrated."""
+        """Answer 200 only if the database takes writes in time and is migrated."""
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
             with statements.Within(READY_WITHIN):
-                migrated = await database.is_migrated()
+                migrated = await database.is_ready()
         except database.UNAVAILABLE:
-            return PlainTextResponse("the database does not answer\n", 503)
+            return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
         if not migrated:
             return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
         return PlainTextResponse("ready\n")

@@ -26,10 +26,19 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shut down, starting, a statement cancelled or timed out
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.PostgresSystemError,  # the disk fails
     asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server that is fenced off
+    asyncpg.ProgramLimitExceededError,  # no transaction ids are left
+    asyncpg.SerializationError,  # a standby needed what a statement read
+    asyncpg.DeadlockDetectedError,
+    asyncpg.StatementCompletionUnknownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.InvalidAuthorizationSpecificationError,  # we are not let in
+    asyncpg.InsufficientPrivilegeError,  # rights were revoked, as providers do at a quota
     asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
 )
 
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
@@ -166,12 +175,29 @@ def direct_config(settings: Settings) -> dict[str, Any]:
     return tortoise_config(settings.model_copy(update={"database_url": url}))
 
 
+_MIGRATED = "SELECT FROM aerich WHERE app = 'models' AND version = $1"
+# It locks no row, but PostgreSQL refuses it where rows could not be changed.
+_WRITABLE = "NOT EXISTS (SELECT FROM session WHERE false FOR KEY SHARE)"
+
+
 async def is_migrated() -> bool:
     """Tell whether the database that Tortoise is connected to has our newest migration."""
-    sql = "SELECT 1 FROM aerich WHERE app = 'models' AND version = $1"
+    return await _has_rows(_MIGRATED)
+
+
+async def is_ready() -> bool:
+    """Tell whether it is migrated, in the same statement that would fail where it takes no writes.
+
+    Raises:
+        Exception: one of UNAVAILABLE.
+    """
+    return await _has_rows(f"{_MIGRATED} AND {_WRITABLE}")
+
+
+async def _has_rows(sql: str) -> bool:
     try:
         return bool(await fetch(sql, _newest_migration()))
-    except asyncpg.UndefinedTableError:
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):  # not ours, or none
         return False
 
 

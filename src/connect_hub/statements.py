@@ -141,6 +141,9 @@ class OneConnection:
             self._connection = connection
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
+        except asyncpg.ReadOnlySQLTransactionError:
+            await self._turns.replace_all(self._connection)
+            raise
         except asyncio.CancelledError:
             with suppress(asyncpg.InterfaceError):  # it was lost
                 if self._is_late or self._connection.is_in_transaction():

@@ -56,6 +56,17 @@ class Turns:
         finally:
             self._pass(None)
 
+    async def replace_all(self, stale: Any) -> None:
+        """Have every connection closed once it is free, and opened anew when it is needed.
+
+        A session keeps the defaults that it began with, such as being read-only.
+
+        Args:
+            stale: the connection that showed it; nothing happens if it is to be replaced already.
+        """
+        if _is_current(stale):
+            await self._pool.expire_connections()
+
     def _leave(self, connection: Any) -> None:
         if connection:
             background.later(self.give_back(connection))
@@ -82,9 +93,18 @@ class Turns:
 
 def _is_sound(connection: Any) -> bool:
     try:
-        return not (connection.is_closed() or connection.is_in_transaction())
+        return _is_current(connection) and not (
+            connection.is_closed() or connection.is_in_transaction()
+        )
     except asyncpg.InterfaceError:  # it was lost, and the pool knows
         return False
+
+
+def _is_current(connection: Any) -> bool:
+    """Tell whether it was opened since the pool's connections were last expired."""
+    holder = connection._holder  # noqa: SLF001 (asyncpg itself looks only at release)
+    expected: bool = holder._generation == holder._pool._generation  # noqa: SLF001 (likewise)
+    return expected
 
 
 @lru_cache(1)
