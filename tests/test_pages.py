@@ -27,7 +27,19 @@ async def script(hub: Hub) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("path", ["/", "/i/ABC123"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/?x=1",
+        "/i/ABC123",
+        "/i/ABC123/",
+        "/i/abc123/?x=1",
+        "/I/ABC123",
+        "/i/%41BC123",
+        "/i/ABC123%20",
+    ],
+)
 async def test_the_client_s_page_may_load_from_here_only_and_is_asked_for_each_time(
     hub: Hub, path: str
 ) -> None:
@@ -63,6 +75,13 @@ async def test_assets_come_as_they_were_compressed_and_are_kept(
     assert response.headers["x-content-type-options"] == "nosniff"
     known = {"Accept-Encoding": accepted, "If-None-Match": response.headers["etag"]}
     assert (await hub.http.get(asset, headers=known)).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/", "/i/ABC123/", "/graphql", "/healthz", "/readyz", "/nothing"])
+async def test_head_is_answered_as_get_without_a_body(hub: Hub, path: str) -> None:
+    headers = {"Accept": "text/html", "X-Request-ID": "same"}
+    get, head = [await hub.http.request(m, path, headers=headers) for m in ("GET", "HEAD")]
+    assert (head.status_code, head.headers) == (get.status_code, get.headers)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/assets/nothing.js", "/assets/..%2Findex.html"])

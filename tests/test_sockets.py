@@ -329,6 +329,10 @@ async def _nothing() -> Message:
     [
         ("http://hub", None),
         ("https://HUB", None),
+        ("https://hub:443", None),
+        ("http://hub:80", None),
+        ("http://hub.", None),
+        ("http://hub:443", 403),
         ("https://hub:8443", 403),
         ("https://hub.evil.example", 403),
         ("https://evil.example", 403),

@@ -109,6 +109,22 @@ async def test_a_link_s_code_is_kept_through_sign_in_and_applied(visit: Visit) -
     await expect(ann.page.get_by_role("listitem")).to_contain_text(ben.phone)
 
 
+async def test_a_link_s_code_is_read_however_the_link_is_written(visit: Visit) -> None:
+    links = [
+        "/i/abc234/",
+        "/I/ABC234",
+        "/i/ABC234?utm_source=sms#x",
+        "/i/%41BC234%20",
+        "/i/ABC234.",
+    ]
+    for link in links:
+        ben = await visit(link)
+        await expect(ben.page.get_by_text("You were invited with the code ABC234")).to_be_visible()
+    for link in ("/i/ABC2345", "/i/ABC%ZZ"):
+        ben = await visit(link)
+        await expect(heading(ben.page, "There is no such page")).to_be_visible()
+
+
 async def test_who_applies_one_s_code_appears_at_once(visit: Visit) -> None:
     ann = await visit()
     async with ann.page.expect_websocket() as opened:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from multiprocessing import parent_process
 
@@ -18,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
 from connect_hub import background, database, logs, pages, pool, sms, statements, texts, tracing
@@ -33,6 +34,7 @@ from connect_hub.domain.live import Live
 from connect_hub.entrance import Hosts, Shortcut
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
+from connect_hub.origins import Origins
 from connect_hub.settings import Settings, load
 from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
@@ -101,6 +103,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     view = GraphQLView(schema, context=context, settings=settings)
     sockets = GraphQLSockets(view, context=context, backend=backend, live=live, settings=settings)
     hosts = settings.allowed_hosts
+    cross_origin = _cross_origin(settings)
     app = Starlette(
         routes=[
             WebSocketRoute(GRAPHQL, Hosts(sockets, hosts)),
@@ -113,12 +116,12 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             *([Middleware(Traced)] if settings.otel_exporter_otlp_endpoint else []),
             Middleware(
                 Envelope,
-                failed=failed,
+                failed=lambda scope, error: cross_origin(failed(scope, error)),
                 hsts=settings.hsts,
                 stopping=stopping,
                 counts=settings.metrics_port is not None,
             ),
-            *([_cross_origin(settings)] if settings.cors_origins else []),
+            Middleware(cross_origin),
             Middleware(AuthenticationMiddleware, backend=backend),
             Middleware(Shortcut, path=GRAPHQL, to=Hosts(view, hosts)),
         ],
@@ -128,13 +131,20 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     return app
 
 
-def _cross_origin(settings: Settings) -> Middleware:
-    return Middleware(
+def _cross_origin(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
+    """Let pages of CORS_ORIGINS ask and read; without cookies, no header that they send does harm.
+
+    It also stands around what is answered where something failed before CORS was looked at.
+    """
+    if not settings.cors_origins:
+        return lambda app: app
+    return partial(
         CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-        expose_headers=["X-Request-ID", "Retry-After", "WWW-Authenticate"],
+        allow_origins=Origins(settings.cors_origins),
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["*"],
+        allow_private_network=True,
+        expose_headers=["Date", "X-Request-ID", "Retry-After", "WWW-Authenticate"],
     )
 
 

@@ -1,15 +1,22 @@
 """The way of a request to what answers it, short where that is asked often."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable
 
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connect_hub.headers import header
+from connect_hub.origins import canonical_host
+
 _REMEMBERED = 64  # Host headers
+_REFUSAL = PlainTextResponse("This host is not served here: see ALLOWED_HOSTS.\n", 400)
 
 
 class Shortcut:
-    """Lets one path be answered ahead of all routes: to go by them takes as long as a statement."""
+    """Lets one path be answered ahead of all routes: to go by them takes as long as a statement.
+
+    A slash at the end of any path makes no difference.
+    """
 
     def __init__(self, app: ASGIApp, *, path: str, to: ASGIApp) -> None:
         self._app = app
@@ -18,31 +25,35 @@ class Shortcut:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Choose by the path of an HTTP request."""
-        is_it = scope["type"] == "http" and scope["path"] == self._path
+        path = scope.get("path", "")  # the lifespan has none
+        if path.endswith("/") and path != "/":
+            path = scope["path"] = path[:-1]
+        is_it = scope["type"] == "http" and path == self._path
         return (self._to if is_it else self._app)(scope, receive, send)
 
 
-class Hosts(TrustedHostMiddleware):
-    """Passes on what is sent to a host of ours, and remembers by which headers it was."""
+class Hosts:
+    """Refuses requests for hosts that are not ours, and remembers the Host headers of ours."""
 
-    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
-        super().__init__(self._right, allowed, www_redirect=False)
+    def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
         self._app = app
-        self._known: set[bytes] = set()
+        self._any = "*" in allowed
+        self._names = {canonical_host(host) for host in allowed}
+        self._domains = tuple(
+            f".{canonical_host(host[2:])}" for host in allowed if host.startswith("*.")
+        )
+        self._known: set[str] = set()
 
-    def __call__(  # type: ignore[override] # Starlette's awaits what is returned here
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> Awaitable[None]:
-        """Look only at what is not known."""
-        known = _host(scope) in self._known
-        return (self._app if known else super().__call__)(scope, receive, send)
-
-    def _right(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if len(self._known) < _REMEMBERED:
-            self._known.add(_host(scope))
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass a request on, or refuse it."""
+        host = header(scope, b"host") or ""
+        if host not in self._known:
+            if not self._is_ours(host):
+                return _REFUSAL(scope, receive, send)
+            if len(self._known) < _REMEMBERED:
+                self._known.add(host)
         return self._app(scope, receive, send)
 
-
-def _host(scope: Scope) -> bytes:
-    found: bytes = next((text for name, text in scope["headers"] if name == b"host"), b"")
-    return found
+    def _is_ours(self, header: str) -> bool:
+        host = canonical_host(header)
+        return self._any or bool(host and (host in self._names or host.endswith(self._domains)))

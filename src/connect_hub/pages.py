@@ -44,6 +44,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", start),
         Route("/i/{invitation_code}", start),
+        Route("/I/{invitation_code}", start),  # as codes with capitals only have it (QR)
         Mount("/assets", _Assets(directory=STATIC / "assets")),
     ]
 

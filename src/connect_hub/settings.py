@@ -8,7 +8,6 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -22,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from connect_hub.origins import canonical_host, canonical_origin
 
 
 class StartupError(Exception):
@@ -44,9 +45,8 @@ _UNITS = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
 }
-_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9_.\[\]:-]+")
-_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
-_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?")
+_WEB = ("http://", "https://")
+_PORT = re.compile(r":\d*$")
 _OTLP_URL = re.compile(r"https?://[A-Za-z0-9_.\[\]:-]+(/[^?#\s]*)?")
 _ANDROID_HASH = re.compile(r"[A-Za-z0-9+/]{11}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -84,20 +84,28 @@ def _parse_countries(value: object) -> object:
 
 def _parse_hosts(value: object) -> object:
     hosts = _split(value)
-    if isinstance(hosts, tuple) and not all(map(_HOST.fullmatch, hosts)):
+    if isinstance(hosts, tuple) and not all(map(_is_host, hosts)):
         raise ValueError("takes names or addresses without a port; '*.example.com' and '*' too")
     return hosts
 
 
+def _is_host(text: str) -> bool:
+    name = text.removeprefix("*.")
+    return text == "*" or bool(canonical_host(name) and not _PORT.search(name))
+
+
 def _parse_origins(value: object) -> object:
     origins = _split(value)
-    if isinstance(origins, tuple) and not all(map(_ORIGIN.fullmatch, origins)):
-        raise ValueError("takes origins such as 'https://app.example.com', without a path")
+    if isinstance(origins, tuple) and not all(o == "*" or canonical_origin(o) for o in origins):
+        raise ValueError(
+            "takes origins such as 'https://app.example.com' or 'capacitor://localhost', without a"
+            " path"
+        )
     return origins
 
 
 def _parse_public_url(value: object) -> object:
-    if isinstance(value, str) and not _PUBLIC_URL.fullmatch(value):
+    if isinstance(value, str) and not (canonical_origin(value) or "").startswith(_WEB):
         raise ValueError("takes a URL such as 'https://app.example.com', without a path")
     return value
 
@@ -258,11 +266,10 @@ class Settings(BaseSettings):
     @property
     def public_host(self) -> str | None:
         """The host of PUBLIC_URL, if it is a name that others know."""
-        host = (self.public_url or "").partition("://")[2].partition(":")[0].strip("/").lower()
-        with suppress(ValueError):
-            ip_address(host)
-            return None
-        return host if "." in host else None
+        origin = canonical_origin(self.public_url or "") or ""
+        host = canonical_host(origin.partition("://")[2]) or ""
+        is_address = host.rpartition(".")[2].isdigit()  # of IPv4; those of IPv6 have no dot
+        return host if "." in host and not is_address else None
 
     def test_code(self, number: str) -> str | None:
         """Find the fixed code of a test phone in force."""

@@ -2,14 +2,23 @@ import { useSyncExternalStore } from "react";
 
 type Page = { name: "start"; invitation: string | null } | { name: "notFound" };
 
-const INVITATION = /^\/i\/([A-Za-z0-9]{6})\/?$/;
+// Chats and keyboards put spaces and punctuation around a link.
+const INVITATION = /^\/[iI]\/[^\p{L}\p{N}]*([A-Za-z0-9]{6})[^\p{L}\p{N}]*$/u;
 const listeners = new Set<() => void>();
 
 /** The page of the address: the start, perhaps with an invitation code (`/i/ABC123`). */
 export function usePage(): Page {
   const path = useSyncExternalStore(subscribe, () => location.pathname);
-  const invitation = INVITATION.exec(path)?.[1]?.toUpperCase() ?? null;
+  const invitation = INVITATION.exec(decoded(path))?.[1]?.toUpperCase() ?? null;
   return invitation || path === "/" ? { name: "start", invitation } : { name: "notFound" };
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // it has a % of its own
+  }
 }
 
 /** Leave the invitation in the address behind: it was applied, or is not wanted. */

@@ -15,6 +15,7 @@ from connect_hub.api.places import Places
 from connect_hub.api.view import GraphQLView
 from connect_hub.auth import TokenBackend
 from connect_hub.domain.live import Live
+from connect_hub.origins import Origins
 from connect_hub.settings import Settings
 
 MOST = 10_000  # sockets of a process
@@ -38,9 +39,7 @@ class GraphQLSockets:
         self._context = context
         self._backend = backend
         self._live = live
-        self._origins = {*settings.cors_origins}
-        if settings.public_url:
-            self._origins.add(settings.public_url.rstrip("/"))
+        self._origins = Origins((*settings.cors_origins, settings.public_url or ""))
         self._all = Places(MOST)
         self._strangers = Places(MOST_STRANGERS)
         self._of_clients = Places(MOST_OF_A_CLIENT)
@@ -79,10 +78,10 @@ class GraphQLSockets:
     def _is_ours(self, websocket: WebSocket) -> bool:
         """Tell whether the page that connects is ours, or one that may, or no page at all."""
         origin = websocket.headers.get("origin")
-        if origin is None or "*" in self._origins or origin in self._origins:
+        if origin is None or origin in self._origins:
             return True
-        _, _, host = origin.partition("://")
-        return host.lower() == websocket.headers.get("host", "").lower()
+        scheme = origin.partition("://")[0]
+        return origin in Origins([f"{scheme}://{websocket.headers.get('host', '')}"])
 
 
 def _refused(status: int, message: str) -> Response:

@@ -1,0 +1,53 @@
+"""Web origins and hosts, compared as browsers do (RFC 6454)."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Self
+
+from pydantic_core import Url
+
+_REMEMBERED = 64  # of what clients send
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\x00-\x1f\x7f/?#@\\%*]*)/?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Origins(frozenset[str]):
+    """A set of origins that finds an origin however it is written; `*` stands for all."""
+
+    def __new__(cls, texts: Iterable[str]) -> Self:
+        """Make the set; what is not an origin is left out."""
+        return super().__new__(cls, ("*" if t == "*" else canonical_origin(t) or "" for t in texts))
+
+    def __contains__(self, text: object) -> bool:
+        """Look for an origin."""
+        origin = canonical_origin(str(text))
+        return super().__contains__("*") or (origin is not None and super().__contains__(origin))
+
+
+@lru_cache(_REMEMBERED)
+def canonical_origin(text: str) -> str | None:
+    """Write an origin in lower case, in Punycode, and without a default port or final dot.
+
+    Apps have schemes of their own (`capacitor://localhost`), perhaps without a host (`file://`).
+    None if the text is not an origin: it has a path or a user, or is `null`.
+    """
+    if not (match := _ORIGIN.fullmatch(text)):
+        return None
+    scheme, host = match[1].lower(), match[2]
+    if not host and scheme not in _DEFAULT_PORTS:
+        return f"{scheme}://"
+    try:
+        url = Url(f"{scheme}://{host}")
+    except ValueError:
+        return None
+    name = (url.host or "").lower().removesuffix(".")
+    port = "" if url.port in {None, _DEFAULT_PORTS.get(scheme)} else f":{url.port}"
+    return f"{scheme}://{name}{port}" if name else None
+
+
+def canonical_host(text: str) -> str | None:
+    """Write a host as in an origin, without its port; None if the text is not a host."""
+    if "/" in text or not (origin := canonical_origin(f"http://{text}")):
+        return None
+    return re.sub(r":\d+$", "", origin.removeprefix("http://"))
