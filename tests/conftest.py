@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
+import asyncpg
 import httpx
 import pytest
 import uvicorn
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 
 from connect_hub import database, embedded, logs, metrics
 from connect_hub.app import create_app
+from connect_hub.database_url import credentials
 from connect_hub.keys import new_secret
 from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings
@@ -45,17 +47,29 @@ def _no_metric_tells_of_a_person() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
+    """Run PostgreSQL, and give the URL of its superuser."""
     # Not pytest's folder: it is closed to the user who runs PostgreSQL where the tests are root.
     with TemporaryDirectory(prefix="connect-hub-") as folder, embedded.running(Path(folder)):
         socket = quote(str(embedded.socket_folder(Path(folder))), safe="")
         yield f"postgresql://{embedded.USER}@/{embedded.DATABASE}?host={socket}"
 
 
+@pytest.fixture
+async def untriggered(postgres: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect as the superuser, whose changes fire no triggers."""
+    connection = await asyncpg.connect(
+        **credentials(postgres) | {"server_settings": {"session_replication_role": "replica"}}
+    )
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture(scope="session")
 def settings(postgres: str) -> Settings:
     return Settings(
         _env_file=None,
-        database_url=postgres,
+        database_url=postgres.replace("postgres@", f"{embedded.APP_USER}@"),
+        migration_database_url=postgres,
         secret_key=new_secret(),
         sms_urls=("simulated://?delay=0-0",),
         allowed_hosts=("hub",),
@@ -71,7 +85,9 @@ def sender() -> SimulatedSender:
 @pytest.fixture(scope="session")
 async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Starlette]:
     logs.configure()
-    await database.migrate(database.tortoise_config(settings))
+    await database.migrate(
+        database.migration_config(settings), served_by=database.tortoise_config(settings)
+    )
     app = create_app(settings, sender)
     async with app.router.lifespan_context(app):
         yield app

@@ -5,12 +5,13 @@ import gc
 import random
 from uuid import UUID, uuid4
 
+import asyncpg
 from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
 from connect_hub.domain.live import MOST_WAITING
 from connect_hub.notifications import SIGN_OF_LIFE
-from connect_hub.statements import fetch, transaction
+from connect_hub.statements import fetch
 from tests.hub import Hub, Person
 from tests.sockets import Sockets
 
@@ -129,7 +130,7 @@ async def test_a_refused_application_is_not_told(hub: Hub, sockets: Sockets) -> 
 
 
 async def test_who_is_up_to_date_is_told_though_another_subscription_is_far_behind(
-    hub: Hub, sockets: Sockets
+    hub: Hub, sockets: Sockets, untriggered: asyncpg.Connection
 ) -> None:
     owner = await hub.person()
     guests = [uuid4() for _ in range(MOST_WAITING + 20)]
@@ -142,9 +143,8 @@ async def test_who_is_up_to_date_is_told_though_another_subscription_is_far_behi
         for guest_id in guests[:-1]:
             await fetch(APPLY, owner.id, guest_id)
         assert await ahead.events(len(guests) - 1) == [str(id_) for id_ in guests[:-1]]
-        async with transaction():  # and it is not notified, but seen when another subscribes
-            await fetch("SET LOCAL session_replication_role = replica")
-            await fetch(APPLY_UNNOTIFIED, owner.id, guests[-1])
+        # and it is not notified, but seen when another subscribes
+        await untriggered.execute(APPLY_UNNOTIFIED, owner.id, guests[-1])
         await behind.subscribe()
         assert await ahead.events(1) == [str(guests[-1])]
 
@@ -163,29 +163,26 @@ async def test_many_applications_at_once_are_told_once_each_in_order(
 
 
 async def test_what_happens_while_notifications_are_lost_is_told_once_they_are_heard_again(
-    hub: Hub, sockets: Sockets
+    hub: Hub, sockets: Sockets, untriggered: asyncpg.Connection
 ) -> None:
     owner, before, meanwhile = await hub.people(3)
     async with sockets.subscribed(owner.token) as socket:
         await before.apply(owner.invitation_code)
         assert await socket.events(1) == [before.id]
         assert await fetch(LOSE_NOTIFICATIONS)
-        async with transaction():  # as it is where nobody listens
-            await fetch("SET LOCAL session_replication_role = replica")
-            await fetch(APPLY_UNNOTIFIED, owner.id, meanwhile.id)
+        # as it is where nobody listens
+        await untriggered.execute(APPLY_UNNOTIFIED, owner.id, meanwhile.id)
         assert await socket.events(1) == [meanwhile.id]
 
 
 async def test_a_session_that_ends_while_notifications_are_lost_ends_its_connections(
-    hub: Hub, sockets: Sockets
+    hub: Hub, sockets: Sockets, untriggered: asyncpg.Connection
 ) -> None:
     owner = await hub.person()
     async with sockets.subscribed(owner.token) as socket:
         await socket.ping()
         assert await fetch(LOSE_NOTIFICATIONS)
-        async with transaction():
-            await fetch("SET LOCAL session_replication_role = replica")
-            await fetch("DELETE FROM session")
+        await untriggered.execute("DELETE FROM session")
         assert await socket.end() == (4401, "The session has ended; sign in again.")
 
 

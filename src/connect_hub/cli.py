@@ -69,7 +69,7 @@ def serve(**options: str | int | None) -> None:
         metrics.exposed(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
-        applied = asyncio.run(database.migrate(database.direct_config(settings)))
+        applied = asyncio.run(_migrated(settings))
         ports = listening.getsockname()[1], metrics_port
         _say_where(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
@@ -95,7 +95,7 @@ def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
     with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
-        applied = asyncio.run(database.migrate(database.direct_config(settings)))
+        applied = asyncio.run(_migrated(settings))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 
@@ -138,6 +138,12 @@ def schema() -> None:
 def secret() -> None:
     """Print a fresh SECRET_KEY."""
     click.echo(keys.new_secret())
+
+
+async def _migrated(settings: Settings) -> list[str]:
+    return await database.migrate(
+        database.migration_config(settings), served_by=database.tortoise_config(settings)
+    )
 
 
 def _exit(*_: object) -> NoReturn:

@@ -1,5 +1,6 @@
 """The database: how Tortoise reaches it, when it does not answer, and its migrations."""
 
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from tortoise.context import TortoiseContext
+from tortoise.context import TortoiseContext, require_context
 from tortoise.exceptions import OperationalError
 
-from connect_hub import embedded, tracing
+from connect_hub import embedded, privileges, tracing
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
 from connect_hub.statements import fetch
@@ -76,7 +77,9 @@ AERICH_CONFIG: dict[str, Any] = {
 }
 
 
-def tortoise_config(settings: Settings) -> dict[str, Any]:
+def tortoise_config(
+    settings: Settings, *, embedded_user: str = embedded.APP_USER
+) -> dict[str, Any]:
     """Configure Tortoise for serving: the database of the settings, bounded in every wait.
 
     What DATABASE_URL says wins over our own bounds.
@@ -88,7 +91,7 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
         said = {
             "host": str(embedded.socket_folder(settings.data_dir)),
             "port": 5432,
-            "user": embedded.USER,
+            "user": embedded_user,
             "database": embedded.DATABASE,
         }
     else:
@@ -119,32 +122,61 @@ def unbounded(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"connections": _config(said)["connections"]}
 
 
-async def migrate(config: dict[str, Any]) -> list[str]:
+async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = None) -> list[str]:
     """Apply the migrations that are missing and name them; any number may call it at once.
 
     It uses connections of its own, without the bounds set for serving. Migrations of a newer
     version that the database already has are left alone.
 
+    Args:
+        config: connects as the owner of the tables.
+        served_by: connects as the application. If that is another user, it is created where it
+            does not exist, and granted what it needs.
+
     Raises:
         StartupError: the database cannot be reached, or the user may not change it.
     """
-    from aerich import Command  # noqa: PLC0415 - serving does without it
-
     said = unbounded(config)["connections"]["default"]["credentials"]
+    application = (served_by or config)["connections"]["default"]["credentials"]
     config = _config(said)
-    async with _locked(said), TortoiseContext() as context:
+    async with _locked(said) as owner, TortoiseContext() as context:
         await context.init(config)
-        command = Command(config, location=str(_migrations()))
         try:
-            await command.init()
-            return await command.upgrade()
-        except OperationalError as error:
-            if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+            if application["user"] == said["user"]:
+                return await _upgrade(config)
+            await privileges.create_role(owner, application["user"], _password(application))
+            await privileges.grant_later_tables(owner, application["user"])
+            applied = await _upgrade(config)
+            await privileges.grant(owner, application["user"], tables())
+        except (OperationalError, asyncpg.InsufficientPrivilegeError) as error:
+            cause = error.__cause__ if isinstance(error, OperationalError) else error
+            if isinstance(cause, asyncpg.InsufficientPrivilegeError):
                 raise StartupError(
                     f"The user {said['user']} may not change the database {said['database']}"
-                    f" ({error}): make it the owner, or migrate as a user who may."
+                    f" ({cause}): run connect-hub migrate with MIGRATION_DATABASE_URL, which"
+                    " takes the URL of the owner of the tables."
                 ) from error
             raise
+    return applied
+
+
+async def _upgrade(config: dict[str, Any]) -> list[str]:
+    from aerich import Command  # noqa: PLC0415 - serving does without it
+
+    command = Command(config, location=str(_migrations()))
+    await command.init()
+    return await command.upgrade()
+
+
+def _password(said: dict[str, Any]) -> str | None:
+    """Find the password that a connection would use."""
+    password: str | None = said["password"]() if "password" in said else os.getenv("PGPASSWORD")
+    if password and not password.isascii():
+        raise StartupError(
+            f"DATABASE_URL has a password that is not ASCII, and there is no user {said['user']}:"
+            " create it by CREATE ROLE, or choose another password."
+        )
+    return password or None
 
 
 async def connect(said: dict[str, Any]) -> Any:
@@ -166,13 +198,25 @@ async def connect(said: dict[str, Any]) -> Any:
 
 
 def direct_config(settings: Settings) -> dict[str, Any]:
-    """Configure Tortoise for what needs a session: migrations and LISTEN, past a pooler.
+    """Configure Tortoise for what needs a session, past a pooler: LISTEN.
 
     Raises:
         StartupError: DIRECT_DATABASE_URL or DATABASE_URL is wrong.
     """
     url = settings.direct_database_url or settings.database_url
     return tortoise_config(settings.model_copy(update={"database_url": url}))
+
+
+def migration_config(settings: Settings) -> dict[str, Any]:
+    """Configure Tortoise for migrations: as the owner of the tables, past a pooler.
+
+    Raises:
+        StartupError: MIGRATION_DATABASE_URL or what stands in for it is wrong.
+    """
+    urls = settings.migration_database_url, settings.direct_database_url, settings.database_url
+    url = next(filter(None, urls), None)
+    owned = settings.model_copy(update={"database_url": url})
+    return tortoise_config(owned, embedded_user=embedded.USER)
 
 
 _MIGRATED = "SELECT FROM aerich WHERE app = 'models' AND version = $1"
@@ -199,6 +243,12 @@ async def _has_rows(sql: str) -> bool:
         return bool(await fetch(sql, _newest_migration()))
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):  # not ours, or none
         return False
+
+
+def tables() -> list[str]:
+    """Name the tables of the models that Tortoise was configured with."""
+    apps: Any = require_context().apps
+    return [model._meta.db_table for model in apps["models"].values()]  # noqa: SLF001 (Tortoise has no name for it)
 
 
 async def _keep_session(_connection: object) -> None:
@@ -240,11 +290,11 @@ def _config(said: dict[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _locked(said: dict[str, Any]) -> AsyncIterator[None]:
+async def _locked(said: dict[str, Any]) -> AsyncIterator[Any]:
     connection = await connect(said)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
-        yield
+        yield connection
     finally:
         await connection.close()
 

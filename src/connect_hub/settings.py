@@ -211,6 +211,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     direct_database_url: SecretStr | None = None
+    migration_database_url: SecretStr | None = None
     data_dir: Path = Field(default_factory=_default_data_dir)
     secret_key: SecretStr | None = None
     issuer: str = "connect-hub"
@@ -295,8 +296,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _say_what_an_own_database_needs(self) -> Self:
         if self.embedded:
-            if self.direct_database_url:
-                raise ValueError("DIRECT_DATABASE_URL takes DATABASE_URL beside it")
+            for name in ("direct_database_url", "migration_database_url"):
+                if getattr(self, name):
+                    raise ValueError(f"{name.upper()} takes DATABASE_URL beside it")
             return self
         if self.secret_key is None:
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import click
 
-from connect_hub import database, sms
+from connect_hub import database, privileges, sms
 from connect_hub.app import create_app
 from connect_hub.commands import work
 from connect_hub.settings import Settings, StartupError, load
@@ -67,6 +67,9 @@ async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")
         return
     yield Finding("migrations", "ok", "all are applied")
+    yield (found := await _privileges())
+    if found.state == "FAILED":
+        return
     yield await _none("rings", _IN_RINGS, "clients stand in a ring of invitations")
     yield await _none("counts", _MISCOUNTED, "clients have a wrong count of invited ones")
 
@@ -108,6 +111,15 @@ async def _connections(settings: Settings) -> Finding:
     if ours > most:
         return Finding("connections", "FAILED", f"{told}: raise max_connections or lower WORKERS")
     return Finding("connections", "ok", f"{told}, so {most // ours} such servers fit")
+
+
+async def _privileges() -> Finding:
+    if lacking := await privileges.lacking(fetch, database.tables()):
+        return Finding("privileges", "FAILED", f"{lacking}: run connect-hub migrate")
+    if excessive := await privileges.excessive(fetch):
+        told = f"{excessive}: serve as another user (docs/security.md)"
+        return Finding("privileges", "warning", told)
+    return Finding("privileges", "ok", "the server reads and writes rows, and no more")
 
 
 # Every client hangs on one that was not invited, unless it is in a ring or below one.

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import TypeVar
 
+import asyncpg
 from tortoise.context import TortoiseContext
 
 from connect_hub import database, embedded, logs
@@ -12,6 +13,8 @@ from connect_hub.settings import Settings, StartupError, load
 
 RESULT = TypeVar("RESULT")
 Work = Callable[[], Awaitable[RESULT]]
+
+_NOT_MIGRATED = "The database is not migrated: run connect-hub migrate first."
 
 
 def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
@@ -35,9 +38,11 @@ async def _connected(settings: Settings, work: Work[RESULT], *, migrated: bool) 
         async with TortoiseContext() as context:
             await context.init(database.unbounded(database.tortoise_config(settings)))
             if migrated and not await database.is_migrated():
-                raise StartupError("The database is not migrated: run connect-hub migrate first.")
+                raise StartupError(_NOT_MIGRATED)
             return await work()
     except database.UNAVAILABLE as error:
+        if settings.embedded and isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+            raise StartupError(_NOT_MIGRATED) from error  # migrations create our user
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StartupError(
             f"The database does not answer ({reason}): check that it runs and that DATABASE_URL is"

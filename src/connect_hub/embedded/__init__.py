@@ -18,9 +18,10 @@ from connect_hub.embedded.processes import child_options
 from connect_hub.embedded.server import serving
 from connect_hub.settings import StartupError
 
-__all__ = ["DATABASE", "USER", "joined", "running", "socket_folder"]
+__all__ = ["APP_USER", "DATABASE", "USER", "joined", "running", "socket_folder"]
 
-USER = "postgres"
+USER = "postgres"  # its superuser, who owns the tables
+APP_USER = "connect_hub"  # as whom the server connects; migrations create it
 DATABASE = "postgres"
 
 _LONGEST_SOCKET = 100  # bytes; systems allow 103 or more
