@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from graphql import get_introspection_query
+from starlette.applications import Starlette
 
 from connect_hub.api.documents import REMEMBERED, Documents, InvalidDocumentError
 from connect_hub.api.schema import schema
@@ -16,6 +17,7 @@ from connect_hub.app import create_app
 from connect_hub.settings import Settings, StartupError
 from tests.hub import Hub
 
+GRAPHQL = "application/graphql-response+json"
 ME = "query Me { me { id } }"
 HASH = sha256(ME.encode()).hexdigest()
 BY_HASH = [
@@ -81,9 +83,35 @@ async def test_a_text_beside_a_hash_is_executed_only_where_texts_are(
     assert _code(response) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_an_unknown_hash_is_a_request_error(hub: Hub) -> None:
-    response = await hub.http.post("/graphql", json=BY_HASH[0])
-    assert _code(response) == "PERSISTED_QUERY_NOT_FOUND"
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("body", BY_HASH)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_client_learns_whether_to_send_the_text_now_or_always(
+    settings: Settings, manifest: Path, body: dict[str, Any], method: str
+) -> None:
+    """By message (urql) and by code (Apollo); neither looks at the status."""
+    unknown = json.loads(json.dumps(body).replace(HASH, "f" * 64))
+    for file, name in ((None, "NotSupported"), (manifest, "NotFound")):
+        app = create_app(settings.model_copy(update={"trusted_documents": file}))
+        code = {"NotSupported": "NOT_SUPPORTED", "NotFound": "NOT_FOUND"}[name]
+        for accept, status in (("application/json", 200), (GRAPHQL, 422)):
+            response = await _by_hash(app, method, unknown, accept)
+            assert response.status_code == status
+            (error,) = response.json()["errors"]
+            assert error["message"] == f"PersistedQuery{name}"
+            assert error["extensions"] == {"code": f"PERSISTED_QUERY_{code}"}
+
+
+async def _by_hash(
+    app: Starlette, method: str, body: dict[str, Any], accept: str
+) -> httpx.Response:
+    headers = {"Accept": accept}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
+        if method == "POST":
+            return await http.post("/graphql", json=body, headers=headers)
+        given = {k: v if isinstance(v, str) else json.dumps(v) for k, v in body.items()}
+        return await http.get("/graphql", params=given, headers=headers)
 
 
 @pytest.mark.parametrize(

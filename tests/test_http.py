@@ -1,3 +1,4 @@
+import gzip
 import json
 from typing import Any
 
@@ -45,11 +46,15 @@ async def _send(
     ],
 )
 async def test_a_body_that_asks_nothing_is_refused(hub: Hub, body: bytes | str, says: str) -> None:
-    response = await _send(hub, body)
-    assert response.status_code == 400
-    (error,) = response.json()["errors"]
-    assert error["extensions"]["code"] == "BAD_REQUEST"
-    assert says in error["message"]
+    unparsed = says == "no JSON"
+    for accept, status in ((JSON, 400), (GRAPHQL, 400 if unparsed else 422)):
+        response = await _send(hub, body, accept=accept)
+        assert response.status_code == status
+        answer = response.json()
+        assert "data" not in answer
+        (error,) = answer["errors"]
+        assert error["extensions"]["code"] == "BAD_REQUEST"
+        assert says in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -65,17 +70,132 @@ async def test_a_body_that_asks_nothing_is_refused(hub: Hub, body: bytes | str, 
         ("mutation { login { __typename } }", "GRAPHQL_VALIDATION_FAILED"),
         ("subscription { x }", "GRAPHQL_VALIDATION_FAILED"),
         ("query A { __typename } query B { __typename }", "BAD_USER_INPUT"),
+        ("query($v: Int!) { me { invitedClients(first: $v) { totalCount } } }", "BAD_USER_INPUT"),
     ],
 )
 async def test_a_document_that_cannot_be_executed_is_a_request_error(
     hub: Hub, query: str, code: str
 ) -> None:
-    for accept, status in ((JSON, 200), (GRAPHQL, 400)):
+    unparsed = code == "GRAPHQL_PARSE_FAILED"
+    for accept, status in ((JSON, 200), (GRAPHQL, 400 if unparsed else 422)):
         response = await _send(hub, json.dumps({"query": query}), accept=accept)
         assert response.status_code == status
         answer = response.json()
         assert "data" not in answer
         assert answer["errors"][0]["extensions"]["code"] == code
+
+
+async def test_a_subscription_is_not_answered_by_http(hub: Hub) -> None:
+    query = json.dumps({"query": "subscription { clientInvited { id } }"})
+    for accept, status in ((JSON, 400), (GRAPHQL, 422)):
+        response = await _send(hub, query, accept=accept)
+        assert response.status_code == status
+        assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize(
+    ("query", "data"),
+    [
+        ("{ __typename me { id } }", {"__typename": "Query", "me": None}),
+        ("{ me { invitedClients(first: 0) { totalCount } } }", {"me": None}),
+    ],
+)
+async def test_data_beside_errors_is_a_partial_success(
+    hub: Hub, query: str, data: dict[str, Any]
+) -> None:
+    token = "bad" if "__typename" in query else (await hub.person()).token
+    for accept, status in ((JSON, 200), (GRAPHQL, 294)):
+        response = await hub.post(query, token=token, headers={"Accept": accept})
+        assert response.status_code == status
+        answer = response.json()
+        assert answer["data"] == data
+        assert answer["errors"]
+
+
+async def test_a_request_that_is_refused_as_a_whole_keeps_its_status(hub: Hub) -> None:
+    for accept in (JSON, GRAPHQL):
+        response = await hub.post("{ me { id } }", token="bad", headers={"Accept": accept})
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"].startswith("Bearer")
+        assert "data" not in response.json()
+
+
+@pytest.mark.parametrize("name", ["operationName", "variables", "extensions", "documentId"])
+async def test_an_empty_optional_parameter_is_as_if_it_were_absent(hub: Hub, name: str) -> None:
+    query = "query Q { __typename }"
+    by_get = await hub.http.get("/graphql", params={"query": query, name: ""})
+    by_post = await hub.http.post("/graphql", json={"query": query, name: ""})
+    as_null = await hub.http.post("/graphql", json={"query": query, name: None})
+    for response in (by_get, by_post, as_null):
+        assert response.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize("name", ["operationName", "variables", "extensions", "documentId"])
+@pytest.mark.parametrize("wrong", [0, False, [], 1, ["x"]])
+async def test_an_optional_parameter_of_a_wrong_type_is_refused(
+    hub: Hub, name: str, wrong: Any
+) -> None:
+    response = await _send(hub, json.dumps({"query": "{ __typename }", name: wrong}))
+    assert response.status_code == 400
+    assert f"`{name}`" in response.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "statuses"),
+    [
+        ({"query": ""}, (200, 400)),
+        ({"operationName": "Q"}, (400, 422)),
+        ({"query": "{ __typename }", "variables": "{"}, (400, 400)),
+        ({"query": "{ __typename }", "variables": "[]"}, (400, 422)),
+        ({"query": "{ __typename }", "operationName": "null"}, (200, 422)),
+        ({"query": "query null { __typename }", "operationName": "null"}, (200, 200)),
+        ({"extensions": "{}"}, (400, 422)),
+    ],
+)
+async def test_the_parameters_of_a_get_request_are_judged_as_those_of_a_post(
+    hub: Hub, parameters: dict[str, str], statuses: tuple[int, int]
+) -> None:
+    for accept, status in zip((JSON, GRAPHQL), statuses, strict=True):
+        response = await hub.http.get("/graphql", params=parameters, headers={"Accept": accept})
+        assert response.status_code == status
+
+
+@pytest.mark.parametrize(
+    "coding", ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "identity, gzip", "x"]
+)
+async def test_a_coded_body_is_refused_by_what_may_be_sent(hub: Hub, coding: str) -> None:
+    headers = {"Content-Type": JSON, "Content-Encoding": coding}
+    body = gzip.compress(b'{"query": "{ __typename }"}')
+    response = await hub.http.post("/graphql", content=body, headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity", "identity, identity"])
+async def test_a_body_that_is_not_coded_may_say_so(hub: Hub, coding: str) -> None:
+    headers = {"Content-Encoding": coding}
+    response = await hub.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize("parameters", [{"query": "{ __typename }"}, {"query": "{"}, {}])
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL, "text/html", "text/css"])
+async def test_head_is_answered_with_the_headers_of_get(
+    hub: Hub, parameters: dict[str, str], accept: str
+) -> None:
+    asks = {"Accept": accept, "X-Request-ID": "same"}
+    get, head = [
+        await hub.http.request(method, "/graphql", params=parameters, headers=asks)
+        for method in ("GET", "HEAD")
+    ]
+    assert (head.status_code, head.headers) == (get.status_code, get.headers)
+
+
+async def test_head_never_changes_anything(hub: Hub) -> None:
+    mutation = 'mutation { requestCode(phone: "+79991234567") { __typename } }'
+    response = await hub.http.head("/graphql", params={"query": mutation})
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert not await fetch("SELECT FROM sign_in_code")
 
 
 VALUES: list[Any] = [
@@ -155,7 +275,7 @@ async def test_get_reads_and_never_changes(hub: Hub) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_another_method_is_refused(hub: Hub, method: str) -> None:
     response = await hub.http.request(method, "/graphql")
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 @pytest.mark.parametrize(

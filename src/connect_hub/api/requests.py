@@ -1,4 +1,4 @@
-"""What an HTTP request asks for (https://graphql.github.io/graphql-over-http/draft/)."""
+"""What an HTTP request asks for (https://http-spec.graphql.org/September2026/)."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,11 +17,15 @@ JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 HTML = "text/html"
 
+_UNPROCESSABLE = 422
 _REMEMBERED = 64  # headers: clients send few different ones
 
 
 class RequestError(Exception):
-    """This HTTP request is none that GraphQL can answer."""
+    """This HTTP request cannot be answered by GraphQL.
+
+    422 is a status of `application/graphql-response+json`; in `application/json` it is 400.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class RequestError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.status_of_json = 400 if status == _UNPROCESSABLE else status
         self.code = code
         self.headers = headers
 
@@ -70,19 +75,22 @@ def parameters_in(given: dict[str, Any]) -> Parameters:
         variables=_object(given, "variables"),
     )
     if parameters.query is None and parameters.document_id is None:
-        raise RequestError(400, "The operation is missing: send it in `query`.")
+        if given.get("query") is None:
+            raise RequestError(422, "The operation is missing: send it in `query`.")
+        parameters.query = ""  # a document, though not one that can be parsed
     return parameters
 
 
 def media_type_for(scope: Scope, *, graphiql: bool) -> str | None:
     """Choose the media type of the answer; None where the client takes none of ours."""
-    page = graphiql and scope["method"] == "GET" and not _ASKING & _query(scope).keys()
+    page = graphiql and scope["method"] in _READING and not _ASKING & _query(scope).keys()
     accept = header(scope, b"accept")
     return _preferred(
         "*/*" if accept is None else accept, (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL)
     )
 
 
+_READING = {"GET", "HEAD"}
 _ASKING = {"query", "documentId", "extensions"}
 
 
@@ -91,27 +99,42 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 async def _given(scope: Scope, receive: Receive) -> dict[str, Any]:
-    if scope["method"] == "GET":
+    if scope["method"] in _READING:
         parameters: dict[str, Any] = {**_query(scope)}
         for name in ("variables", "extensions"):
-            if name in parameters:
+            if parameters.get(name):
                 parameters[name] = _parsed(parameters[name], f"`{name}`")
         return parameters
     if scope["method"] != "POST":
         raise RequestError(
-            405, "Send GET or POST.", code="METHOD_NOT_ALLOWED", headers={"Allow": "GET, POST"}
+            405,
+            "Send GET or POST.",
+            code="METHOD_NOT_ALLOWED",
+            headers={"Allow": "GET, HEAD, POST"},
         )
     given = _parsed(await _body(scope, receive), "The body")
     if isinstance(given, list):
-        raise RequestError(400, "Send one operation a request: batches are not taken.")
+        raise RequestError(422, "Send one operation a request: batches are not taken.")
     if not isinstance(given, dict):
-        raise RequestError(400, "The body takes a JSON object with the operation in `query`.")
+        raise RequestError(422, "The body takes a JSON object with the operation in `query`.")
     return given
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
     if not _is_json(header(scope, b"content-type") or ""):
-        raise RequestError(415, f"Send the body as {JSON} in UTF-8.", code="UNSUPPORTED_MEDIA_TYPE")
+        raise RequestError(
+            415,
+            f"Send the body as {JSON} in UTF-8.",
+            code="UNSUPPORTED_MEDIA_TYPE",
+            headers={"Accept": JSON},
+        )
+    if not _is_plain(header(scope, b"content-encoding") or ""):
+        raise RequestError(
+            415,
+            "Send the body without Content-Encoding.",
+            code="UNSUPPORTED_MEDIA_TYPE",
+            headers={"Accept-Encoding": "identity"},
+        )
     body, more = b"", True
     while more:
         message = await receive()
@@ -133,6 +156,11 @@ def _is_json(content_type: str) -> bool:
     return media.strip().lower() == JSON and charset in {"", "charset=utf-8"}
 
 
+def _is_plain(content_encoding: str) -> bool:
+    codings = {coding.strip().lower() for coding in content_encoding.split(",")}
+    return codings <= {"", "identity"}
+
+
 def _parsed(text: str | bytes, what: str) -> Any:
     try:
         return orjson.loads(text)
@@ -141,17 +169,23 @@ def _parsed(text: str | bytes, what: str) -> Any:
 
 
 def _text(given: dict[str, Any], name: str) -> str | None:
-    value = given.get(name)
+    value = _value(given, name)
     if value is not None and not isinstance(value, str):
-        raise RequestError(400, f"`{name}` takes a string or null.")
+        raise RequestError(422, f"`{name}` takes a string or null.")
     return value
 
 
 def _object(given: dict[str, Any], name: str) -> dict[str, Any] | None:
-    value = given.get(name)
+    value = _value(given, name)
     if value is not None and not isinstance(value, dict):
-        raise RequestError(400, f"`{name}` takes an object or null.")
+        raise RequestError(422, f"`{name}` takes an object or null.")
     return value
+
+
+def _value(given: dict[str, Any], name: str) -> Any:
+    """Read a parameter; an empty one is as if it were absent."""
+    value = given.get(name)
+    return None if value == "" else value
 
 
 def _document_id(given: dict[str, Any]) -> str | None:

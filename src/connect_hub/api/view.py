@@ -33,6 +33,7 @@ _BESIDES_SMS = timedelta(seconds=4)
 
 # Where nothing was answered but refusals of one of these codes, the whole request was refused.
 _STATUS_OF_CODE = {"UNAUTHENTICATED": 401, "SERVICE_UNAVAILABLE": 503}
+_PARTIAL_SUCCESS = 294  # as application/graphql-response+json defines it
 _CONTENT_TYPES = {
     media: f"{media or JSON}; charset=utf-8".encode() for media in (JSON, GRAPHQL, None)
 }
@@ -100,7 +101,8 @@ class GraphQLView:
         except RequestError as error:
             scope["state"]["outcome"] = error.code
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-            answer = Answer(body, error.status, media, error.headers)
+            status = error.status if media == GRAPHQL else error.status_of_json
+            answer = Answer(body, status, media, error.headers)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
@@ -114,27 +116,30 @@ class GraphQLView:
         try:
             result = await self._execute(parameters, scope)
         except InvalidDocumentError as error:
-            result = ExecutionResult(data=None, errors=error.errors)
-        if not result.errors:
+            result = error.errors
+        if isinstance(result, ExecutionResult) and not result.errors:
             return Answer({"data": result.data}, 200, media)
         state = scope["state"]
         body, status = _body_and_status(result, media=media, request_id=state["request_id"])
         state["outcome"] = body["errors"][0]["extensions"]["code"]
         return Answer(body, status, media, _HEADERS_OF_STATUS.get(status))
 
-    async def _execute(self, parameters: Parameters, scope: Scope) -> ExecutionResult:
+    async def _execute(
+        self, parameters: Parameters, scope: Scope
+    ) -> ExecutionResult | list[GraphQLError]:
+        """Execute an operation, or tell why none can be."""
         context = self._context(scope, scope["user"])
         prepared = self.prepared(parameters)
         executor = self.executor(prepared, parameters, context)
         if isinstance(executor, list):
-            return ExecutionResult(data=None, errors=executor)
+            return executor
         operation, state = executor.operation, scope["state"]
         if operation.name:
             state["operation"] = operation.name.value
         state["field"] = prepared.field_of(operation)
         if operation.operation is OperationType.SUBSCRIPTION:
-            raise RequestError(400, "Subscribe by WebSocket, with graphql-transport-ws.")
-        if operation.operation is OperationType.MUTATION and scope["method"] == "GET":
+            raise RequestError(422, "Subscribe by WebSocket, with graphql-transport-ws.")
+        if operation.operation is OperationType.MUTATION and scope["method"] != "POST":
             raise RequestError(
                 405,
                 "A GET request only reads: send this operation by POST.",
@@ -168,17 +173,23 @@ class GraphQLView:
         )
 
     def _text(self, parameters: Parameters) -> str:
-        """Find the text to execute: the one sent, or the trusted one of the hash sent."""
+        """Find the text to execute: the one sent, or the trusted one of the hash sent.
+
+        Clients that send hashes first fall back by these messages (urql) or codes (Apollo).
+        """
         trusted = parameters.document_id and self._trusted.get(parameters.document_id)
         text = trusted or (None if self._settings.trusted_documents_only else parameters.query)
         if text is not None:
             return text
         if parameters.document_id is None:
-            message = "Only trusted documents are executed: send the hash of one."
-            refused = GraphQLError(message)
-            raise InvalidDocumentError([refused], code="PERSISTED_QUERY_REQUIRED")
-        message = "No trusted document has this hash: renew the server's TRUSTED_DOCUMENTS."
-        raise InvalidDocumentError([GraphQLError(message)], code="PERSISTED_QUERY_NOT_FOUND")
+            raise _unknown("Send the hash of a trusted document.", code="PERSISTED_QUERY_REQUIRED")
+        if self._settings.trusted_documents:
+            raise _unknown("PersistedQueryNotFound", code="PERSISTED_QUERY_NOT_FOUND")
+        raise _unknown("PersistedQueryNotSupported", code="PERSISTED_QUERY_NOT_SUPPORTED")
+
+
+def _unknown(message: str, *, code: str) -> InvalidDocumentError:
+    return InvalidDocumentError([GraphQLError(message)], code=code)
 
 
 def failed(scope: Scope, error: Exception) -> Answer:
@@ -191,16 +202,17 @@ def failed(scope: Scope, error: Exception) -> Answer:
 
 
 def _body_and_status(
-    result: ExecutionResult, *, media: str, request_id: str
+    result: ExecutionResult | list[GraphQLError], *, media: str, request_id: str
 ) -> tuple[dict[str, Any], int]:
-    errors = [
-        formatted(error, request_id=request_id) for error in (result.errors or ())[:MAX_ERRORS]
-    ]
-    if result.data is None:  # a request error has no data at all
-        return {"errors": errors}, 200 if media == JSON else 400
+    """Choose the status as the specification's "Status Codes" do, if the client knows them."""
+    found = result if isinstance(result, list) else result.errors or []
+    errors = [formatted(error, request_id=request_id) for error in found[:MAX_ERRORS]]
     codes = {error["extensions"]["code"] for error in errors}
-    if len(codes) == 1 and all(value is None for value in result.data.values()):
-        status = _STATUS_OF_CODE.get(codes.pop())
-        if status:
-            return {"errors": errors}, status
-    return {"errors": errors, "data": result.data}, 200
+    if isinstance(result, list):  # a request error: nothing was executed, so there is no data
+        status = 400 if "GRAPHQL_PARSE_FAILED" in codes else 422
+        return {"errors": errors}, status if media == GRAPHQL else 200
+    if len(codes) == 1 and all(value is None for value in (result.data or {}).values()):
+        refused = _STATUS_OF_CODE.get(codes.pop())
+        if refused:
+            return {"errors": errors}, refused
+    return {"errors": errors, "data": result.data}, _PARTIAL_SUCCESS if media == GRAPHQL else 200
