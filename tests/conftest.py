@@ -74,6 +74,7 @@ def settings(postgres: str) -> Settings:
         sms_urls=("simulated://?delay=0-0",),
         allowed_hosts=("hub",),
         trusted_proxies=("127.0.0.1/32",),
+        audiences="billing:5 min,https://reports.example.com:8443:15 min",
     )
 
 

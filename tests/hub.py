@@ -52,7 +52,9 @@ mutation($id: ID) { endSession(id: $id) {
 """
 END_THIS = "mutation { endSession { __typename ... on SessionEnded { id } } }"
 END_OTHERS = """
-mutation { endOtherSessions { __typename ... on OtherSessionsEnded { count } } }
+mutation { endOtherSessions {
+  __typename ... on OtherSessionsEnded { count } ... on UserError { message }
+} }
 """
 CHANGE_PHONE = """
 mutation($phone: String!, $code: String!) { changePhone(phone: $phone, code: $code) {

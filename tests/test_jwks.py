@@ -8,7 +8,7 @@ import pytest
 
 from connect_hub.keys import new_secret
 from tests.hub import Hub
-from tests.processes import serving
+from tests.processes import Server, serving
 from tests.test_docs import ADDRESS, blocks
 
 PATH = "/.well-known/jwks.json"
@@ -46,12 +46,23 @@ def test_the_readme_s_lines_for_another_service_verify_our_tokens(
     postgres: str, folder: Path
 ) -> None:
     (lines,) = blocks("python")
-    with serving(folder / "served", port=0, DATABASE_URL=postgres, SECRET_KEY=new_secret()) as one:
+    settings = {"SECRET_KEY": new_secret(), "AUDIENCES": "billing:5 min"}
+    with serving(folder / "served", port=0, DATABASE_URL=postgres, **settings) as one:
         service: dict[str, Callable[[str], str]] = {}
         exec(lines.replace(ADDRESS, f"http://127.0.0.1:{one.port}"), service)  # noqa: S102 (ours)
         client, other = one.register(), one.register()
-        assert service["client_of"](client.token) == client.id
-        head, claims, _ = client.token.split(".")
-        for wrong in ("x", "", f"{head}.{claims}.{other.token.split('.')[2]}", f"{head}.{claims}."):
+        token, others = (_billing_token(one, each.token) for each in (client, other))
+        assert service["client_of"](token) == client.id
+        head, claims, _ = token.split(".")
+        forged = f"{head}.{claims}.{others.split('.')[2]}"
+        for wrong in ("x", "", client.token, forged, f"{head}.{claims}."):
             with pytest.raises(jwt.PyJWTError):
                 service["client_of"](wrong)
+
+
+def _billing_token(server: Server, token: str) -> str:
+    query = """mutation { accessToken(audience: "billing") {
+        ... on AccessTokenIssued { accessToken }
+    } }"""
+    issued: str = server.ask(query, token=token)["accessToken"]
+    return issued

@@ -6,7 +6,7 @@ Hypothesis chooses, in a thread of its own; the server stays on the event loop o
 import asyncio
 import os
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -48,7 +48,8 @@ class Session:
     created: int
     used: int
     seen: int | None
-    pairs: list[Person]  # by generation
+    pairs: list[Person]  # by generation, each exchanged for the next one
+    strays: list[tuple[int, Person]] = field(default_factory=list)  # other branches
     ended: bool = False
 
     @property
@@ -140,10 +141,29 @@ class Sessions(RuleBasedStateMachine):
             assert answer == "InvalidRefreshTokenError"
         elif is_latest or is_former:
             assert answer == "SignedIn"
-            assert is_latest or person.refresh_token == latest.refresh_token
+            assert person.refresh_token != latest.refresh_token
+            session.strays += [(generation + 1, stray) for stray in session.pairs[generation + 1 :]]
             session.pairs[generation + 1 :] = [person]
             session.used = self.now
             session.seen = None if is_latest else session.seen
+        else:
+            assert answer == "InvalidRefreshTokenError"
+            session.ended = True
+
+    @precondition(somebody)
+    @rule(place=PLACE, data=st.data())
+    def refresh_on_another_branch(self, place: int, data: st.DataObject) -> None:
+        session = self.session(place)
+        if not session.strays:
+            return
+        generation, stray = session.strays.pop(data.draw(st.integers(-len(session.strays), -1)))
+        person = Person(**vars(stray))
+        answer = self.do(person.refresh())["__typename"]
+        if session.lives(self.now) and generation == session.generation:
+            assert answer == "SignedIn"
+            session.strays.append((generation, session.pairs[-1]))
+            session.pairs[-1:] = [stray, person]
+            session.used, session.seen = self.now, None
         else:
             assert answer == "InvalidRefreshTokenError"
             session.ended = True
@@ -190,7 +210,9 @@ class Sessions(RuleBasedStateMachine):
     def _end_others(self, asking: Session, back: int) -> None:
         others = [each for each in self.living(asking.client) if each is not asking]
         answer = self.ask(asking, back, "end_others")
-        if answer:
+        if answer and self.now - asking.created >= FRESH:
+            assert answer["__typename"] == "ReauthenticationRequiredError"
+        elif answer:
             assert answer["count"] == len(others)
             self._all_ended(others)
 

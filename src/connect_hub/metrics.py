@@ -54,6 +54,12 @@ GUESSES = Counter("connect_hub_guesses", "Codes that were typed.", ["result"], r
 PUMPING_ALARMS = Counter(
     "connect_hub_pumping_alarms", "Alarms of the pumping guard.", registry=_here
 )
+REFRESH_REUSE = Counter(
+    "connect_hub_refresh_reuse",
+    "Refresh tokens that came again.",
+    ["result"],
+    registry=_here,
+)
 SUBSCRIBERS = Gauge(
     "connect_hub_subscribers",
     "Subscriptions that are open.",

@@ -53,6 +53,7 @@ class Session(Model):
     )
     nonce = fields.BinaryField()  # its refresh tokens are computed from it
     generation = fields.IntField()  # of its latest tokens
+    parent: str | None = fields.TextField(null=True)  # branch of the token they were exchanged for
     seen_at = fields.DatetimeField(null=True)  # when one of these first came back
     created_at = fields.DatetimeField()  # when the client signed in
     last_used_at = fields.DatetimeField()  # to the minute

@@ -123,6 +123,36 @@ def _parse_android_hash(value: object) -> object:
 
 
 @dataclass(frozen=True)
+class Audience:
+    """Another service that takes our access tokens, and how long each of them is valid there."""
+
+    name: str  # the claim `aud`
+    lifetime: timedelta
+
+
+_AUDIENCE = re.compile(r"[!-~]{1,200}")
+
+
+def _parse_audiences(value: object) -> object:
+    parts = _split(value)
+    return tuple(map(_parse_audience, parts)) if isinstance(parts, tuple) else parts
+
+
+def _parse_audience(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    name, _, lifetime = text.rpartition(":")
+    if not _AUDIENCE.fullmatch(name):
+        raise ValueError(
+            "takes services and the lifetimes of their tokens, such as 'billing:5 min'"
+        )
+    duration = _parse_duration(lifetime)
+    if not isinstance(duration, timedelta) or not duration:
+        raise ValueError("takes a lifetime above zero for each service, such as 'billing:5 min'")
+    return Audience(name, duration)
+
+
+@dataclass(frozen=True)
 class Rate:
     """At most `count` in any `period`."""
 
@@ -201,6 +231,7 @@ Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split
 PublicUrl = Annotated[str, BeforeValidator(_parse_public_url)]
 OtlpUrl = Annotated[str, BeforeValidator(_parse_otlp_url)]
 AndroidHash = Annotated[str, BeforeValidator(_parse_android_hash)]
+Audiences = Annotated[tuple[Audience, ...], NoDecode, BeforeValidator(_parse_audiences)]
 TestPhones = Annotated[tuple[TestPhone, ...], NoDecode, BeforeValidator(_parse_test_phones)]
 
 
@@ -216,6 +247,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     issuer: str = "connect-hub"
     audience: str = "connect-hub"
+    audiences: Audiences = ()
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -284,6 +316,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"TEST_PHONES takes codes of {self.code_length} digits (CODE_LENGTH),"
                 f" or of {LONG_CODE}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _say_which_audiences_are_others(self) -> Self:
+        names = [self.audience, *(other.name for other in self.audiences)]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "AUDIENCES names each service once, and not our own AUDIENCE: rename one of them"
             )
         return self
 

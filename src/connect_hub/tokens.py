@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from secrets import token_hex
+from secrets import token_hex, token_urlsafe
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connect_hub.keys import Keys
+from connect_hub.settings import Audience
 
 REMEMBERED = 4_000  # tokens, of a kilobyte each
 MAX_GENERATION = 999_999_999
@@ -87,13 +88,29 @@ class AccessTokens:
         }
 
     def issue(
-        self, client_id: UUID, *, session_id: UUID, generation: int, now: datetime
+        self,
+        client_id: UUID,
+        *,
+        session_id: UUID,
+        generation: int,
+        now: datetime,
+        audience: Audience | None = None,
     ) -> AccessToken:
-        """Sign a token for a client in a session, valid from `now` for the lifetime."""
-        expires_at = now.replace(microsecond=0) + self._lifetime
+        """Sign a token for a client in a session, valid from `now`.
+
+        Args:
+            client_id: the claim `sub`.
+            session_id: the claim `sid`.
+            generation: of the session's tokens.
+            now: the time of issue.
+            audience: the service that the token is for; None stands for this server.
+        """
+        name = audience.name if audience else self._audience
+        lifetime = audience.lifetime if audience else self._lifetime
+        expires_at = now.replace(microsecond=0) + lifetime
         claims = {
             "iss": self._issuer,
-            "aud": self._audience,
+            "aud": name,
             "sub": str(client_id),
             "sid": str(session_id),
             "gen": generation,
@@ -153,6 +170,7 @@ class Refresh:
 
     session_id: UUID
     generation: int
+    branch: str  # tells apart the tokens of one generation
     token: str
 
     def __repr__(self) -> str:
@@ -160,39 +178,47 @@ class Refresh:
 
 
 class RefreshTokens:
-    """Computes refresh tokens: `session.generation.HMAC`; a session keeps only its nonce.
+    """Computes refresh tokens: `session.generation.branch.HMAC`; a session stores only its nonce.
 
-    The generation is readable, so that a genuine token that is too old is known for what it is.
+    The generation is readable, so that a genuine token that is too old is recognised as a replay.
+    Each exchange gives a token of another branch, so that two holders of one token get different
+    successors. The HMAC covers the client, so that a session moved to another client has no tokens.
     """
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys.derive("refresh token")
 
-    def issue(self, session_id: UUID, *, generation: int, nonce: bytes) -> str:
-        """Compute the token of a session and generation: always the same one."""
-        return _refresh_token(self._keys[0], session_id, generation, nonce)
+    def issue(self, session_id: UUID, *, client_id: UUID, generation: int, nonce: bytes) -> str:
+        """Compute a token of a session's generation, on a branch of its own."""
+        said = f"{_base64url(session_id.bytes)}.{generation}.{token_urlsafe(_BRANCH_BYTES)}."
+        return said + _tag(self._keys[0], said, client_id.bytes + nonce)
 
-    def is_genuine(self, refresh: Refresh, *, nonce: bytes) -> bool:
-        """Tell, in constant time, whether a token was computed from this nonce by a key of ours."""
-        session_id, generation = refresh.session_id, refresh.generation
-        genuine = [_refresh_token(key, session_id, generation, nonce) for key in self._keys]
-        compared = [hmac.compare_digest(token, refresh.token) for token in genuine]
+    def is_genuine(self, refresh: Refresh, *, client_id: UUID, nonce: bytes) -> bool:
+        """Tell in constant time whether one of our keys made a token, for this client and nonce.
+
+        Tokens of release 0.1.0 have no branch and do not cover the client. They are accepted until
+        the next release, since refusing them would sign everybody out.
+        """
+        said, _, tag = refresh.token.rpartition(".")
+        bound_to = client_id.bytes + nonce if refresh.branch else nonce
+        compared = [hmac.compare_digest(_tag(key, f"{said}.", bound_to), tag) for key in self._keys]
         return any(compared)
 
 
-_REFRESH_TOKEN = re.compile(r"([\w-]{22})\.(\d{1,9})\.[\w-]{43}", re.ASCII)
+_BRANCH_BYTES = 9
+_REFRESH_TOKEN = re.compile(r"([\w-]{22})\.(\d{1,9})\.(?:([\w-]{12})\.)?[\w-]{43}", re.ASCII)
 
 
 def read_refresh(token: str) -> Refresh | None:
-    """Read what a refresh token claims, or None where it is none by its form."""
+    """Read what a refresh token claims; None where its form is wrong."""
     if not (match := _REFRESH_TOKEN.fullmatch(token)):
         return None
-    return Refresh(UUID(bytes=urlsafe_b64decode(match[1] + "==")), int(match[2]), token)
+    session_id = UUID(bytes=urlsafe_b64decode(match[1] + "=="))
+    return Refresh(session_id, int(match[2]), match[3] or "", token)
 
 
-def _refresh_token(key: bytes, session_id: UUID, generation: int, nonce: bytes) -> str:
-    said = f"{_base64url(session_id.bytes)}.{generation}"
-    return f"{said}.{_base64url(hmac.digest(key, f'{said}.'.encode() + nonce, sha256))}"
+def _tag(key: bytes, said: str, bound_to: bytes) -> str:
+    return _base64url(hmac.digest(key, said.encode() + bound_to, sha256))
 
 
 def _text(claim: object) -> str:

@@ -10,8 +10,9 @@ const file = new URL("generated/verify.mjs", import.meta.url);
 writeFileSync(file, lines.replace("http://127.0.0.1:8000", url.origin));
 const { clientOf } = await import(file);
 
-const ask = async (query) => {
-  const headers = { "content-type": "application/json" };
+const ask = async (query, token) => {
+  const authorization = token ? { authorization: `Bearer ${token}` } : {};
+  const headers = { "content-type": "application/json", ...authorization };
   const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify({ query }) });
   return (await answer.json()).data;
 };
@@ -21,10 +22,14 @@ const { register } = await ask(`mutation { register(phone: ${phone}, code: "${re
   ...on SignedIn { accessToken client { id } }
 } }`);
 
-assert.equal(await clientOf(register.accessToken), register.client.id);
-const [head, claims, signature] = register.accessToken.split(".");
+const { accessToken } = await ask(`mutation { accessToken(audience: "billing") {
+  ...on AccessTokenIssued { accessToken }
+} }`, register.accessToken);
+
+assert.equal(await clientOf(accessToken.accessToken), register.client.id);
+const [head, claims, signature] = accessToken.accessToken.split(".");
 const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url")), sub: "x" }));
-for (const wrong of [`${head}.${forged.toString("base64url")}.${signature}`, `${head}.${claims}.`, "x"]) {
+for (const wrong of [register.accessToken, `${head}.${forged.toString("base64url")}.${signature}`, `${head}.${claims}.`, "x"]) {
   await assert.rejects(clientOf(wrong));
 }
 console.log("Another service has verified an access token with jose.");

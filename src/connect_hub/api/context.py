@@ -3,6 +3,7 @@
 from asyncio import Lock
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from starlette.authentication import BaseUser
 from starlette.types import Scope
@@ -56,6 +57,12 @@ class Context:
     def language(self) -> str:
         """The language of messages to the person who asks."""
         return texts.language_of(header(self.scope, b"accept-language") or "")
+
+    def session_of(self, client_id: UUID) -> UUID | None:
+        """Name the session by whose token a client asks, where it is this client's token."""
+        if isinstance(self.user, TokenUser) and self.user.claims.client_id == client_id:
+            return self.user.claims.session_id
+        return None
 
     async def authenticate(self) -> Viewer | None:
         """Read the session and the client of the token that came, and note the session's use.

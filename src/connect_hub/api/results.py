@@ -1,6 +1,6 @@
 """What mutations answer: what they did, and the unions of that and of their refusals."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 
 import strawberry
@@ -61,6 +61,26 @@ class SignedIn:
             expires_at=access.expires_at,
             refresh_token=refresh,
             client=Client.of(session.client, session_id=session.id),
+        )
+
+
+@strawberry.type(description="An access token for another service.")
+class AccessTokenIssued:
+    """Built from a token; no repr shows it."""
+
+    __repr__ = object.__repr__
+
+    access_token: str = field(description="For the other service; it is not accepted here.")
+    expires_at: datetime = field(description="When the token expires.")
+    expires_in: int = field(description="The seconds until then.")
+
+    @classmethod
+    def of(cls, token: AccessToken, *, lifetime: timedelta) -> Self:
+        """Show a token to its client."""
+        return cls(
+            access_token=token.value,
+            expires_at=token.expires_at,
+            expires_in=int(lifetime.total_seconds()),
         )
 
 
@@ -136,6 +156,10 @@ RefreshSessionResult = Annotated[
     SignedIn | errors.InvalidRefreshTokenError,
     strawberry.union("RefreshSessionResult", description="A new pair of tokens, or why not."),
 ]
+AccessTokenResult = Annotated[
+    AccessTokenIssued,
+    strawberry.union("AccessTokenResult", description="An access token for another service."),
+]
 EndSessionResult = Annotated[
     SessionEnded | errors.SessionNotFoundError,
     strawberry.union(
@@ -144,8 +168,10 @@ EndSessionResult = Annotated[
     ),
 ]
 EndOtherSessionsResult = Annotated[
-    OtherSessionsEnded,
-    strawberry.union("EndOtherSessionsResult", description="How many sessions are ended."),
+    OtherSessionsEnded | errors.ReauthenticationRequiredError,
+    strawberry.union(
+        "EndOtherSessionsResult", description="How many sessions are ended, or why not."
+    ),
 ]
 ChangePhoneResult = Annotated[
     PhoneChanged

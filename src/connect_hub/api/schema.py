@@ -10,7 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import results, types
 from connect_hub.api.context import Context
-from connect_hub.api.errors import HANDLERS
+from connect_hub.api.errors import HANDLERS, BadUserInputError
 from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
 from connect_hub.domain import account, invitations, sessions, signin
@@ -29,6 +29,9 @@ InvitationCode = Annotated[
 ]
 RefreshToken = Annotated[
     str, strawberry.argument(description="The one that came last, or the one before.")
+]
+AudienceName = Annotated[
+    str, strawberry.argument(description="The service, by its name in AUDIENCES.")
 ]
 SessionId = Annotated[
     strawberry.ID | None,
@@ -115,6 +118,28 @@ class Mutation:
         return _with_tokens(session, use)
 
     @strawberry.mutation(
+        description="Issue an access token for another service, one of the setting AUDIENCES."
+        " It is not accepted here. Needs a bearer token."
+    )
+    async def access_token(
+        self, info: Info, audience: AudienceName
+    ) -> results.AccessTokenResult | None:
+        """Issue a token for another service."""
+        use = info.context
+        viewer = await use.signed_in()
+        other = next((each for each in use.settings.audiences if each.name == audience), None)
+        if other is None:
+            raise BadUserInputError("`audience` takes the name of a service that AUDIENCES names.")
+        token = use.tokens.issue(
+            viewer.client.id,
+            session_id=viewer.session_id,
+            generation=viewer.generation,
+            now=datetime.now(UTC),
+            audience=other,
+        )
+        return results.AccessTokenIssued.of(token, lifetime=other.lifetime)
+
+    @strawberry.mutation(
         description="End one of the viewer's sessions, this one when `id` is left out."
     )
     async def end_session(
@@ -126,13 +151,14 @@ class Mutation:
         )
         return results.SessionEnded(id=strawberry.ID(str(ended)))
 
-    @strawberry.mutation(description="End all of the viewer's sessions but this one.")
+    @strawberry.mutation(
+        description="End all of the viewer's sessions but this one."
+        " Needs a sign-in of the last 10 minutes."
+    )
     async def end_other_sessions(self, info: Info) -> results.EndOtherSessionsResult | None:
         """End the other sessions."""
         viewer = await info.context.signed_in()
-        return results.OtherSessionsEnded(
-            count=await sessions.end_others(viewer.client, current=viewer.session_id)
-        )
+        return results.OtherSessionsEnded(count=await sessions.end_others(viewer))
 
     @strawberry.mutation(
         description="Move the account to another phone number, confirmed by a code sent to it."
@@ -184,7 +210,11 @@ class Subscription:
 
 async def _signed_in(client: Client, use: Context) -> results.SignedIn:
     session = await sessions.start(
-        client, device=use.device, address=use.address, settings=use.settings
+        client,
+        replaces=use.session_of(client.id),
+        device=use.device,
+        address=use.address,
+        settings=use.settings,
     )
     return _with_tokens(session, use)
 
@@ -196,7 +226,9 @@ def _with_tokens(session: Session, use: Context) -> results.SignedIn:
         access=use.tokens.issue(
             session.client.id, session_id=session.id, generation=generation, now=datetime.now(UTC)
         ),
-        refresh=use.refresh_tokens.issue(session.id, generation=generation, nonce=session.nonce),
+        refresh=use.refresh_tokens.issue(
+            session.id, client_id=session.client.id, generation=generation, nonce=session.nonce
+        ),
     )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
 
 import click
 
@@ -47,7 +46,7 @@ def unblock(number: str) -> None:
 @_number
 def end_sessions(number: str) -> None:
     """Sign a client out everywhere."""
-    click.echo(f"{_counted(_done(number, partial(sessions.end_others, current=None)))} ended.")
+    click.echo(f"{_counted(_done(number, sessions.sign_out))} ended.")
 
 
 @clients.command()

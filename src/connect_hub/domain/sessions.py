@@ -3,6 +3,9 @@
 A session has a generation, one higher with each refresh, and its tokens say of which they are. What
 is too old stays too old, since generations only grow: so each step below is one statement, and
 nothing between two of them can make a right one wrong.
+
+The refresh tokens of one generation differ by their branch. The row stores the branch that was
+exchanged for its present generation: whoever shows a token of another branch is a second holder.
 """
 
 from collections.abc import Collection
@@ -13,6 +16,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from connect_hub import metrics
 from connect_hub.domain.refusals import (
     InvalidCode,
     InvalidRefreshToken,
@@ -22,7 +26,7 @@ from connect_hub.domain.refusals import (
 from connect_hub.models import Client, Session
 from connect_hub.settings import Settings
 from connect_hub.statements import Row, fetch, model_of
-from connect_hub.tokens import Claims, RefreshTokens, read_refresh
+from connect_hub.tokens import Claims, Refresh, RefreshTokens, read_refresh
 
 MOST = 20  # sessions of a client
 FRESH = timedelta(minutes=10)  # since the client signed in
@@ -44,17 +48,31 @@ _START = """
 # Once the new session is committed: of those that start at once, the last sees all.
 _TRIM = f"""
     WITH surplus AS (
-        SELECT id FROM session WHERE id = ANY (ARRAY(
-            SELECT id FROM session WHERE client_id = $1
+        SELECT id FROM session WHERE client_id = $1 AND (id = $2 OR id = ANY (ARRAY(
+            SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
             ORDER BY last_used_at DESC, id OFFSET {MOST}
-        )) ORDER BY id FOR UPDATE
+        ))) ORDER BY id FOR UPDATE
     )
     DELETE FROM session USING surplus WHERE session.id = surplus.id RETURNING session.id
 """
 
 
-async def start(client: Client, *, device: str, address: str, settings: Settings) -> Session:
+async def start(
+    client: Client,
+    *,
+    replaces: UUID | None = None,
+    device: str,
+    address: str,
+    settings: Settings,
+) -> Session:
     """Sign in a client whose phone is confirmed; the session longest unused makes room.
+
+    Args:
+        client: whose phone is confirmed.
+        replaces: the session in which the client signs in again; it ends (ASVS 7.2.4).
+        device: the User-Agent.
+        address: the network of the request.
+        settings: the lifetimes.
 
     Raises:
         InvalidCode: the client has left the phone, or was blocked, meanwhile.
@@ -74,7 +92,7 @@ async def start(client: Client, *, device: str, address: str, settings: Settings
         raise InvalidCode(attempts_left=0)
     session = _session(rows[0], client)
     log.info("signed in", client=str(client.id), session=str(session.id))
-    for surplus in await fetch(_TRIM, client.id):
+    for surplus in await fetch(_TRIM, client.id, replaces):
         log.info("session ended", client=str(client.id), session=str(surplus["id"]))
     return session
 
@@ -143,19 +161,27 @@ async def touch(viewer: Viewer, *, address: str, settings: Settings) -> None:
 _READ = f"""
     SELECT {_CLIENT}, session.nonce {_SIGNED_IN}
 """
-# A predecessor gets the same successor again, since an answer may be lost, until that was seen.
+# A token that comes again gets one more successor, since an answer may be lost, until a successor
+# was seen. Once one of these successors is exchanged itself, the others are a second holder's.
 _REFRESH = f"""
+    WITH before AS (
+        SELECT id, generation, seen_at, parent FROM session
+        WHERE id = $1 AND expires_at > now() FOR UPDATE
+    )
     UPDATE session SET
-        generation = $2 + 1,
-        seen_at = CASE generation WHEN $2 THEN NULL ELSE seen_at END,
+        generation = $2 + 1, parent = $7,
+        seen_at = CASE before.generation WHEN $2 THEN NULL ELSE before.seen_at END,
         last_used_at = now(), expires_at = {_EXPIRES_AT}, address = $5
-    WHERE id = $1 AND expires_at > now()
-    AND (generation = $2 OR generation = $2 + 1 AND coalesce(seen_at > now() - $6::interval, true))
-    RETURNING *
+    FROM before WHERE session.id = before.id
+    AND (before.generation = $2 OR before.generation = $2 + 1
+        AND coalesce(before.parent = $7, true)
+        AND coalesce(before.seen_at > now() - $6::interval, true))
+    RETURNING session.*, before.generation > $2 AS is_reused
 """
 _END_REPLAYED = """
     DELETE FROM session WHERE id = $1
-    AND (generation > $2 + 1 OR generation = $2 + 1 AND seen_at <= now() - $3::interval)
+    AND (generation > $2 + 1
+        OR generation = $2 + 1 AND (parent <> $4 OR seen_at <= now() - $3::interval))
     RETURNING client_id
 """
 
@@ -163,27 +189,33 @@ _END_REPLAYED = """
 async def refresh(
     token: str, *, address: str, tokens: RefreshTokens, settings: Settings
 ) -> Session:
-    """Go on to the next generation; a genuine token that is too old was stolen, or its heir was.
+    """Go on to the next generation; a token that two holders use ends the session.
 
     Raises:
-        InvalidRefreshToken: the session has ended, or ends now, or the token is none of ours.
+        InvalidRefreshToken: the token is not ours, or its session has ended or ends now.
     """
     claimed = read_refresh(token)
     rows = await fetch(_READ, claimed.session_id) if claimed else []
-    if not claimed or not rows or not tokens.is_genuine(claimed, nonce=rows[0]["nonce"]):
+    if not claimed or not rows or not _is_genuine(claimed, rows[0], tokens):
         raise InvalidRefreshToken
-    session_id, generation = claimed.session_id, claimed.generation
+    session_id, generation, branch = claimed.session_id, claimed.generation, claimed.branch
     lives = settings.session_idle_lifetime, settings.session_lifetime
-    refreshed = await fetch(_REFRESH, session_id, generation, *lives, address, _OVERLAP)
+    client = model_of(Client, rows[0])
+    client_id, session = str(client.id), str(session_id)
+    refreshed = await fetch(_REFRESH, session_id, generation, *lives, address, _OVERLAP, branch)
     if not refreshed:
-        for ended in await fetch(_END_REPLAYED, session_id, generation, _OVERLAP):
-            log.warning(
-                "refresh token replayed, session ended",
-                client=str(ended["client_id"]),
-                session=str(session_id),
-            )
+        if await fetch(_END_REPLAYED, session_id, generation, _OVERLAP, branch):
+            metrics.REFRESH_REUSE.labels("session ended").inc()
+            log.warning("refresh token replayed, session ended", client=client_id, session=session)
         raise InvalidRefreshToken
-    return _session(refreshed[0], model_of(Client, rows[0]))
+    if refreshed[0]["is_reused"]:
+        metrics.REFRESH_REUSE.labels("answered").inc()
+        log.info("refresh token used again", client=client_id, session=session)
+    return _session(refreshed[0], client)
+
+
+def _is_genuine(claimed: Refresh, row: Row, tokens: RefreshTokens) -> bool:
+    return tokens.is_genuine(claimed, client_id=row["id"], nonce=row["nonce"])
 
 
 async def of(client: Client) -> list[Session]:
@@ -226,9 +258,21 @@ _END_ALL_BUT = """
 """
 
 
-async def end_others(client: Client, *, current: UUID | None) -> int:
-    """End all of a client's sessions but the current one, if any, and tell how many."""
-    count = await end_all(client, but=current)
+async def end_others(viewer: Viewer) -> int:
+    """End all of the viewer's sessions but the one by which it asks, and tell how many.
+
+    Raises:
+        ReauthenticationRequired: the viewer signed in too long ago.
+    """
+    await check_fresh(viewer)
+    count = await end_all(viewer.client, but=viewer.session_id)
+    log.info("sessions ended", client=str(viewer.client.id), sessions=count)
+    return count
+
+
+async def sign_out(client: Client) -> int:
+    """End all of a client's sessions for those who run the server, and tell how many."""
+    count = await end_all(client)
     log.info("sessions ended", client=str(client.id), sessions=count)
     return count
 

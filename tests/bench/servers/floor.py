@@ -64,12 +64,14 @@ async def login(request: Request) -> Response:
         session = await database.fetchrow(
             statements.START_SESSION, *identity, *LIVES, None, "127.0.0.1"
         )
-        await database.fetch(statements.TRIM_SESSIONS, client["id"])
+        await database.fetch(statements.TRIM_SESSIONS, client["id"], None)
     token, expires_at = issued(client["id"], session["id"], now=datetime.now(UTC))
     signed_in = {
         "accessToken": token,
         "expiresAt": _moment(expires_at),
-        "refreshToken": refresh_tokens.issue(session["id"], generation=0, nonce=session["nonce"]),
+        "refreshToken": refresh_tokens.issue(
+            session["id"], client_id=client["id"], generation=0, nonce=session["nonce"]
+        ),
         "client": _shown(client),
     }
     return _answer({"login": signed_in})
