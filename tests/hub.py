@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from connect_hub.notifications import SIGN_OF_LIFE
+from connect_hub.settings import Settings
 from connect_hub.statements import fetch
 
 CLIENT = """
@@ -240,6 +241,15 @@ _OLDER = [
            FROM unnest(uses) WITH ORDINALITY AS use (at, place) ORDER BY place
        )"""
 ]
+
+
+@contextmanager
+def changed(settings: Settings, **values: Any) -> Iterator[None]:
+    """Serve with other settings for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setattr(settings, name, value)
+        yield
 
 
 def wrong(code: str) -> str:

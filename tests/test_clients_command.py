@@ -47,6 +47,14 @@ def test_a_client_is_shown_by_a_phone_typed_freely(server: Server) -> None:
         assert secret not in shown
 
 
+def test_client_is_found_by_a_national_number(server: Server) -> None:
+    client = server.register()
+    country, data_dir = client.phone[:2], str(server.data_dir)
+    assert country == "+7"
+    shown = run("clients", "show", f"8{client.phone[2:]}", DATA_DIR=data_dir, DEFAULT_COUNTRY="RU")
+    assert client.id in shown.stdout
+
+
 def test_a_blocked_client_is_signed_out_and_cannot_sign_in_until_unblocked(server: Server) -> None:
     client = server.register()
     assert "Blocked; 1 session ended.\n" in told(server, "block", client.phone)

@@ -1,6 +1,4 @@
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +11,7 @@ from connect_hub.domain import sweep
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
 from connect_hub.statements import Within, fetch
-from tests.hub import Hub, counted_statements, pass_time, wrong
+from tests.hub import Hub, changed, counted_statements, pass_time, wrong
 
 PHONE = "+79991234567"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -49,18 +47,6 @@ async def _fresh_code(hub: Hub, phone: str) -> str:
         sent = await hub.request_code(phone)
     code: str = sent["smsCode"]
     return code
-
-
-@contextmanager
-def _changed(settings: Settings, **values: Any) -> Iterator[None]:
-    former = {name: getattr(settings, name) for name in values}
-    for name, value in values.items():
-        setattr(settings, name, value)
-    try:
-        yield
-    finally:
-        for name, value in former.items():
-            setattr(settings, name, value)
 
 
 async def test_neither_a_new_code_nor_a_success_refills_the_guesses_of_a_phone(hub: Hub) -> None:
@@ -208,7 +194,7 @@ async def test_a_refused_send_costs_neither_phone_nor_address(hub: Hub) -> None:
 
 
 async def test_all_sends_together_can_be_limited(hub: Hub, settings: Settings) -> None:
-    with _changed(settings, sends_total=(Rate(3, timedelta(minutes=1)),)):
+    with changed(settings, sends_total=(Rate(3, timedelta(minutes=1)),)):
         for n in range(3):
             assert _name(await hub.request_code(f"+7999{n:07}")) == "CodeSent"
         assert _name(await hub.request_code(PHONE)) == "TooManyRequestsError"
@@ -242,7 +228,7 @@ async def test_a_send_takes_no_longer_than_the_answer_may(
 
 
 async def test_a_country_that_is_not_served_is_refused(hub: Hub, settings: Settings) -> None:
-    with _changed(settings, sms_countries=("DE", "KZ")):
+    with changed(settings, sms_countries=("DE", "KZ")):
         assert _name(await hub.request_code(PHONE)) == "CountryNotServedError"
         assert _name(await hub.request_code("+77011234567")) == "CodeSent"
     assert not await fetch("SELECT FROM sign_in_code WHERE phone = $1", PHONE)
@@ -276,7 +262,7 @@ async def test_codes_that_are_confirmed_raise_no_alarm(hub: Hub) -> None:
 
 
 async def test_pumping_can_be_blocked_for_an_hour(hub: Hub, settings: Settings) -> None:
-    with _changed(settings, pumping_guard="block"):
+    with changed(settings, pumping_guard="block"):
         await _codes_to_a_block(hub, 99)
         for phone in ("+79991999998", "+79991999999"):
             refused = await hub.request_code(phone)
@@ -290,7 +276,7 @@ async def test_pumping_can_be_blocked_for_an_hour(hub: Hub, settings: Settings) 
 async def test_a_send_refused_by_the_pumping_guard_costs_nothing(
     hub: Hub, settings: Settings
 ) -> None:
-    with _changed(settings, pumping_guard="block", sends_total=(Rate(105, timedelta(hours=1)),)):
+    with changed(settings, pumping_guard="block", sends_total=(Rate(105, timedelta(hours=1)),)):
         await _codes_to_a_block(hub, 99)
         for n in range(20):
             refused = await hub.request_code(f"+7999199{n:04}")
@@ -301,7 +287,7 @@ async def test_a_send_refused_by_the_pumping_guard_costs_nothing(
 async def test_pumping_is_blocked_at_once_for_parallel_requests_too(
     hub: Hub, settings: Settings, sender: SimulatedSender
 ) -> None:
-    with _changed(settings, pumping_guard="block"):
+    with changed(settings, pumping_guard="block"):
         await _codes_to_a_block(hub, 95)
         await asyncio.gather(*(hub.request_code(f"+79991{n:06}") for n in range(500, 550)))
     assert len(sender.outbox) == 99

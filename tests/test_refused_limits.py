@@ -1,17 +1,13 @@
 """Which limit refused a request, and what a client may do then, in machine-readable form."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-
-import pytest
 
 from connect_hub.domain import account
 from connect_hub.models import Client
 from connect_hub.settings import Rate, Settings
 from connect_hub.statements import fetch
-from tests.hub import Hub, Person, pass_time, wrong
+from tests.hub import Hub, Person, changed, pass_time, wrong
 
 PHONE = "+79991234567"
 REFUSED = """
@@ -36,14 +32,6 @@ async def refused(hub: Hub, query: str, **variables: Any) -> dict[str, Any]:
 
 def tells_no_code(answer: dict[str, Any]) -> bool:
     return answer.items() >= NO_CODE.items()
-
-
-@contextmanager
-def changed(settings: Settings, **values: Any) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setattr(settings, name, value)
-        yield
 
 
 async def test_resend_wait_tells_of_live_code(hub: Hub) -> None:

@@ -110,7 +110,7 @@ def sms_test(number: str) -> None:
     if not isinstance(sender, Gateways):
         raise StartupError("SMS_URLS names no gateway, so no SMS is ever sent: set it first.")
     try:
-        to = phone.parse(number)
+        to = phone.parse(number, country=settings.default_country)
     except InvalidPhone as refused:
         raise StartupError(str(refused)) from None
     message = sms.Message(to.e164, to.country, "This is a test of Connect Hub.")

@@ -82,6 +82,12 @@ def _parse_countries(value: object) -> object:
     return countries
 
 
+def _parse_country(value: object) -> object:
+    if isinstance(value, str) and not _COUNTRY.fullmatch(value):
+        raise ValueError("takes one country by its ISO 3166 code, such as 'RU'")
+    return value
+
+
 def _parse_hosts(value: object) -> object:
     hosts = _split(value)
     if isinstance(hosts, tuple) and not all(map(_is_host, hosts)):
@@ -224,6 +230,7 @@ Durations = Annotated[
 Rates = Annotated[tuple[Rate, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_rates)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
+Country = Annotated[str, BeforeValidator(_parse_country)]
 Countries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_countries)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_hosts)]
@@ -266,6 +273,7 @@ class Settings(BaseSettings):
     sms_timeout: Life = timedelta(seconds=10)
     sms_android_hash: AndroidHash | None = None
     sms_countries: Countries = ()
+    default_country: Country | None = None
     test_phones: TestPhones = ()
     code_length: int = Field(default=4, ge=4, le=7)
     code_lifetime: Life = timedelta(minutes=5)

@@ -21,11 +21,16 @@ from connect_hub.statements import OneConnection
 Info = strawberry.Info[Context, None]
 Phone = Annotated[
     str,
-    strawberry.argument(description="The number with + or 00 and the country code, typed freely."),
+    strawberry.argument(
+        description="The number with + or 00 and the country code, typed freely, or a `tel:` URI."
+        " A server with a default country also reads its national numbers."
+    ),
 ]
-Code = Annotated[str, strawberry.argument(description="The digits of the SMS.")]
+Code = Annotated[
+    str, strawberry.argument(description="The digits of the SMS, in any script, as pasted.")
+]
 InvitationCode = Annotated[
-    str, strawberry.argument(description="6 letters and digits, in any case.")
+    str, strawberry.argument(description="6 letters and digits, in any case, as pasted.")
 ]
 RefreshToken = Annotated[
     str, strawberry.argument(description="The one that came last, or the one before.")

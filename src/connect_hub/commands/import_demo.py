@@ -15,7 +15,7 @@ from connect_hub.database_url import credentials
 from connect_hub.domain import phone, signin
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.models import Client
-from connect_hub.settings import StartupError
+from connect_hub.settings import StartupError, load
 from connect_hub.statements import Row, fetch
 
 _CLIENTS = """
@@ -46,7 +46,8 @@ def import_demo(url: str) -> None:
 
     async def imported() -> Report:
         report = Report()
-        here = {person["id"]: await _client(person, report) for person in people}
+        country = load().default_country
+        here = {person["id"]: await _client(person, country, report) for person in people}
         for invited, inviter in inviters.items():
             await _connection(invited, inviter, here, report)
         return report
@@ -100,10 +101,10 @@ _ADD = """
 """
 
 
-async def _client(person: Row, report: Report) -> UUID | None:
+async def _client(person: Row, country: str | None, report: Report) -> UUID | None:
     """Add a client, unless its phone is or was here; codes are in capitals, read in any case."""
     try:
-        number = phone.parse(person["phone"]).e164
+        number = phone.parse(person["phone"], country=country).e164
     except InvalidPhone:
         report.tell("clients left", person["id"], "whose phone is no mobile number")
         return None

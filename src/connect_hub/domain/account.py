@@ -42,7 +42,7 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     """
     await sessions.check_fresh(viewer)
     client = viewer.client
-    to = phone.parse(number)
+    to = phone.parse(number, country=settings.default_country)
     confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
     async with transaction():
         moved = await codes.spend_on_move(confirmed, client)

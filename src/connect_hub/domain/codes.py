@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 from secrets import token_bytes
-from unicodedata import category, decimal
+from string import digits as decimal_digits
 from uuid import uuid4
 
 from connect_hub import metrics
@@ -12,6 +12,7 @@ from connect_hub.domain import allowances, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
+from connect_hub.domain.typed import MAX_LENGTH, compact
 from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.settings import LONG_CODE, Settings
@@ -351,9 +352,11 @@ def _digits(phone: Phone, row: Row, *, keys: Keys, settings: Settings) -> str:
 
 
 def _read(typed: str) -> str:
-    """Read digits of any script; "?" stands for what is neither digit, space nor dash."""
-    return "".join(
-        str(decimal(character)) if character.isdecimal() else "?"
-        for character in typed
-        if category(character) not in {"Zs", "Pd"}
-    )
+    """Read digits of any script; "?" stands for what cannot be part of a code.
+
+    What cannot be a code at all is a guess too: if it were free, it would tell for free whether
+    a code is live.
+    """
+    if len(typed) > MAX_LENGTH:
+        return "?"
+    return "".join(sign if sign in decimal_digits else "?" for sign in compact(typed))

@@ -22,6 +22,7 @@ from connect_hub.domain.refusals import (
     OwnInvitationCode,
     Refusal,
 )
+from connect_hub.domain.typed import MAX_LENGTH, compact
 from connect_hub.keys import Keys
 from connect_hub.models import Client, InvitedCount
 from connect_hub.settings import Settings
@@ -176,7 +177,7 @@ _by_code = Rendered(lambda: Client.filter(invitation_code="", deleted_at=None))
 
 async def _owner_of(code: str) -> Client:
     """Find who gives a code, read in any case."""
-    code = code.strip().upper()
+    code = compact(code).upper() if len(code) <= MAX_LENGTH else ""
     owner = None
     if _CODE.fullmatch(code):
         owner = await _by_code.one(code)

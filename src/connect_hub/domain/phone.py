@@ -1,18 +1,21 @@
 """Phone numbers as people type them, understood as E.164."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NewType
-from unicodedata import category, decimal, normalize
+from urllib.parse import unquote
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from connect_hub.domain.refusals import InvalidPhone
+from connect_hub.domain.typed import MAX_LENGTH, plain
 from connect_hub.settings import Settings, StartupError
 
-_LONGEST = 64  # characters; longer ones are not read
 _NO_COUNTRY = "001"  # satellites and the like, whose SMS are the dearest
+# Plus, digits and libphonenumber's punctuation, whose x and ~ begin an extension.
+_NUMBER = re.compile(r"[+\d\-./()\[\] x~\u223c]*", re.ASCII)
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -28,35 +31,41 @@ class Phone:
     block: str  # + country code and 4 digits: what numbers bought together share
 
 
-def parse(text: str) -> Phone:
-    """Understand a number written internationally, with + or 00 (ITU-T E.164).
+def parse(text: str, *, country: str | None = None) -> Phone:
+    """Understand a number as people write it, with + or 00 (ITU-T E.164) or as a `tel:` URI.
 
-    Digits of any script, spaces, dashes, dots and brackets are read.
+    Digits of any script and the punctuation of libphonenumber are read; extensions are ignored.
+
+    Args:
+        text: what was typed or pasted.
+        country: ISO 3166 code of the country whose national numbers are read too.
 
     Raises:
-        InvalidPhone: it is no valid mobile number.
+        InvalidPhone: it is no valid mobile number, or it can be read as two different ones.
     """
-    if len(text) > _LONGEST:
+    if len(text) > MAX_LENGTH:
         raise InvalidPhone
-    dialled = "".join(_dialled(text))
-    if dialled.startswith("00"):
-        dialled = "+" + dialled[2:]
-    try:
-        number = phonenumbers.parse(dialled)
-    except phonenumbers.NumberParseException:
-        raise InvalidPhone from None
-    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
+    phones = set(filter(None, (_phone(*reading) for reading in _readings(text, country))))
+    if len(phones) != 1:
         raise InvalidPhone
-    country = phonenumbers.region_code_for_number(number)
-    if country in {None, _NO_COUNTRY}:
-        raise InvalidPhone
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    country_code = f"+{number.country_code}"
-    return Phone(
-        e164=e164,
-        country=country,
-        block=e164[: len(country_code) + 4],
-    )
+    return phones.pop()
+
+
+def check_default_country(settings: Settings) -> None:
+    """Check that national numbers of DEFAULT_COUNTRY can be read and served.
+
+    Raises:
+        StartupError: they cannot.
+    """
+    country = settings.default_country
+    if country and country not in phonenumbers.SUPPORTED_REGIONS:
+        raise StartupError(
+            f"DEFAULT_COUNTRY: {country} is not the ISO 3166 code of a country with phone numbers."
+        )
+    if country and settings.sms_countries and country not in settings.sms_countries:
+        raise StartupError(
+            f"DEFAULT_COUNTRY: {country} is missing from SMS_COUNTRIES; add it there."
+        )
 
 
 def check_test_phones(settings: Settings) -> None:
@@ -82,12 +91,46 @@ def masked(number: str) -> str:
     return f"{number[:4]}…{number[-2:]}"
 
 
-def _dialled(text: str) -> Iterator[str]:
-    """Yield digits and plus signs; skip what people write between them."""
-    for character in normalize("NFKC", text.strip()):
-        if character == "+":
-            yield character
-        elif character.isdecimal():
-            yield str(decimal(character))
-        elif category(character) not in {"Zs", "Pd", "Cf"} and character not in "().\t":
-            raise InvalidPhone
+def _readings(text: str, country: str | None) -> Iterator[tuple[str, str | None]]:
+    """List what a number may mean: digits with or without +, and the country they are dialled in.
+
+    00 stands for + everywhere. Some countries dial abroad by other digits, or go on after 00:
+    0011 in Australia.
+    """
+    dialled = _dialled(plain(text).strip().lower())
+    if dialled.startswith("00"):
+        yield "+" + dialled[2:], None
+    yield dialled, country
+
+
+def _dialled(text: str) -> str:
+    """Drop what people write between digits; resolve a `tel:` URI (RFC 3966)."""
+    if not text.startswith("tel:"):
+        return _digits(text)
+    number, *parameters = unquote(text.removeprefix("tel:")).split(";")
+    for parameter in parameters:
+        name, _, context = parameter.partition("=")
+        if name == "phone-context" and not number.startswith("+"):
+            number = context + number  # a domain name as context is refused for its letters
+    return _digits(number)
+
+
+def _digits(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
+        raise InvalidPhone
+    return re.sub(r"[^+\dx~]", "", text)
+
+
+def _phone(dialled: str, country: str | None) -> Phone | None:
+    try:
+        number = phonenumbers.parse(dialled, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
+        return None
+    served = phonenumbers.region_code_for_number(number)
+    if served in {None, _NO_COUNTRY}:
+        return None
+    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    country_code = f"+{number.country_code}"
+    return Phone(e164=e164, country=served, block=e164[: len(country_code) + 4])

@@ -61,7 +61,7 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
     Raises:
         InvalidPhone, CountryNotServed, TooManyRequests, SmsNotSent
     """
-    to = phone.parse(number)
+    to = phone.parse(number, country=settings.default_country)
     if settings.sms_countries and to.country not in settings.sms_countries:
         raise CountryNotServed
     uses = await _spend_send(to, address=address, keys=keys, settings=settings)
@@ -96,7 +96,7 @@ async def register(
         InvalidPhone, InvalidCode, TooManyRequests
         PhoneAlreadyRegistered: the code is right, and stays unspent for `login`.
     """
-    whose = phone.parse(number)
+    whose = phone.parse(number, country=settings.default_country)
     confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
     for _ in range(_DRAWS):
         try:
@@ -125,7 +125,7 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
         ClientNotFound: the code is right, and stays unspent for `register`.
         ClientBlocked: the code is right, and spent.
     """
-    whose = phone.parse(number)
+    whose = phone.parse(number, country=settings.default_country)
     confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
     client = await _by_phone.one(whose.e164)
     if client is None:
