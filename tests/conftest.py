@@ -1,5 +1,7 @@
 import asyncio
+import os
 import socket
+import sysconfig
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +25,9 @@ from connect_hub.statements import fetch
 from tests.hub import Hub
 from tests.leaks import codes_in, leaks
 from tests.sockets import Sockets
+
+# As in an activated environment: wheels of the dev extra bring caddy, node and npm.
+os.environ["PATH"] = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.hookimpl(wrapper=True)

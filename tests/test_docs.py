@@ -201,11 +201,20 @@ def test_the_readme_has_every_module() -> None:
     )
 
 
-def test_the_readme_s_story_runs_when_pasted(address: str) -> None:
+@pytest.mark.parametrize("path", ["{machine}:{ours}", "{ours}:{machine}"], ids=["curl", "ours"])
+def test_the_readme_s_story_runs_when_pasted(address: str, path: str, tmp_path: Path) -> None:
+    """With the machine's curl if it has one, and with ours."""
     script = "\n".join(blocks("bash")).replace(ADDRESS, address)
     assert script.count(address) == 1
+    ours = tmp_path / "curl"
+    ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{REPOSITORY}/tests/curl.py" "$@"\n')
+    ours.chmod(0o755)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PATH": path.format(machine=os.environ["PATH"], ours=tmp_path)},
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert not [answer for answer in answers if "errors" in answer or "message" in str(answer)]

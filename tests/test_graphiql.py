@@ -20,8 +20,8 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as browser:
+async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
+    async with browsing(pytestconfig) as browser:
         yield browser
 
 

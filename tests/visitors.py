@@ -1,13 +1,14 @@
 """People at browsers, where nothing may go wrong unseen."""
 
 import re
-import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -19,6 +20,7 @@ from playwright.async_api import (
     expect,
 )
 
+from tests import chromium
 from tests.processes import Server, numbers
 
 AXE = Path(__file__).parents[1] / "web/node_modules/axe-core/axe.min.js"
@@ -28,12 +30,16 @@ expect.set_options(timeout=PATIENCE)
 
 
 @asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """Start Debian's Chromium; without it the tests of web/ fail."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Install Chromium: apt-get install chromium"
+async def browsing(config: pytest.Config) -> AsyncIterator[Browser]:
+    """Start a Chromium; if it must be downloaded first, the terminal says so."""
+    capturing: Any = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capturing.global_and_fixture_disabled():
+            sys.stderr.write(f"\n{line}\n")
+
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium)
+        browser = await chromium.launch(playwright.chromium, say)
         yield browser
         await browser.close()
 
