@@ -58,6 +58,7 @@ class AccessToken:
 
     value: str
     expires_at: datetime
+    lifetime: timedelta  # from its issue on
 
     def __repr__(self) -> str:
         return f"AccessToken(expires_at={self.expires_at!r})"
@@ -120,7 +121,7 @@ class AccessTokens:
         }
         headers = {"kid": self._signing_key_id, "typ": "at+jwt"}
         token = jwt.encode(claims, self._signing_key, algorithm="EdDSA", headers=headers)
-        return AccessToken(token, expires_at)
+        return AccessToken(token, expires_at, expires_at - now)
 
     def verify(self, token: str, *, now: datetime) -> Claims:
         """Check everything a token says, at `now`.

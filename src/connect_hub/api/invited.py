@@ -21,7 +21,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class InvitedClient:
     """Built from a client who was invited."""
 
-    id: strawberry.ID = field(description="The client's id.")
+    id: strawberry.ID = field(
+        description="The client's id. No viewer sees one person both as this and as a Client."
+    )
     phone: PhoneNumber = field(description="The client's phone.")
     invited_at: datetime = field(description="When the client applied the viewer's code.")
 

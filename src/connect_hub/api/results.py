@@ -1,13 +1,15 @@
 """What mutations answer: what they did, and the unions of that and of their refusals."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Self
+from uuid import UUID
 
 import strawberry
 from strawberry import field
 
 from connect_hub import models
 from connect_hub.api import errors
+from connect_hub.api.seconds import seconds_down, seconds_up
 from connect_hub.api.types import Client
 from connect_hub.domain.phone import PhoneNumber
 from connect_hub.domain.signin import SentCode
@@ -28,7 +30,9 @@ class CodeSent:
         description="How many digits to ask for: 4, and 8 while the number is under attack."
     )
     expires_at: datetime = field(description="When the code stops working.")
+    expires_in: int = field(description="The same in seconds from now, rounded down.")
     resend_at: datetime = field(description="When the code may be asked for again.")
+    resend_in: int = field(description="The same in seconds from now, rounded up.")
 
     @classmethod
     def of(cls, sent: SentCode) -> Self:
@@ -38,7 +42,9 @@ class CodeSent:
             sms_code=sent.code,
             code_length=sent.length,
             expires_at=sent.expires_at,
+            expires_in=seconds_down(sent.expires_at - sent.now),
             resend_at=sent.resend_at,
+            resend_in=seconds_up(sent.resend_at - sent.now),
         )
 
 
@@ -50,6 +56,7 @@ class SignedIn:
 
     access_token: str = field(description="For the header `Authorization: Bearer …`.")
     expires_at: datetime = field(description="When the access token expires.")
+    expires_in: int = field(description="The same in seconds from now, rounded down.")
     refresh_token: str = field(description="Keep it secret; each use replaces it.")
     client: Client = field(description="The client signed in.")
 
@@ -59,6 +66,7 @@ class SignedIn:
         return cls(
             access_token=access.value,
             expires_at=access.expires_at,
+            expires_in=seconds_down(access.lifetime),
             refresh_token=refresh,
             client=Client.of(session.client, session_id=session.id),
         )
@@ -72,15 +80,15 @@ class AccessTokenIssued:
 
     access_token: str = field(description="For the other service; it is not accepted here.")
     expires_at: datetime = field(description="When the token expires.")
-    expires_in: int = field(description="The seconds until then.")
+    expires_in: int = field(description="The same in seconds from now, rounded down.")
 
     @classmethod
-    def of(cls, token: AccessToken, *, lifetime: timedelta) -> Self:
+    def of(cls, token: AccessToken) -> Self:
         """Show a token to its client."""
         return cls(
             access_token=token.value,
             expires_at=token.expires_at,
-            expires_in=int(lifetime.total_seconds()),
+            expires_in=seconds_down(token.lifetime),
         )
 
 
@@ -95,7 +103,18 @@ class InviteApplied:
 class SessionEnded:
     """Built from its id."""
 
-    id: strawberry.ID = field(description="The session's id.")
+    session_id: strawberry.ID = field(description="The session's id.")
+    id: strawberry.ID = field(
+        description="The session's id.",
+        deprecation_reason="It is the id of a Session too, which Relay takes for one object:"
+        " use `sessionId`.",
+    )
+
+    @classmethod
+    def of(cls, session_id: UUID | None) -> Self:
+        """Name the session that was ended."""
+        shown = strawberry.ID(str(session_id))
+        return cls(session_id=shown, id=shown)
 
 
 @strawberry.type(description="All sessions but this one are ended.")

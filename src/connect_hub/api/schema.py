@@ -142,7 +142,7 @@ class Mutation:
             now=datetime.now(UTC),
             audience=other,
         )
-        return results.AccessTokenIssued.of(token, lifetime=other.lifetime)
+        return results.AccessTokenIssued.of(token)
 
     @strawberry.mutation(
         description="End one of the viewer's sessions, this one when `id` is left out."
@@ -154,7 +154,7 @@ class Mutation:
         ended = await sessions.end(
             await info.context.signed_in(), None if session_id is strawberry.UNSET else session_id
         )
-        return results.SessionEnded(id=strawberry.ID(str(ended)))
+        return results.SessionEnded.of(ended)
 
     @strawberry.mutation(
         description="End all of the viewer's sessions but this one."

@@ -161,13 +161,18 @@ async def _wait(
     )
 
 
-_SENT = "UPDATE sign_in_code SET gateway = $3 WHERE phone = $1 AND nonce = $2"
+_SENT = """
+    WITH sent AS (UPDATE sign_in_code SET gateway = $3 WHERE phone = $1 AND nonce = $2)
+    SELECT clock_timestamp() AS now
+"""
 
 
-async def sent(code: Code, *, gateway: str) -> None:
-    """Remember which gateway took a code."""
+async def sent(code: Code, *, gateway: str) -> datetime:
+    """Remember which gateway took a code, and tell the database's time: sending took some."""
     metrics.SMS_SENT.labels(gateway, code.phone.country).inc()
-    await fetch(_SENT, code.phone.e164, code.nonce, gateway)
+    (row,) = await fetch(_SENT, code.phone.e164, code.nonce, gateway)
+    now: datetime = row["now"]
+    return now
 
 
 _NOT_SENT = """

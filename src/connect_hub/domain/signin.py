@@ -43,6 +43,7 @@ class SentCode:
     length: int
     expires_at: datetime
     resend_at: datetime
+    now: datetime  # by the same clock
 
 
 async def request_code(  # noqa: PLR0913 (a class of arguments would be one concept more)
@@ -77,13 +78,14 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
         await codes.not_sent(code)
         await allowances.give_back(uses[:1])  # the phone's
         raise SmsNotSent from None
-    await codes.sent(code, gateway=gateway)
+    now = await codes.sent(code, gateway=gateway)
     return SentCode(
         phone=to.e164,
         code=code.digits if sender.simulated else None,
         length=len(code.digits),
         expires_at=code.expires_at,
         resend_at=code.resend_at,
+        now=now,
     )
 
 
