@@ -49,6 +49,51 @@ def test_the_address_is_the_last_one_that_no_trusted_proxy_has(
     assert _addresses("10.0.0.0/8").of(_request(peer, *forwarded)) == address
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "::ffff:192.0.2.33",
+        "::ffff:0:192.0.2.33",
+        "::192.0.2.33",
+        "64:ff9b::192.0.2.33",
+        "64:FF9B:0:0:0:0:C000:0221",
+        "64:ff9b:1:c000:2:2100::",  # the prefixes of RFC 6052: 48, 56, 64 and 96 bits
+        "64:ff9b:1:3c0:0:221::",
+        "64:ff9b:1:344:c0:2:2100:0",
+        "64:ff9b:1:344::192.0.2.33",
+        "64:ff9b:1::192.0.2.33",
+        "2002:c000:0221::1",
+        "2002:c000:221:abcd:1:2:3:4",
+        "2001:0:4136:e378:8000:63bf:3fff:fdde",
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "[{}]", "[{}]:5678", "{}%eth0", "[{}%eth0]:5678"])
+def test_ipv4_address_is_counted_however_it_is_wrapped(wrapped: str, form: str) -> None:
+    addresses, written = _addresses("10.0.0.0/8"), form.format(wrapped)
+    assert addresses.of(_request("10.0.0.1", written)) == "192.0.2.33"
+    assert addresses.of(_request(wrapped)) == "192.0.2.33"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "2001:db8::5efe:192.0.2.33",  # ISATAP, which whoever has the network may write
+        "2001:db8::200:5efe:192.0.2.33",
+        "2001:db8::192.0.2.33",
+        "64:ff9b:2::192.0.2.33",
+        "2003:c000:221::1",
+        "::1",
+    ],
+)
+def test_ipv6_address_is_not_taken_for_another(own: str) -> None:
+    assert ":" in _addresses().of(_request(own))
+
+
+@pytest.mark.parametrize("peer", ["64:ff9b::10.0.0.1", "2002:a00:1::1", "::10.0.0.1"])
+def test_proxy_is_not_trusted_for_the_address_within_its_own(peer: str) -> None:
+    assert _addresses("10.0.0.0/8").of(_request(peer, "192.0.2.1")) == "10.0.0.1"
+
+
 def test_an_untrusted_peer_that_forwards_is_warned_of_once() -> None:
     addresses = _addresses()
     with capture_logs() as logs:

@@ -13,6 +13,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _REMEMBERED = 1024  # addresses
+_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))  # RFC 6052, RFC 7915
+_TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # RFC 8215
 _SUBSCRIBER = 64  # bits of an IPv6 address; whoever has these changes the others at will
 
 
@@ -42,7 +44,7 @@ class ClientAddresses:
             if forwarded is None:
                 break
             peer = forwarded
-        return _counted(peer)
+        return _counted(_unwrapped(peer))
 
     def _warn(self) -> None:
         """Say once that the header is not believed: the peer may be a proxy that nobody named."""
@@ -73,3 +75,41 @@ def _counted(address: Address) -> str:
     if isinstance(address, IPv4Address):
         return str(address)
     return str(ip_network((address, _SUBSCRIBER), strict=False))
+
+
+@lru_cache(_REMEMBERED)
+def _unwrapped(address: Address) -> Address:
+    """Find the IPv4 address of a client that came through a translator or a tunnel.
+
+    Answers to these addresses go to the IPv4 address within, so a client cannot invent one. That
+    does not hold for ISATAP: whoever has an IPv6 network chooses the rest of the address at will.
+    A proxy is not trusted for what is within its address.
+    """
+    if isinstance(address, IPv4Address):
+        return address
+    if address.teredo:
+        return address.teredo[1]  # RFC 4380
+    if address in _TRANSLATED_LOCALLY:
+        return _translated_locally(address.packed)
+    if any(address in network for network in _TRANSLATED) or _is_compatible(address):
+        return IPv4Address(address.packed[12:])
+    return address.sixtofour or address  # RFC 3056
+
+
+def _is_compatible(address: IPv6Address) -> bool:
+    """Whether it is `::a.b.c.d` (RFC 4291, deprecated), which `::1` is not."""
+    return not any(address.packed[:12]) and address.packed[12] > 0
+
+
+def _translated_locally(packed: bytes) -> IPv4Address:
+    """Read an address where its prefix ends, after 48, 56, 64 or 96 bits (RFC 6052, 2.2).
+
+    Zeros follow the IPv4 address, and a zero is in byte 8.
+    """
+    if any(packed[13:]):
+        return IPv4Address(packed[12:])
+    if packed[12]:
+        return IPv4Address(packed[9:13])
+    if packed[11]:
+        return IPv4Address(packed[7:8] + packed[9:12])
+    return IPv4Address(packed[6:8] + packed[9:11])
