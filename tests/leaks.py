@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 _PHONE = r"\+\d{9,15}|(?<![\w.+-])7\d{10}(?![\w.])"
 _ACCESS_TOKEN = r"eyJ[\w-]{10,}\.[\w-]+"
-_REFRESH_TOKEN = r"[\w-]{22}\.\d+\.[\w-]{43}"
+_REFRESH_TOKEN = r"[\w-]{22}\.\d+\.(?:[\w-]{12}\.)?[\w-]{43}"
 _LEAK = f"{_PHONE}|{_ACCESS_TOKEN}|{_REFRESH_TOKEN}"
 
 

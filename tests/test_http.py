@@ -183,11 +183,12 @@ async def test_a_body_that_is_not_coded_may_say_so(hub: Hub, coding: str) -> Non
 async def test_head_is_answered_with_the_headers_of_get(
     hub: Hub, parameters: dict[str, str], accept: str
 ) -> None:
-    asks = {"Accept": accept, "X-Request-ID": "same"}
+    asks = {"Accept": accept}
     get, head = [
         await hub.http.request(method, "/graphql", params=parameters, headers=asks)
         for method in ("GET", "HEAD")
     ]
+    assert head.headers.pop("X-Request-ID") != get.headers.pop("X-Request-ID")
     assert (head.status_code, head.headers) == (get.status_code, get.headers)
 
 
@@ -321,16 +322,23 @@ async def test_a_host_that_is_not_ours_is_refused(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("given", ["a-b_c.1", "A" * 64])
-async def test_a_request_id_is_taken(hub: Hub, given: str) -> None:
+async def test_a_request_id_is_never_the_client_s(
+    hub: Hub, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
     response = await hub.http.get("/healthz", headers={"X-Request-ID": given})
-    assert response.headers["x-request-id"] == given
+    assert len(ours := response.headers["x-request-id"]) == 32
+    line = json.loads(capsys.readouterr().err)
+    assert (line["request_id"], line["client_request_id"]) == (ours, given)
 
 
 @pytest.mark.parametrize("given", ["", "a b", "A" * 65, "a\tb", "ä", "<script>", "79991234567"])
-async def test_a_strange_request_id_is_replaced(hub: Hub, given: str) -> None:
+async def test_a_strange_request_id_is_not_logged(
+    hub: Hub, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
     headers = {b"X-Request-ID": given.encode()}
     response = await hub.http.get("/healthz", headers=headers)
     assert len(response.headers["x-request-id"]) == 32
+    assert "client_request_id" not in json.loads(capsys.readouterr().err)
 
 
 async def test_an_error_of_ours_shows_nothing_of_our_insides(
@@ -342,9 +350,10 @@ async def test_an_error_of_ours_shows_nothing_of_our_insides(
         raise RuntimeError("the secret is 1234")
 
     monkeypatch.setattr("connect_hub.domain.invitations.invited_count", broken)
-    response = await hub.post(ME + CLIENT, token=person.token, headers={"X-Request-ID": "abc"})
+    response = await hub.post(ME + CLIENT, token=person.token)
     (error,) = response.json()["errors"]
-    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": "abc"}
+    request_id = response.headers["x-request-id"]
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
     assert "1234" not in response.text
 
 

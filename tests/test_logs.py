@@ -24,6 +24,7 @@ REQUEST_ID = "0123456789abcdef0123456789abcdef"
         ("in a path: /x/79991234567", "/x/799…67"),
         ("at a line\n+79991234567 and on", "+799…67"),
         (f"and {'aB-_' * 5}xy.12.{'aB-_' * 10}xyz too", "and … too"),
+        (f"and {'aB-_' * 5}xy.12.{'aB-_' * 3}.{'aB-_' * 10}xyz too", "and … too"),
         ("a token eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.c2ln in a header", "a token … in a header"),
     ],
 )

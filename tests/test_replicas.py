@@ -138,7 +138,10 @@ async def test_a_connection_has_a_line_for_its_beginning_and_its_end(server: Ser
         await socket.ping()
     eventually(lambda: len(_lines(server)) == 2)
     opened, closed = _lines(server)
-    assert opened["request_id"] == closed["request_id"] == "Run-1"
+    assert opened["request_id"] == closed["request_id"]
+    assert opened["client_request_id"] == closed["client_request_id"] == "Run-1"
+    assert opened["network"] == "127.0.0.1"
+    assert closed["client"] == owner.id
     assert (opened["event"], opened["status"]) == ("socket opened", 101)
     assert (closed["event"], closed["code"]) == ("socket closed", 1000)
     assert owner.token not in server.errors.read_text()

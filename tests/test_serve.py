@@ -154,23 +154,31 @@ def test_a_request_is_one_line_of_json(server: Server) -> None:
         "method": "POST",
         "path": "/graphql",
         "operation": "RequestCode",
+        "field": "requestCode",
         "outcome": "InvalidPhoneError",
+        "network": "127.0.0.1",
         "status": 200,
         "request_id": answer.headers["X-Request-ID"],
     }
 
 
-def test_a_request_id_is_taken_from_the_client(server: Server) -> None:
+def test_the_line_of_a_viewer_names_the_client_and_the_network(server: Server) -> None:
+    client = server.register()
+    line = server.line_about(server.post(ME, token=client.token))
+    assert (line["client"], line["network"], line["field"]) == (client.id, "127.0.0.1", "me")
+    assert "client" not in server.line_about(server.post(ME, token=client.token[:-1]))
+
+
+def test_a_request_id_of_the_client_stands_beside_ours(server: Server) -> None:
     answer = server.get("/healthz", **{"X-Request-ID": "Run-1_a.b"})
-    assert answer.headers["X-Request-ID"] == "Run-1_a.b"
-    assert server.line_about(answer)["path"] == "/healthz"
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+    assert server.line_about(answer)["client_request_id"] == "Run-1_a.b"
 
 
 @pytest.mark.parametrize("strange", ["x" * 65, "a b", "a\tb", '"}', "{}", "%0a", ""])
-def test_a_strange_request_id_is_replaced(server: Server, strange: str) -> None:
+def test_a_strange_request_id_is_not_logged(server: Server, strange: str) -> None:
     answer = server.get("/healthz", **{"X-Request-ID": strange})
-    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
-    assert server.line_about(answer)["path"] == "/healthz"
+    assert "client_request_id" not in server.line_about(answer)
 
 
 def test_no_log_tells_a_phone_a_code_or_a_token(server: Server) -> None:

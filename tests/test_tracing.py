@@ -53,7 +53,12 @@ def spans_of(bodies: list[bytes]) -> list[Any]:
 
 def test_a_request_is_a_span_with_its_statements_and_nothing_of_a_person(folder: Path) -> None:
     with collecting() as (url, bodies):
-        with serving(folder / "traced", OTEL_EXPORTER_OTLP_ENDPOINT=url, CODE_LENGTH="7") as server:
+        with serving(
+            folder / "traced",
+            OTEL_EXPORTER_OTLP_ENDPOINT=url,
+            TRUSTED_PROXIES="127.0.0.1",
+            CODE_LENGTH="7",
+        ) as server:
             client = server.register()
             answer = server.get(
                 "/graphql?query={anyName:me{id}}",
@@ -85,6 +90,18 @@ def test_a_request_is_a_span_with_its_statements_and_nothing_of_a_person(folder:
         "anyName",
     ):
         assert secret.encode() not in everything
+
+
+def test_the_trace_of_a_stranger_is_not_continued(folder: Path) -> None:
+    with collecting() as (url, bodies):
+        with serving(
+            folder / "stranger",
+            OTEL_EXPORTER_OTLP_ENDPOINT=url,
+            OTEL_TRACES_SAMPLER="parentbased_always_off",  # which a sampled parent overrules
+        ) as server:
+            for flag in ("00", "01"):
+                server.get("/graphql?query={me{id}}", traceparent=f"00-{TRACE}-{CALLER}-{flag}")
+        assert spans_of(bodies) == []
 
 
 def test_no_span_tells_what_a_gateway_was_sent(folder: Path) -> None:

@@ -46,6 +46,11 @@ class ClientAddresses:
             peer = forwarded
         return _counted(_unwrapped(peer))
 
+    def is_proxied(self, scope: Scope) -> bool:
+        """Tell whether a request comes from a trusted proxy."""
+        peer = _parsed(scope["client"][0]) if scope["client"] else None
+        return peer is not None and any(peer in network for network in self._trusted)
+
     def _warn(self) -> None:
         """Say once that the header is not believed: the peer may be a proxy that nobody named."""
         if not self._warned:

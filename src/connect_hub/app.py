@@ -114,12 +114,17 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             *pages.routes(),
         ],
         middleware=[
-            *([Middleware(Traced)] if settings.otel_exporter_otlp_endpoint else []),
+            *(
+                [Middleware(Traced, addresses=addresses)]
+                if settings.otel_exporter_otlp_endpoint
+                else []
+            ),
             Middleware(
                 Envelope,
                 failed=lambda scope, error: cross_origin(failed(scope, error)),
                 hsts=settings.hsts,
                 stopping=stopping,
+                addresses=addresses,
                 counts=settings.metrics_port is not None,
             ),
             Middleware(cross_origin),

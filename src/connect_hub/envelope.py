@@ -11,6 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub import logs, metrics
+from connect_hub.addresses import ClientAddresses
 from connect_hub.headers import SECURITY, header
 from connect_hub.stopping import Stopping
 
@@ -23,22 +24,25 @@ _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what lo
 class Envelope:
     """Names each request, adds the security headers to its answer and logs it.
 
-    The name is `X-Request-ID`, taken or made. What nothing inside has answered is answered by
+    The name is `X-Request-ID`; a name that the client gave stands beside it in the log. What
+    nothing inside has answered is answered by
     `failed`. A page that needs other security headers sets them itself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the middleware of all requests uses)
         self,
         app: ASGIApp,
         *,
         failed: Callable[[Scope, Exception], ASGIApp],
         hsts: timedelta | None,
         stopping: Stopping,
+        addresses: ClientAddresses,
         counts: bool,
     ) -> None:
         self._app = app
         self._failed = failed
         self._stopping = stopping
+        self._addresses = addresses
         self._counts = counts
         headers = dict(SECURITY)
         if hsts:
@@ -53,7 +57,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = _new_request_id()
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)  # this task serves no other
@@ -84,14 +88,16 @@ class Envelope:
                 method=scope["method"],
                 path=scope["path"],
                 operation=state.get("operation", ""),
+                field=state.get("field", ""),
                 outcome=state.get("outcome", ""),
+                **self._asker(scope),
                 status=status or _CLIENT_LEFT,
                 milliseconds=round(seconds * 1000, 1),
             )
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a WebSocket on; one line tells that it is opened or refused, another its end."""
-        request_id = _request_id(scope)
+        request_id = _new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         told = {"request_id": request_id, "path": scope["path"], "operation": ""}
@@ -110,10 +116,11 @@ class Envelope:
             if message["type"] == "websocket.accept":
                 began = perf_counter()
                 message["headers"] = self._with_ours(message["headers"], request_id)
-                logs.request(event="socket opened", status=101, **told)
+                logs.request(event="socket opened", status=101, **told, **self._asker(scope))
             elif message["type"] == "websocket.http.response.start":
                 message["headers"] = self._with_ours(message["headers"], request_id)
-                logs.request(event="socket refused", status=message["status"], **told)
+                status = message["status"]
+                logs.request(event="socket refused", status=status, **told, **self._asker(scope))
             elif message["type"] == "websocket.close":
                 code, reason = message["code"], message["reason"]
             await send(message)
@@ -123,9 +130,19 @@ class Envelope:
         finally:
             if began:
                 seconds = round(perf_counter() - began, 1)
+                told |= self._asker(scope)
                 logs.request(
                     event="socket closed", code=code, outcome=reason, seconds=seconds, **told
                 )
+
+    def _asker(self, scope: Scope) -> dict[str, str]:
+        """Say who asked: the network, the client if it was signed in, its name for the request."""
+        asker = {"network": self._addresses.of(scope)}
+        if client := scope["state"].get("client"):
+            asker["client"] = client
+        if given := _client_request_id(scope):
+            asker["client_request_id"] = given
+        return asker
 
     def _with_ours(self, said: Iterable[_Header], request_id: str) -> list[_Header]:
         headers = [*said, (b"x-request-id", request_id.encode())]
@@ -136,8 +153,13 @@ class Envelope:
         return headers
 
 
-def _request_id(scope: Scope) -> str:
-    given = header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given) and logs.mask(given) == given:
-        return given
+def _new_request_id() -> str:
     return f"{getrandbits(128):032x}"  # a name, no secret
+
+
+def _client_request_id(scope: Scope) -> str | None:
+    """Read the name that a client gave, unless it may be something else, such as a phone."""
+    given = header(scope, b"x-request-id")
+    if given and _REQUEST_ID.fullmatch(given) and logs.mask(given) == given:
+        return given
+    return None

@@ -14,8 +14,10 @@ from structlog.typing import EventDict, Processor
 log = structlog.get_logger()
 
 _PHONE = re.compile(r"((?:\+|(?<![\w.+-]))\d{3})\d{4,10}(\d{2})(?!\w)")
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+|(?<![\w-])[\w-]{22}\.\d+\.[\w-]{43}")  # either kind
-_SUSPECT = re.compile(r"\d{9}|eyJ|\.\d+\.[\w-]{43}")  # a part of either, found sooner
+_TOKEN = re.compile(
+    r"eyJ[\w-]+\.[\w.-]+|(?<![\w-])[\w-]{22}\.\d+\.(?:[\w-]{12}\.)?[\w-]{43}"
+)  # access or refresh
+_SUSPECT = re.compile(r"\d{9}|eyJ|\.[\w-]{43}")  # a part of a phone or token, found sooner
 _LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _LONGEST_NAME = 64  # of an operation

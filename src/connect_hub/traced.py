@@ -4,20 +4,23 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub import tracing
+from connect_hub.addresses import ClientAddresses
 
 
 class Traced:
     """Stands around all of the application, where traces are exported."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, addresses: ClientAddresses) -> None:
         self._app = app
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and tell what came of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        # A stranger's `traceparent` would choose which requests are sampled, and in whose trace.
+        headers = Headers(scope=scope) if self._addresses.is_proxied(scope) else {}
         status = 0
 
         async def send_and_note(message: Message) -> None:

@@ -80,6 +80,7 @@ class Context:
         viewer = await sessions.find(self.user.claims)
         if viewer is None:
             raise InvalidTokenError("The session of this token has ended; sign in again.")
+        self.scope["state"]["client"] = str(viewer.client.id)  # for the log
         if viewer.is_touch_due:
             await sessions.touch(viewer, address=self.address, settings=self.settings)
         return viewer
