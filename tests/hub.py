@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -147,12 +148,17 @@ class Hub:
 
     http: httpx.AsyncClient
     address: str | None = None  # of all requests; each has its own if this is None
+    site: str | None = None  # of 48 bits; each request is from another /64 in it
     _requests: int = 0
     _registered: int = 0
 
     def at(self, address: str) -> "Hub":
         """Be somebody at an address."""
         return Hub(self.http, address)
+
+    def in_site(self, site: str) -> "Hub":
+        """Be somebody who has a whole IPv6 network of 48 bits, such as 2001:db8:1."""
+        return Hub(self.http, site=site, _requests=self._requests)
 
     async def post(
         self,
@@ -194,6 +200,9 @@ class Hub:
 
     def _address(self) -> str:
         self._requests += 1
+        if self.site:
+            spread = self._requests * 0x9E37 % 0x10000  # over its /56 networks, too
+            return f"{self.site}:{spread:x}::1"
         return self.address or str(IPv4Address(0x0A000000 + self._requests))
 
     async def person(self, phone: str | None = None) -> Person:
@@ -250,6 +259,23 @@ def changed(settings: Settings, **values: Any) -> Iterator[None]:
         for name, value in values.items():
             patch.setattr(settings, name, value)
         yield
+
+
+async def rows_left() -> dict[str, int]:
+    """Count the rows of every table."""
+    tables = await fetch(
+        "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+    )
+    counted = {}
+    for table in tables:
+        (row,) = await fetch(f'SELECT count(*) FROM "{table["name"]}"')
+        counted[table["name"]] = row["count"]
+    return counted
+
+
+def is_about(moment: str, after_now: timedelta) -> None:
+    at = datetime.fromisoformat(moment)
+    assert abs(at - (datetime.now(UTC) + after_now)) < timedelta(seconds=30)
 
 
 def wrong(code: str) -> str:

@@ -78,7 +78,11 @@ async def _guess_for_an_hour(attacker: Hub, tries: int) -> int:
     return guesses
 
 
-async def test_one_address_and_one_phone_for_thirty_days(hub: Hub, compared: Comparisons) -> None:
+async def test_one_address_and_one_phone_for_thirty_days(
+    hub: Hub, compared: Comparisons, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise the address gets too few codes to try all its guesses at.
+    monkeypatch.setattr(settings, "sends_per_phone_and_address", settings.sends_per_phone)
     attacker = hub.at("192.0.2.1")
     for day in range(30):
         tries = 40 if day < 3 else 15 if day < 12 else 5  # more would only take the test's time
@@ -93,25 +97,35 @@ async def test_one_address_and_one_phone_for_thirty_days(hub: Hub, compared: Com
     assert compared.wrong[4] == 110
 
 
+async def test_one_address_and_one_phone_at_the_defaults(hub: Hub, compared: Comparisons) -> None:
+    attacker = hub.at("192.0.2.1")
+    for _ in range(12):
+        assert await _guess_for_an_hour(attacker, 40) in {10, 30}  # of 4 digits, of 8 digits
+        await pass_time(DAY)
+    assert compared.wrong == {4: 100, 8: 60}
+
+
+@pytest.mark.parametrize("site", [None, "2001:db8:1"])  # addresses of IPv4, networks of one /48
 async def test_a_thousand_addresses_and_one_phone_for_three_days(
-    hub: Hub, compared: Comparisons
+    hub: Hub, compared: Comparisons, site: str | None
 ) -> None:
+    attackers = hub.in_site(site) if site else hub
     for _ in range(3):
         for expected in (3, 3, 3, 1):
-            await _attack_code(hub, compared, guesses=50, length=4, expected=expected)
-        await _attack_code(hub, compared, guesses=140, length=8, expected=100)
+            await _attack_code(hub, attackers, compared, guesses=50, length=4, expected=expected)
+        await _attack_code(hub, attackers, compared, guesses=140, length=8, expected=100)
         await pass_time(DAY)
     assert compared.wrong == {4: 30, 8: 300}
 
 
-async def _attack_code(
-    hub: Hub, compared: Comparisons, *, guesses: int, length: int, expected: int
+async def _attack_code(  # noqa: PLR0913 (what is tried, and what is expected)
+    hub: Hub, attackers: Hub, compared: Comparisons, *, guesses: int, length: int, expected: int
 ) -> None:
     """Guess one code, all at once, each guess from an address of its own."""
     code = await hub.code_for(PHONE)
     assert len(code) == length
     with compared.growing() as growth:
-        await asyncio.gather(*(hub.login(PHONE, wrong(code)) for _ in range(guesses)))
+        await asyncio.gather(*(attackers.login(PHONE, wrong(code)) for _ in range(guesses)))
         assert growth(length) == expected
     await pass_time(30)
 
@@ -128,6 +142,25 @@ async def test_one_address_and_a_thousand_phones(hub: Hub, compared: Comparisons
             answers = _names(await asyncio.gather(*guesses))
             assert answers == {"InvalidCodeError": 30, "TooManyRequestsError": 30}
             assert growth(4) == 30
+        await pass_time(HOUR)
+
+
+async def test_a_whole_48_and_a_thousand_phones(
+    hub: Hub, compared: Comparisons, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "sends_per_address", (Rate(6, timedelta(hours=1)),))
+    monkeypatch.setattr(settings, "guesses_per_address", (Rate(3, timedelta(hours=1)),))
+    attacker = hub.in_site("2001:db8:1")  # each request from another /64 of it
+    for _ in range(2):
+        phones = [f"+7999{n:07}" for n in range(300)]
+        sent = await asyncio.gather(*(attacker.request_code(phone) for phone in phones))
+        known = {answer["phone"]: answer["smsCode"] for answer in sent if "smsCode" in answer}
+        assert len(known) == 96
+        with compared.growing() as growth:
+            guesses = (attacker.login(phone, wrong(code)) for phone, code in known.items())
+            answers = _names(await asyncio.gather(*guesses))
+            assert answers == {"InvalidCodeError": 48, "TooManyRequestsError": 48}
+            assert growth(4) == 48
         await pass_time(HOUR)
 
 

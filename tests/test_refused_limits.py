@@ -122,7 +122,7 @@ async def test_suspicious_numbers_are_refused_as_a_limit_of_the_server(
 ) -> None:
     with changed(settings, pumping_guard="block"):
         await hub.request_code(PHONE)
-        await fetch("UPDATE number_block SET sent = 200, alarmed_at = now()")
+        await fetch("UPDATE number_block SET sent = 300, alarmed_at = now()")
         answer = await refused(hub, REQUEST, phone="+79991234568")
     assert answer["limit"] == "SERVER"
     assert 3590 < answer["retryIn"] <= 3600

@@ -222,12 +222,17 @@ def _parse_rate(text: str) -> Rate:
     return Rate(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
 
 
+def _parse_rates_or_none(value: object) -> object:
+    return () if value == "none" else _parse_rates(value)
+
+
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Life = Annotated[Duration, Field(gt=timedelta())]
 Durations = Annotated[
     tuple[timedelta, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_durations)
 ]
 Rates = Annotated[tuple[Rate, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_rates)]
+RatesOrNone = Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_parse_rates_or_none)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 Country = Annotated[str, BeforeValidator(_parse_country)]
@@ -286,8 +291,9 @@ class Settings(BaseSettings):
     guesses_per_phone: Rates = (Rate(10, timedelta(days=1)), Rate(100, timedelta(days=180)))
     guesses_per_address: Rates = (Rate(30, timedelta(hours=1)),)
     sends_per_phone: Rates = (Rate(5, timedelta(hours=1)), Rate(10, timedelta(days=1)))
+    sends_per_phone_and_address: Rates = (Rate(4, timedelta(hours=1)), Rate(6, timedelta(days=1)))
     sends_per_address: Rates = (Rate(60, timedelta(hours=1)),)
-    sends_total: Rates | None = None
+    sends_total: RatesOrNone | None = None  # (): without limit, and that on purpose
     pumping_guard: Literal["off", "alarm", "block"] = "alarm"
     unknown_invitations_per_client: Rates = (Rate(10, timedelta(days=1)),)
     access_token_lifetime: Life = timedelta(minutes=60)

@@ -37,6 +37,7 @@ _LIMITS = {  # raised: all clients are one machine, and are slow to be refused
     "GUESSES_PER_CODE": "100",
     "GUESSES_PER_PHONE": "9999/day",
     "SENDS_PER_PHONE": "999/hour",
+    "SENDS_PER_PHONE_AND_ADDRESS": "999/hour",
     "SENDS_PER_ADDRESS": "999/hour",
     "ACCESS_TOKEN_LIFETIME": "5 min",
 }

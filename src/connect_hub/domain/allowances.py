@@ -2,7 +2,7 @@
 
 An allowance is one row in PostgreSQL: the times of the latest uses. Whether another is free needs
 no counting: of the rate "10 in a day" the tenth use back must be a day ago. One upsert, under the
-lock of its row, looks and writes; the time is the database's.
+lock of its row, looks and writes; the time is the database's. An allowance without uses has no row.
 """
 
 from collections.abc import Iterable
@@ -41,28 +41,41 @@ class Use:
     """One use of an allowance, which can be given back."""
 
     key: bytes
-    at: datetime
+    at: datetime | None  # None stands for all uses
 
 
+# A request that is refused writes nothing, since limits are read first. The upsert looks again,
+# under the lock of the row: others may have spent the last use meanwhile.
 _SPEND = """
-    INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
-    SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + max(period)
-    FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
-    GROUP BY key ORDER BY key
-    ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
-        SELECT
-            CASE WHEN free_at > at THEN had.uses
-                 ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
-            CASE WHEN free_at > at THEN free_at END,
-            CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
-        FROM (
-            SELECT clock_timestamp() AS at, max(count) AS most, max(period) AS longest,
-                   allowance_free_at(had.uses, array_agg(count), array_agg(period)) AS free_at
-            FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
-            WHERE rate.key = excluded.key
-        ) AS verdict
+    WITH asked AS (
+        SELECT key, array_agg(count) AS counts, array_agg(period) AS periods,
+               max(count) AS most, max(period) AS longest
+        FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
+        GROUP BY key
+    ), refused AS (
+        SELECT key, allowance_free_at(uses, counts, periods) AS until
+        FROM asked JOIN allowance USING (key)
+        WHERE allowance_free_at(uses, counts, periods) > clock_timestamp()
+    ), spent AS (
+        INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
+        SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + longest
+        FROM asked WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
+        ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
+            SELECT
+                CASE WHEN free_at > at THEN had.uses
+                     ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
+                CASE WHEN free_at > at THEN free_at END,
+                CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
+            FROM (
+                SELECT clock_timestamp() AS at, most, longest,
+                       allowance_free_at(had.uses, counts, periods) AS free_at
+                FROM asked WHERE asked.key = excluded.key
+            ) AS verdict
+        )
+        RETURNING key, uses[cardinality(uses)] AS at, refused_until
     )
-    RETURNING key, uses[cardinality(uses)] AS at, refused_until, clock_timestamp() AS now
+    SELECT key, NULL AS at, until AS refused_until, clock_timestamp() AS now FROM refused
+    UNION ALL SELECT key, at, refused_until, clock_timestamp() FROM spent
 """
 
 
@@ -104,15 +117,21 @@ async def left(allowance: Allowance) -> int:
 
 # Rows are locked in the order of their keys, as `spend` does: no two statements wait in a circle.
 _GIVE_BACK = """
-    WITH mine AS (SELECT key FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
-    UPDATE allowance SET uses = array_remove(uses, use.at)
-    FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
-    WHERE allowance.key = mine.key
+    WITH mine AS (
+        SELECT key, uses FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE
+    ), rest AS (
+        SELECT key, CASE WHEN at IS NULL THEN '{}' ELSE array_remove(uses, at) END AS uses
+        FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
+    ), emptied AS (
+        DELETE FROM allowance USING rest WHERE allowance.key = rest.key AND rest.uses = '{}'
+    )
+    UPDATE allowance SET uses = rest.uses
+    FROM rest WHERE allowance.key = rest.key AND rest.uses <> '{}'
 """
 
 
 async def give_back(uses: Iterable[Use]) -> None:
-    """Undo uses that turned out to be none."""
+    """Undo uses that turned out to be none; an allowance without uses is deleted."""
     uses = list(uses)
     if uses:
         await fetch(_GIVE_BACK, [use.key for use in uses], [use.at for use in uses])

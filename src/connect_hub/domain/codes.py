@@ -8,7 +8,7 @@ from string import digits as decimal_digits
 from uuid import uuid4
 
 from connect_hub import metrics
-from connect_hub.domain import allowances, pumping
+from connect_hub.domain import allowances, networks, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
@@ -37,12 +37,13 @@ class Code:
 
 @dataclass(frozen=True, repr=False)
 class Confirmed:
-    """A code guessed right and not yet spent; `uses` are those of a wrong guess."""
+    """A code guessed right and not yet spent."""
 
     phone: Phone
     nonce: bytes
     gateway: str | None  # that sent it
-    uses: list[Use]
+    uses: list[Use]  # those of a wrong guess, until it is released or spent
+    throttled: Use  # of its block of numbers, by this network, until it is spent
 
 
 # A live code is sent again, any other is replaced; both wait for resend_at.
@@ -176,19 +177,28 @@ async def sent(code: Code, *, gateway: str) -> datetime:
 
 
 _NOT_SENT = """
-    WITH code AS (
+    WITH deleted AS (
+        DELETE FROM sign_in_code
+        WHERE phone = $1 AND nonce = $2 AND resend_at = $3 AND sends = 1 AND NOT $5
+        RETURNING phone
+    ), kept AS (
         UPDATE sign_in_code SET resend_at = now(), sends = sends - 1
-        WHERE phone = $1 AND nonce = $2 AND resend_at = $3
+        WHERE phone = $1 AND nonce = $2 AND resend_at = $3 AND (sends > 1 OR $5)
         RETURNING phone
     )
     UPDATE number_block SET sent = sent - 1
-    WHERE prefix = $4 AND sent > 0 AND EXISTS (SELECT FROM code)
+    WHERE prefix = $4 AND sent > 0 AND EXISTS (TABLE deleted UNION ALL TABLE kept)
 """
 
 
-async def not_sent(code: Code) -> None:
-    """Undo a send that no gateway took: it may be asked for again at once."""
-    await fetch(_NOT_SENT, code.phone.e164, code.nonce, code.resend_at, code.phone.block)
+async def not_sent(code: Code, *, tried: bool) -> None:
+    """Undo a send: the code may be asked for again at once.
+
+    A gateway that was tried may have sent it although it failed. So the code stays alive then;
+    otherwise a code that was never sent is deleted.
+    """
+    phone = code.phone
+    await fetch(_NOT_SENT, phone.e164, code.nonce, code.resend_at, phone.block, tried)
 
 
 _COUNT_GUESS = f"""
@@ -209,7 +219,7 @@ async def confirm(
         TooManyRequests: this address has guessed wrong too often.
     """
     uses = await allowances.spend(
-        Allowance.of(
+        *networks.allowances_of(
             address,
             "guesses of an address",
             rates=settings.guesses_per_address,
@@ -233,7 +243,8 @@ async def confirm(
     digits = _digits(phone, row, keys=keys, settings=settings)
     if compare_digest(_read(typed).encode(), digits.encode()):
         metrics.GUESSES.labels("right").inc()
-        return Confirmed(phone, row["nonce"], row["gateway"], uses)
+        throttled = Use(pumping.of_network(phone.block, address=address, keys=keys).key, None)
+        return Confirmed(phone, row["nonce"], row["gateway"], uses, throttled)
     metrics.GUESSES.labels("wrong").inc()
     if is_long:
         raise InvalidCode(attempts_left=GUESSES_PER_LONG_CODE - row["guesses"])
@@ -334,7 +345,7 @@ async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[Row]:
     rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
     if rows:
         metrics.SMS_CONFIRMED.labels(confirmed.gateway or "unknown", phone.country).inc()
-        await allowances.give_back(confirmed.uses)
+        await allowances.give_back([*confirmed.uses, confirmed.throttled])
     return rows
 
 
@@ -349,11 +360,14 @@ def _guesses_of(phone: Phone, *, keys: Keys, settings: Settings) -> Allowance:
 
 
 def _digits(phone: Phone, row: Row, *, keys: Keys, settings: Settings) -> str:
-    """Compute a code; a test phone has its own, unless it is under attack and that is short."""
+    """Compute a code; a test phone has its own, unless it is under attack and that is short.
+
+    The computation is not skipped for a test phone, or its answers would come sooner.
+    """
+    length = row["length"]
+    computed = keys.code(phone.e164, key_id=row["key_id"], nonce=row["nonce"], length=length)
     fixed = settings.test_code(phone.e164)
-    if fixed and len(fixed) == row["length"]:
-        return fixed
-    return keys.code(phone.e164, key_id=row["key_id"], nonce=row["nonce"], length=row["length"])
+    return fixed if fixed and len(fixed) == length else computed
 
 
 def _read(typed: str) -> str:

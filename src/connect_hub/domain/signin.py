@@ -8,18 +8,17 @@ from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms, texts
-from connect_hub.domain import allowances, codes, phone, pumping
-from connect_hub.domain.allowances import Allowance, Use
+from connect_hub.domain import allowances, codes, phone, pumping, sends
+from connect_hub.domain.allowances import Use
 from connect_hub.domain.codes import Code
-from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import (
     ClientBlocked,
     ClientNotFound,
     CountryNotServed,
     Limit,
     PhoneAlreadyRegistered,
-    Refusal,
     SmsNotSent,
+    TooManyRequests,
 )
 from connect_hub.keys import Keys
 from connect_hub.models import Client
@@ -65,18 +64,18 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
     to = phone.parse(number, country=settings.default_country)
     if settings.sms_countries and to.country not in settings.sms_countries:
         raise CountryNotServed
-    uses = await _spend_send(to, address=address, keys=keys, settings=settings)
+    counted = await sends.count(to, address=address, keys=keys, settings=settings)
     try:
         code = await codes.next_code(to, keys=keys, settings=settings)
-        await pumping.check(code.traffic, guard=settings.pumping_guard)
-    except Refusal:
-        await allowances.give_back(uses)
+        throttled = await _admit(code, address=address, keys=keys, settings=settings)
+    except TooManyRequests:
+        await allowances.give_back(counted.all)
         raise
     try:
         gateway = await _send(code, language=language, sender=sender, settings=settings)
     except sms.NotSentError:
-        await codes.not_sent(code)
-        await allowances.give_back(uses[:1])  # the phone's
+        await codes.not_sent(code, tried=True)
+        await allowances.give_back(counted.of_phone + throttled)
         raise SmsNotSent from None
     now = await codes.sent(code, gateway=gateway)
     return SentCode(
@@ -140,6 +139,14 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
     return client
 
 
+async def _admit(code: Code, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
+    try:
+        return await pumping.admit(code.traffic, address=address, keys=keys, settings=settings)
+    except TooManyRequests:
+        await codes.not_sent(code, tried=False)
+        raise
+
+
 async def _send(code: Code, *, language: str, sender: sms.SmsSender, settings: Settings) -> str:
     """Send a code, except to a test phone, and name the gateway that took it."""
     to = code.phone
@@ -151,25 +158,6 @@ async def _send(code: Code, *, language: str, sender: sms.SmsSender, settings: S
             return await sender.send(sms.Message(to.e164, to.country, text))
     except TimeoutError:
         raise sms.NotSentError("too little time was left") from None
-
-
-async def _spend_send(to: Phone, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
-    """Spend one send of the phone, whose use comes first, of the address and of all together."""
-    of_phone = Allowance.of(
-        to.e164, "sends to a phone", rates=settings.sends_per_phone, limit=Limit.SENDS, keys=keys
-    )
-    uses = await allowances.spend(
-        of_phone,
-        Allowance.of(
-            address,
-            "sends of an address",
-            rates=settings.sends_per_address,
-            limit=Limit.NETWORK,
-            keys=keys,
-        ),
-        Allowance.of("", "sends", rates=settings.sends_total or (), limit=Limit.SERVER, keys=keys),
-    )
-    return sorted(uses, key=lambda use: use.key != of_phone.key)
 
 
 def new_invitation_code() -> str:
