@@ -77,6 +77,28 @@ def test_a_wrong_setting_is_found(server: Server) -> None:
     assert examined(server, CODE_LENGTH="99") == (1, {"settings": "FAILED"})
 
 
+@pytest.mark.parametrize(
+    ("total", "state", "told"),
+    [
+        ("100/hour", "ok", "at most 4800 SMS: 2400 codes"),
+        ("100/hour;1000/day", "ok", "at most 2000 SMS: 1000 codes"),
+        ("100/7hours;9999/30days", "ok", "at most 800 SMS: 400 codes"),  # four times in a day
+        ("3000/30days", "ok", "at most 6000 SMS: 3000 codes"),  # all in one day
+        ("none", "warning", "any number of SMS"),
+    ],
+)
+def test_what_a_day_may_cost_is_shown(server: Server, total: str, state: str, told: str) -> None:
+    gateway = {"SMS_URLS": "json://localhost/?:to={phone}", "SENDS_TOTAL": total}
+    done = run("doctor", DATA_DIR=str(server.data_dir), **gateway)
+    assert done.returncode == 0
+    assert re.search(rf"^sms +{state} .*{told}", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_gateway_without_a_limit_of_its_cost_is_found(server: Server) -> None:
+    gateway = {"SMS_URLS": "json://localhost/?:to={phone}"}
+    assert examined(server, **gateway) == (1, {"settings": "FAILED"})
+
+
 def test_codes_handed_out_beside_an_own_database_are_worth_a_warning(server: Server) -> None:
     url = f"postgresql://postgres@/postgres?host={embedded.socket_folder(server.data_dir)}"
     returncode, found = examined(server, DATABASE_URL=url, SECRET_KEY=new_secret())

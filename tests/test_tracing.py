@@ -112,6 +112,7 @@ def test_no_span_tells_what_a_gateway_was_sent(folder: Path) -> None:
             folder / "sent",
             OTEL_EXPORTER_OTLP_ENDPOINT=url,
             SMS_URLS=f"{peer.gateway('first')},{peer.gateway('second')}",
+            SENDS_TOTAL="100/hour",
             CODE_LENGTH="7",
         ) as server:
             server.post(REQUEST_CODE, phone=phone)

@@ -35,7 +35,7 @@ from connect_hub.entrance import Hosts, Shortcut
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.origins import Origins
-from connect_hub.settings import Settings, load
+from connect_hub.settings import Settings, load_to_serve
 from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
 from connect_hub.traced import Traced
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     Raises:
         StartupError: a setting is wrong.
     """
-    settings = settings or load()
+    settings = settings or load_to_serve()
     texts.check(settings)
     phone.check_default_country(settings)
     phone.check_test_phones(settings)

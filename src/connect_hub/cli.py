@@ -26,7 +26,7 @@ from connect_hub.commands.stats import stats
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.protocol import OPTIONS
-from connect_hub.settings import Settings, StartupError, load
+from connect_hub.settings import Settings, StartupError, load, load_to_serve
 
 
 class _Group(click.Group):
@@ -58,7 +58,7 @@ def serve(**options: str | int | None) -> None:
     for name, value in options.items():
         if value is not None:
             os.environ[name.upper()] = str(value)  # workers read it there too
-    settings = load()
+    settings = load_to_serve()
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _exit)  # closes what is open, and ends well: it was asked for

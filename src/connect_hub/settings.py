@@ -36,6 +36,7 @@ def _default_data_dir() -> Path:
     return Path("/var/lib/connect-hub")
 
 
+SIMULATED = "simulated://"  # in place of a gateway's URL
 LONG_CODE = 8  # digits, of the codes of a phone under attack
 
 _UNITS = {
@@ -311,6 +312,11 @@ class Settings(BaseSettings):
         return self.database_url is None
 
     @property
+    def has_gateway(self) -> bool:
+        """Whether SMS are really sent."""
+        return any(not url.startswith(SIMULATED) for url in self.sms_urls)
+
+    @property
     def public_host(self) -> str | None:
         """The host of PUBLIC_URL, if it is a name that others know."""
         origin = canonical_origin(self.public_url or "") or ""
@@ -365,6 +371,21 @@ class Settings(BaseSettings):
                 " code to whoever asks for it"
             )
         return self
+
+
+def load_to_serve() -> Settings:
+    """Read the settings of a server, which must say how many SMS may be sent.
+
+    Raises:
+        StartupError: one line for the first setting that is wrong or missing.
+    """
+    settings = load()
+    if settings.has_gateway and settings.sends_total is None:
+        raise StartupError(
+            "SENDS_TOTAL must be set once SMS_URLS names a gateway, since each SMS costs money:"
+            " a rate such as 2000/day, or none for no limit."
+        )
+    return settings
 
 
 def load() -> Settings:

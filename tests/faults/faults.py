@@ -97,7 +97,7 @@ def _gateway(answer: gateways.Answer) -> Callable[[Stand], Awaitable[None]]:
 
 
 async def _through_gateway(stand: Stand) -> dict[str, str]:
-    return {"SMS_URLS": stand.peer.gateway("sms")}
+    return {"SMS_URLS": stand.peer.gateway("sms"), "SENDS_TOTAL": "none"}
 
 
 async def _nothing(_: Stand) -> None:

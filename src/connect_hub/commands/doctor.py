@@ -10,7 +10,8 @@ import click
 from connect_hub import database, privileges, sms
 from connect_hub.app import create_app
 from connect_hub.commands import work
-from connect_hub.settings import Settings, StartupError, load
+from connect_hub.domain import sends
+from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.statements import fetch
 
 OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
@@ -38,7 +39,7 @@ def doctor() -> None:
 
 def _findings() -> list[Finding]:
     try:
-        settings = load()
+        settings = load_to_serve()
         create_app(settings)  # which says what is wrong
     except StartupError as error:
         return [Finding("settings", "FAILED", str(error))]
@@ -56,7 +57,15 @@ def _findings() -> list[Finding]:
 def _of_sms(settings: Settings) -> Finding:
     sender = sms.sender_from(settings)
     exposed = sender.simulated and not settings.embedded
-    return Finding("sms", "warning" if exposed else "ok", str(sender))
+    if not settings.has_gateway:
+        return Finding("sms", "warning" if exposed else "ok", str(sender))
+    most = sends.most_in(sends.DAY, settings.sends_total or ())
+    if most is None:
+        told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
+        return Finding("sms", "warning", told)
+    # Each code may move an account, whose former phone gets a notice.
+    told = f"{sender}; a day may cost at most {2 * most} SMS: {most} codes by SENDS_TOTAL,"
+    return Finding("sms", "ok", f"{told} and a notice for each that changes a phone")
 
 
 async def _of_database(settings: Settings) -> AsyncIterator[Finding]:

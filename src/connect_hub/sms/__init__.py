@@ -2,8 +2,7 @@
 
 from typing import Protocol
 
-from connect_hub.settings import Settings, StartupError
-from connect_hub.sms import simulated
+from connect_hub.settings import SIMULATED, Settings, StartupError
 from connect_hub.sms.message import Message, NotSentError
 from connect_hub.sms.simulated import SimulatedSender
 
@@ -33,7 +32,7 @@ def sender_from(settings: Settings) -> SmsSender:
     urls = settings.sms_urls
     if not urls:
         return SimulatedSender()
-    if not any(url.startswith(simulated.SCHEME) for url in urls):
+    if not any(url.startswith(SIMULATED) for url in urls):
         from connect_hub.sms.gateways import Gateways  # noqa: PLC0415 - apprise takes 20 MB
 
         return Gateways(urls, within=settings.sms_timeout)

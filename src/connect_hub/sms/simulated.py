@@ -6,11 +6,10 @@ from collections import deque
 from random import uniform
 from typing import Self
 
-from connect_hub.settings import StartupError
+from connect_hub.settings import SIMULATED, StartupError
 from connect_hub.sms.message import Message
 
-SCHEME = "simulated://"
-_DELAY = re.compile(r"simulated://(?:\?delay=(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?)?")
+_DELAY = re.compile(rf"{SIMULATED}(?:\?delay=(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?)?")
 
 
 class SimulatedSender:
