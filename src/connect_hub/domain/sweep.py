@@ -11,6 +11,7 @@ from connect_hub.domain.pumping import PERIOD
 from connect_hub.statements import fetch
 
 EVERY = timedelta(minutes=1)
+_AGAIN = timedelta(seconds=0.1)  # after a whole batch, so that an attack cannot outrun it
 BATCH = 1000  # rows of a table
 
 log = structlog.get_logger()
@@ -46,7 +47,8 @@ async def sweep() -> None:
     """Sweep every minute or so, for ever."""
     more = False
     while True:
-        await asyncio.sleep(1 if more else EVERY.total_seconds() * uniform(0.5, 1.5))  # noqa: S311 (no secret)
+        pause = _AGAIN if more else EVERY * uniform(0.5, 1.5)  # noqa: S311 (no secret)
+        await asyncio.sleep(pause.total_seconds())
         try:
             more = await once()
         except Exception as error:  # noqa: BLE001 (the next sweep may go well)
