@@ -20,7 +20,8 @@ from connect_hub.api import messages
 from connect_hub.api.messages import Close
 from connect_hub.api.schema import schema
 from connect_hub.cli import main
-from connect_hub.settings import Settings
+from connect_hub.domain.networks import SHARES
+from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
 
 REPOSITORY = Path(__file__).parents[1]
@@ -184,6 +185,17 @@ def test_the_readme_s_gateways_are_such_as_apprise_takes() -> None:
     for url in urls:
         written = re.sub(r"\b[A-Z_]+\b", lambda name: real.get(name[0], name[0]), url)
         Gateway(written, place=1)
+
+
+def test_the_documentation_s_numbers_are_no_test_phones() -> None:
+    assert set(re.findall(r"\+[1-9]\d{6,14}\b", README + TEMPLATE + SCHEMA)) == EXAMPLES
+
+
+def test_the_readme_has_the_networks_that_limits_count() -> None:
+    rows = re.findall(r"^\| IPv6 /(\d+) \| (\w+)[ times]* \| (\w+)", README, re.MULTILINE)
+    told = {int(bits): 1 if share == "once" else int(share) for bits, share, _ in rows}
+    assert told == SHARES
+    assert all(share == same for _, share, same in rows)
 
 
 def test_the_readme_has_every_close_code() -> None:

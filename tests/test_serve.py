@@ -39,7 +39,9 @@ ELSEWHERE = {
     "DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
     "SECRET_KEY": "BC8TUkA6ntD7aMrXtmS4r5WHgo9g934dNNkmuUf6wUM=",
 }
-LATER = datetime.now(UTC).date() + timedelta(days=91)
+TODAY = datetime.now(UTC).date()
+LATER = TODAY + timedelta(days=91)
+GATEWAY = "json://localhost/?:to={phone}"
 WRONG = [  # and the setting that the refusal names
     ({"PORT": "abc"}, "PORT"),
     ({"KEEP_ALIVE": "0"}, "KEEP_ALIVE"),
@@ -55,15 +57,21 @@ WRONG = [  # and the setting that the refusal names
     ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "simulated://,json://localhost"}, "SMS_URLS"),
     ({**ELSEWHERE, "SMS_URLS": "json://localhost"}, "SMS_URLS"),
+    ({"SMS_URLS": GATEWAY}, "SENDS_TOTAL"),
+    ({"SMS_URLS": GATEWAY, "SENDS_TOTAL": ""}, "SENDS_TOTAL"),
+    ({"SMS_URLS": GATEWAY, "SENDS_TOTAL": "unlimited"}, "SENDS_TOTAL"),
+    ({**ELSEWHERE, "SMS_URLS": f"{GATEWAY},{GATEWAY}"}, "SENDS_TOTAL"),
     ({"SMS_TIMEOUT": "0"}, "SMS_TIMEOUT"),
     ({"SMS_ANDROID_HASH": "abc"}, "SMS_ANDROID_HASH"),
     ({"PUBLIC_URL": "app.example.com"}, "PUBLIC_URL"),
     ({"PUBLIC_URL": f"https://{'a' * 60}.example.com"}, "PUBLIC_URL"),
     ({"METRICS_PORT": "http"}, "METRICS_PORT"),
-    ({"TEST_PHONES": "+79990000001:4821"}, "TEST_PHONES"),
-    ({"TEST_PHONES": "+79990000001:4821:2026-02-30"}, "TEST_PHONES"),
-    ({"TEST_PHONES": f"+79990000001:4821:{LATER}"}, "TEST_PHONES"),
-    ({"TEST_PHONES": "+79990000001:48213:2026-01-01"}, "TEST_PHONES"),
+    ({"TEST_PHONES": "+79990000011:4821"}, "TEST_PHONES"),
+    ({"TEST_PHONES": "+79990000011:4821:2026-02-30"}, "TEST_PHONES"),
+    ({"TEST_PHONES": f"+79990000011:4821:{LATER}"}, "TEST_PHONES"),
+    ({"TEST_PHONES": "+79990000011:48213:2026-01-01"}, "TEST_PHONES"),
+    ({"TEST_PHONES": f"+79990000001:4821:{TODAY}"}, "TEST_PHONES"),  # of the README
+    ({"TEST_PHONES": f"+79990000011:4821:{TODAY},+79991234567:4821:{TODAY}"}, "TEST_PHONES"),
     ({"TEST_PHONES": "+74951234567:4821:2026-01-01"}, "TEST_PHONES"),  # no mobile number
 ]
 
@@ -232,6 +240,7 @@ def test_a_wrong_setting_is_named_in_one_line(
     [
         ({"PORT": "abc"}, "PORT"),
         ({**ELSEWHERE, "SMS_URLS": "foo://"}, "SMS_URLS"),
+        ({"SMS_URLS": GATEWAY}, "SENDS_TOTAL"),
         (ELSEWHERE, "DATABASE_URL"),
     ],
 )

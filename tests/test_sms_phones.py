@@ -1,5 +1,6 @@
 """Phones of TEST_PHONES, which sign in by a fixed code and without an SMS."""
 
+import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from connect_hub.app import create_app
 from connect_hub.settings import Settings, TestPhone
 from connect_hub.sms import Message
 from connect_hub.statements import fetch
-from tests.hub import Hub, pass_time, wrong
+from tests.hub import Hub, counted_statements, pass_time, wrong
 from tests.test_limits import DAY, guess_until_spent
 
 TODAY = datetime.now(UTC).date()
@@ -67,6 +68,28 @@ async def test_a_test_phone_signs_in_by_its_code_and_nothing_is_sent(
     await review.request_code(phone.number)
     assert name(await review.login(phone.number, phone.code)) == "SignedIn"
     assert not outbox.messages
+
+
+async def test_answers_to_wrong_codes_take_as_much_work_as_of_other_phones(
+    review: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = []
+    digest = hmac.digest
+
+    def counted(*values: Any) -> bytes:
+        computed.append(values)
+        return digest(*values)
+
+    monkeypatch.setattr(hmac, "digest", counted)
+    work = []
+    for phone in (SHORT, "+79990000009"):
+        await review.request_code(phone)
+        computed.clear()
+        with counted_statements(monkeypatch) as statements:
+            assert name(await review.login(phone, "x")) == "InvalidCodeError"
+            assert name(await review.request_code(phone)) == "TooManyRequestsError"
+        work.append((len(computed), statements))
+    assert work[0] == work[1]
 
 
 async def test_without_having_asked_the_code_of_a_test_phone_is_wrong(review: Hub) -> None:

@@ -185,6 +185,7 @@ class TestPhone:
 
 _TEST_PHONE = re.compile(r"(\+[1-9]\d{6,14}):(\d{4,8}):(\d{4}-\d{2}-\d{2})", re.ASCII)
 _LONGEST_TEST = timedelta(days=90)
+EXAMPLES = {"+79990000001", "+79991234567", "+79991234568"}  # in our documentation
 
 
 def _parse_test_phones(value: object) -> object:
@@ -202,6 +203,11 @@ def _parse_test_phone(text: object) -> object:
     if not match or not until:
         raise ValueError(
             "takes a number, a code and a last day each, such as '+79990000001:1234:2026-12-31'"
+        )
+    if match[1] in EXAMPLES:
+        raise ValueError(
+            "does not take the numbers of the documentation, which everybody knows;"
+            " take a number of your own"
         )
     if until > datetime.now(UTC).date() + _LONGEST_TEST:
         raise ValueError("takes a last day that is at most 90 days away")
@@ -326,8 +332,8 @@ class Settings(BaseSettings):
 
     def test_code(self, number: str) -> str | None:
         """Find the fixed code of a test phone in force."""
-        phones = (phone for phone in self.test_phones if phone.number == number)
-        return next((phone.code for phone in phones if phone.in_force), None)
+        phones = [phone for phone in self.test_phones if phone.number == number and phone.in_force]
+        return phones[0].code if phones else None
 
     @model_validator(mode="after")
     def _say_which_codes_test_phones_take(self) -> Self:

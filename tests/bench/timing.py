@@ -1,10 +1,11 @@
-"""Does the time of an answer tell whether a phone is registered? `python tests/bench/timing.py`.
+"""Does the time of an answer tell of which kind a phone is? `python tests/bench/timing.py`.
 
 A server of its own is started, with raised limits and no delay of the simulated SMS. Of each
-operation, 500 pairs of calls are made in shuffled order, for a known phone and an unknown one, each
-phone once. All phones have the same history, and for `login` and `register` a live code each, so
-that they differ in nothing but being registered. Beside the differences stands one that is real:
-a `login` without a live code, which does less work; if it could not be seen, nothing could.
+operation, 500 pairs of calls are made in shuffled order, for a known phone and an unknown one, or a
+test phone and another, each phone once. All phones have the same history, and for `login` and
+`register` a live code each, so that they differ in nothing but their kind. Beside the differences
+stands one that is real: a `login` without a live code, which does less work; if it could not be
+seen, nothing could.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPConnection
 from ipaddress import IPv4Address
@@ -52,6 +54,9 @@ SIGN_IN = """mutation($phone: String!, $code: String!) {
     %s(phone: $phone, code: $code) { __typename }
 }"""
 
+TEST = [f"+7904{n:07}" for n in range(PAIRS + WARM_UP)]
+NO_TEST = [f"+7905{n:07}" for n in range(PAIRS + WARM_UP)]
+SETTINGS["TEST_PHONES"] = ",".join(f"{phone}:4821:{datetime.now(UTC).date()}" for phone in TEST)
 KNOWN = [f"+7901{n:07}" for n in range(PAIRS + WARM_UP)]
 UNKNOWN = [f"+7902{n:07}" for n in range(PAIRS + WARM_UP)]
 WITHOUT_CODE = [f"+7903{n:07}" for n in range(PAIRS + WARM_UP)]
@@ -214,11 +219,21 @@ def measure(client: Client) -> dict[str, Pairs]:
             raise SystemExit(f"{verb} was not compared: {answer}")
         return took
 
+    def ask_again(phone: str) -> float:
+        took, answer = client.ask(REQUEST_CODE, phone=phone)
+        if answer["__typename"] != "TooManyRequestsError":
+            raise SystemExit(f"requestCode was not refused: {answer}")
+        return took
+
     login, register = partial(guess, "login"), partial(guess, "register")
     return {
         "requestCode: known / unknown": compare(request_code, KNOWN, UNKNOWN),
+        "requestCode, refused: known / unknown": compare(ask_again, KNOWN, UNKNOWN),
         "login, wrong code: known / unknown": compare(login, KNOWN, UNKNOWN),
         "register, wrong code: known / unknown": compare(register, KNOWN, UNKNOWN),
+        "requestCode: test phone / other": compare(request_code, TEST, NO_TEST),
+        "requestCode, refused: test phone / other": compare(ask_again, TEST, NO_TEST),
+        "login, wrong code: test phone / other": compare(login, TEST, NO_TEST),
         "control, login: live code / no code": compare(login, KNOWN, WITHOUT_CODE),
     }
 
