@@ -30,7 +30,8 @@ from tests.hub import Hub, pass_time
 from tests.processes import environment, eventually
 
 PHONE = "+79991234567"
-TEXT = "4821 is your sign-in code.\n@app.example.com #4821\nFA+9qCX9VSu"
+NOBODY = "Nobody will ask you for it: tell it to no one."
+TEXT = f"4821 is your sign-in code. {NOBODY}\n@app.example.com #4821\nFA+9qCX9VSu"
 SOON = timedelta(seconds=1)  # for gateways that hang
 AMPLE = timedelta(seconds=20)  # for those that do not
 
@@ -313,13 +314,13 @@ async def test_a_phone_gets_its_code_by_sms_and_nobody_else_does(
         assert sent["__typename"] == "CodeSent"
         assert sent["smsCode"] is None
         code = peer.texts[0][:4]
-        assert peer.texts == [f"{code} is your sign-in code.\n@app.example.com #{code}"]
+        assert peer.texts == [f"{code} is your sign-in code. {NOBODY}\n@app.example.com #{code}"]
         assert (await hub.register(PHONE, code))["__typename"] == "SignedIn"
 
 
 @pytest.mark.parametrize(
     ("header", "begins"),
-    [("ru-RU,ru;q=0.9,en;q=0.8", "Код входа: "), ("de", ""), ("ru;q=0, en;q=0.1", "")],
+    [("ru-RU,ru;q=0.9,en;q=0.8", "Никому не говорите код "), ("de", ""), ("ru;q=0, en;q=0.1", "")],
 )
 async def test_the_message_is_in_the_language_of_the_phone(
     peer: Peer, hub_with: WITH_HUB, header: str, begins: str
@@ -329,7 +330,7 @@ async def test_the_message_is_in_the_language_of_the_phone(
         await hub.post(query, headers={"Accept-Language": header})
     (text,) = peer.texts
     assert text.startswith(begins)
-    assert text.endswith(" is your sign-in code.") is not bool(begins)
+    assert text.endswith(NOBODY) is not bool(begins)
 
 
 async def test_where_all_gateways_fail_one_may_ask_again_at_once(

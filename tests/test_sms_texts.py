@@ -15,7 +15,7 @@ def with_host(settings: Settings, length: int, *, android_hash: str | None = Non
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 @pytest.mark.parametrize("digits", range(4, 9))
-@pytest.mark.parametrize(("host", "android_hash"), [(39, None), (27, HASH), (4, HASH)])
+@pytest.mark.parametrize(("host", "android_hash"), [(27, None), (15, HASH), (4, HASH)])
 def test_a_message_is_one_segment(
     settings: Settings, language: str, digits: int, host: int, android_hash: str | None
 ) -> None:
@@ -27,7 +27,19 @@ def test_a_message_is_one_segment(
     assert places_left(text) >= 0
 
 
-@pytest.mark.parametrize(("host", "android_hash"), [(40, None), (28, HASH)])
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+@pytest.mark.parametrize("host", [None, 27, 28, 91])
+def test_a_message_says_that_nobody_asks_for_the_code(
+    settings: Settings, language: str, host: int | None
+) -> None:
+    settings = with_host(settings, host) if host else settings
+    texts.check(settings)
+    text = sign_in_code("12345678", language=language, settings=settings)
+    assert {"en": "Nobody will ask you for it", "ru": "Никому не говорите код"}[language] in text
+    assert places_left(text, segments=2) >= 0
+
+
+@pytest.mark.parametrize(("host", "android_hash"), [(92, None), (80, HASH)])
 def test_a_host_that_is_too_long_stops_the_start(
     settings: Settings, host: int, android_hash: str | None
 ) -> None:
@@ -44,7 +56,7 @@ def test_every_language_has_every_message() -> None:
 def test_the_last_lines_are_for_browsers_and_apps(settings: Settings) -> None:
     said = {"public_url": "https://App.Example.com:8443/", "sms_android_hash": HASH}
     text = sign_in_code("0123", language="ru", settings=settings.model_copy(update=said))
-    assert text == f"Код входа: 0123\n@app.example.com #0123\n{HASH}"
+    assert text == f"Никому не говорите код 0123\n@app.example.com #0123\n{HASH}"
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:8000", "http://localhost:3000"])
@@ -53,7 +65,7 @@ def test_without_a_public_host_there_is_no_line_for_browsers(
 ) -> None:
     settings = settings.model_copy(update={"public_url": url})
     text = sign_in_code("0123", language="en", settings=settings)
-    assert text == "0123 is your sign-in code."
+    assert text == "0123 is your sign-in code. Nobody will ask you for it: tell it to no one."
 
 
 @pytest.mark.parametrize(

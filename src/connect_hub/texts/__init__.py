@@ -8,9 +8,10 @@ from connect_hub.texts import en, ru
 LANGUAGES = {"en": en, "ru": ru}
 DEFAULT = "en"
 
-# Of one segment (3GPP TS 23.038); what stands in GSM_EXTENSION takes two of its places.
-GSM_PLACES = 160
-UCS2_PLACES = 70
+# By the number of segments (3GPP TS 23.038); what stands in GSM_EXTENSION takes two places.
+GSM_PLACES = {1: 160, 2: 2 * 153}
+UCS2_PLACES = {1: 70, 2: 2 * 67}
+MOST_SEGMENTS = 2
 _GSM = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -53,26 +54,28 @@ def phone_changed(*, language: str) -> str:
     return text
 
 
-def places_left(text: str) -> int:
-    """Count the places that a message leaves of one segment; below 0, it takes two."""
+def places_left(text: str, *, segments: int = 1) -> int:
+    """Count the places that a message leaves of its segments; below 0, it needs more of them."""
     if set(text) <= _GSM | _GSM_EXTENSION:
-        return GSM_PLACES - sum(2 if each in _GSM_EXTENSION else 1 for each in text)
-    return UCS2_PLACES - len(text.encode("utf-16-be")) // 2
+        return GSM_PLACES[segments] - sum(2 if each in _GSM_EXTENSION else 1 for each in text)
+    return UCS2_PLACES[segments] - len(text.encode("utf-16-be")) // 2
 
 
 def check(settings: Settings) -> None:
-    """See that every message fits into one segment, whatever its language.
+    """Check that every message fits into two segments, whatever its language.
 
     Raises:
         StartupError: the host of PUBLIC_URL is too long.
     """
     digits = "0" * LONG_CODE
     left = min(
-        places_left(sign_in_code(digits, language=language, settings=settings))
+        places_left(
+            sign_in_code(digits, language=language, settings=settings), segments=MOST_SEGMENTS
+        )
         for language in LANGUAGES
     )
     if left < 0:
         raise StartupError(
-            f"PUBLIC_URL: its host is {-left} characters too long for an SMS of one segment: take"
+            f"PUBLIC_URL: its host is {-left} characters too long for an SMS of two segments: take"
             " a shorter one, or leave PUBLIC_URL or SMS_ANDROID_HASH away."
         )

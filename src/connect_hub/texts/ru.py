@@ -1,4 +1,4 @@
-"""Russian messages; of their 70 characters a host needs as many as there are left."""
+"""Russian messages; a segment has 70 characters, of which a host needs some."""
 
-SIGN_IN_CODE = "Код входа: {code}"
+SIGN_IN_CODE = "Никому не говорите код {code}"
 PHONE_CHANGED = "Вход теперь по другому номеру. Если это не вы, срочно сообщите нам."
