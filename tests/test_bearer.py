@@ -1,5 +1,7 @@
 import base64
 import json
+import string
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -109,6 +111,51 @@ async def test_beside_something_that_was_answered_the_status_is_ok(hub: Hub) -> 
     assert answer["data"] == {"__typename": "Query", "me": None}
     assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert answer["errors"][0]["path"] == ["me"]
+
+
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+
+
+def _variants(part: str) -> Iterator[str]:
+    """Write a part of a token in other ways that lenient decoders take for the same."""
+    yield from (part + more for more in ("=", "==", "===", "====", "\n", " ", "\t", "!", "\u00e9"))
+    yield from (f"{part[:4]}{more}{part[4:]}" for more in ("\n", " ", "=", "*", "\u200b"))
+    yield f" {part}"
+    standard = part.replace("-", "+").replace("_", "/")
+    yield from {standard} - {part}
+    unused = {0: 0, 2: 4, 3: 2}[len(part) % 4]  # bits of the last character
+    last = ALPHABET.index(part[-1])
+    yield from (part[:-1] + ALPHABET[last ^ bits] for bits in range(1, 2**unused))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["header", "claims", "signature"])
+def test_a_token_that_is_written_in_another_way_is_refused(place: int) -> None:
+    tokens = _tokens()
+    for _ in range(10):  # until one has each of - and _
+        parts = _issued(tokens).value.split(".")
+        tokens.verify(".".join(parts), now=NOW)
+        for variant in _variants(parts[place]):
+            token = ".".join([*parts[:place], variant, *parts[place + 1 :]])
+            with pytest.raises(InvalidTokenError):
+                tokens.verify(token, now=NOW)
+
+
+async def test_anything_behind_a_token_is_refused(hub: Hub) -> None:
+    person = await hub.person()
+    for more in ("==", "\xa0", "\x85"):
+        _check_unauthenticated(await hub.post("{ me { id } }", token=f"{person.token}{more}"))
+    assert await person.works()
+
+
+async def test_a_refresh_token_that_is_written_in_another_way_is_refused(hub: Hub) -> None:
+    person = await hub.person()
+    parts = person.refresh_token.split(".")
+    for place, part in enumerate(parts):
+        others = [f"0{part}", f"+{part}"] if part.isdigit() else _variants(part)
+        for variant in others:
+            token = ".".join([*parts[:place], variant, *parts[place + 1 :]])
+            assert (await person.refresh(token))["__typename"] == "InvalidRefreshTokenError"
+    assert (await person.refresh())["__typename"] == "SignedIn"
 
 
 def test_a_token_is_good_until_a_minute_after_it_expired() -> None:

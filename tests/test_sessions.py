@@ -348,6 +348,14 @@ async def test_the_session_just_started_is_the_current_one(hub: Hub) -> None:
         ("x" * 119 + " yz", "x" * 119),
         ("x" * 5000, "x" * 120),
         ("<script>", "<script>"),
+        (
+            "Телефон 📱 (Ännes Gerät; 日本)".encode().decode("latin-1"),
+            "Телефон 📱 (Ännes Gerät; 日本)",
+        ),
+        ("Ж".encode().decode("latin-1") * 200, "Ж" * 120),
+        ("Gerät", "Gerät"),  # in Latin-1
+        ("\u202eevil\u200b".encode().decode("latin-1"), "evil"),
+        ("\xc0\xae\xff", "\xc0\xae\xff"),  # an overlong form, which is not UTF-8
     ],
 )
 async def test_a_device_is_what_can_be_shown_of_its_user_agent(

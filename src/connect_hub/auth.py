@@ -78,6 +78,6 @@ def _token_in(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
-    if not (token := token.strip()):
+    if not (token := token.strip(" \t")):  # the white space of HTTP, and no other
         raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
     return token

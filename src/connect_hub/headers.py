@@ -13,9 +13,18 @@ SECURITY = {
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """Read a request's first header of a name, which is in small letters."""
+    """Read a request's first header of a name, which is in small letters.
+
+    Browsers and apps send other letters in UTF-8; what is not UTF-8 is read as Latin-1.
+    """
     for each, value in scope["headers"]:
         if each == name:
-            text: str = value.decode("latin-1")
-            return text
+            return _decoded(value)
     return None
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -128,7 +128,8 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
             code="UNSUPPORTED_MEDIA_TYPE",
             headers={"Accept": JSON},
         )
-    if not _is_plain(header(scope, b"content-encoding") or ""):
+    coding = header(scope, b"content-encoding")
+    if coding is not None and not _is_plain(coding):
         raise RequestError(
             415,
             "Send the body without Content-Encoding.",
