@@ -11,8 +11,8 @@ attributes and check values. A plan knows these fields:
 - those with a resolver of ours, called as Strawberry calls it, with its exception handlers, where
   the field's place in the answer is known beforehand, which it is not below a list.
 
-An operation that has anything else in it (a directive, an interface, introspection, …) has no plan:
-graphql-core executes it.
+An operation that has anything else in it (an interface, introspection, …) has no plan: graphql-core
+executes it, and `introspection` what it asks of the schema.
 
 What keeps it right:
 
@@ -21,10 +21,10 @@ What keeps it right:
   serialised) is a surprise. The operation is then executed by graphql-core as if there were no
   plan, which reports errors and propagates nulls as the specification has it.
 - No resolver runs twice: what each returned or raised is noted by its path, and given to
-  graphql-core in its stead.
+  graphql-core in its stead; or the answer that was made of it already.
 - Variables and arguments are coerced and selections collected by graphql-core's own functions, so
-  that defaults, fragments, type conditions and merging are its business. Without directives the
-  selection does not depend on variables, and the plan can be kept with the document.
+  that defaults, fragments, type conditions and merging are its business. Where directives ask for
+  variables, there is a plan for each of their values.
 - Limits, validation and the format of errors lie outside of execution: there is no second set.
 
 `runs` follows plans, `compiler` makes them of what is in `plans` and `resolvers`.

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from graphql import (
-    DirectiveNode,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -12,9 +11,7 @@ from graphql import (
     GraphQLUnionType,
     OperationDefinitionNode,
     OperationType,
-    Visitor,
     is_leaf_type,
-    visit,
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetails, collect_fields, collect_subfields
@@ -59,8 +56,6 @@ class Compiler:
         root = use.schema.get_root_type(use.operation.operation)
         if root is None or use.operation.operation is OperationType.SUBSCRIPTION:
             raise NoPlanError
-        for node in (use.operation, *use.fragment_definitions.values()):
-            visit(node, _NoDirectives())
         collected = collect_fields(
             use.schema, use.fragments, use.variable_values, root, use.operation
         )
@@ -125,11 +120,6 @@ class Compiler:
         )
         fields = self._fields(type_, collected.grouped_field_set, path)
         return plans.selecting(fields, kind=_class_of(type_))
-
-
-class _NoDirectives(Visitor):
-    def enter_directive(self, _node: DirectiveNode, *_: Any) -> None:
-        raise NoPlanError
 
 
 def _below(path: Path | None, key: str, parent: GraphQLObjectType) -> Path:

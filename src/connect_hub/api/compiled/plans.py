@@ -1,6 +1,8 @@
 """What plans are made of: closures from a value to its part of the answer."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -18,6 +20,7 @@ Outcome = tuple[Path, Any, Exception | None]
 """Where a resolver was called, and what it returned or raised."""
 
 _INT_MAX = 2**31 - 1
+_REMEMBERED = 256  # sources of functions; most objects are selected alike
 
 
 class Plan(NamedTuple):
@@ -28,6 +31,12 @@ class Plan(NamedTuple):
     exactly: type | None = None  # the value is answered as it is, if it is of this class
     or_null: bool = False  # or null
     attribute: str | None = None  # of what the value is
+
+
+class Answered(NamedTuple):
+    """The part of the answer that was made of what a resolver returned."""
+
+    answer: Any
 
 
 class Surprise(Exception):  # noqa: N818 (nothing failed: graphql-core takes over)
@@ -89,8 +98,13 @@ def selecting(fields: Mapping[str, Plan], *, kind: type) -> Plan:
             answer.append(f"n{number}: {call}")
     lines.append(f"return {{{', '.join(answer)}}}")
     head = "async def read(value, run):" if waits else "def read(value):"
-    exec("\n    ".join([head, *lines]), known)  # noqa: S102 (see above)
+    exec(_code("\n    ".join([head, *lines])), known)  # noqa: S102 (see above)
     return Plan(known["read"], waits)
+
+
+@lru_cache(_REMEMBERED)
+def _code(source: str) -> CodeType:
+    return compile(source, "<plan>", "exec")
 
 
 def choosing(members: Mapping[type, Plan]) -> Plan:

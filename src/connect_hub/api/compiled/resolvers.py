@@ -12,7 +12,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import INFO_PARAMSPEC, SELF_PARAMSPEC
 from strawberry.utils.await_maybe import await_maybe
 
-from connect_hub.api.compiled.plans import Plan, Surprise
+from connect_hub.api.compiled.plans import Answered, Plan, Surprise
 
 Handlers = Sequence[tuple[tuple[type[Exception], ...], Any]]
 """What Strawberry turns into members of a field's union: exceptions, and their handler."""
@@ -85,7 +85,9 @@ def resolving(place: Place, complete: Plan, *, handlers: Handlers) -> Plan:
             run.outcomes.append((path, None, error))
             raise Surprise from error
         run.outcomes.append((path, value, None))
-        return await read(value, run) if waits else read(value)
+        answer = await read(value, run) if waits else read(value)
+        run.outcomes.append((path, Answered(answer), None))
+        return answer
 
     return Plan(call_and_read, waits=True)
 

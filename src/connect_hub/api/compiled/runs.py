@@ -1,28 +1,42 @@
 """Where plans are made, kept and followed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     ExecutionResult,
     GraphQLResolveInfo,
     GraphQLSchema,
     MiddlewareManager,
+    OperationDefinitionNode,
     OperationType,
+    VariableNode,
+    Visitor,
     get_variable_values,
+    visit,
 )
+from graphql.execution import Executor
 from graphql.execution.values import VariableValues
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
 from connect_hub.api.compiled.compiler import Compiled, Compiler
+from connect_hub.api.compiled.executor import OurExecutor
 from connect_hub.api.compiled.plans import Outcome
 from connect_hub.statements import OneConnection, SharedConnection
 
-Plans = dict[str | None, Compiled | None]
-"""Of one document: by the name of the operation that is asked for."""
+
+class Conditional(NamedTuple):
+    """An operation whose selection depends on variables: it has a plan for each of their values."""
+
+    operation: OperationDefinitionNode
+    variables: tuple[str, ...]  # that directives ask for
+
+
+Plans = dict[Any, Compiled | Conditional | None]
+"""Of one document: by the name of an operation, and by that with the values of its conditions."""
 
 _NO_VARIABLES = VariableValues({}, {})
 
@@ -40,20 +54,55 @@ def build(schema: GraphQLSchema, document: DocumentNode, plans: Plans, **request
         What has `operation` and `execute_operation()`, a run of the operation's plan or
         graphql-core's executor; or a list of errors.
     """
-    build_executor = partial(Executor.build, schema, document, **request)
+    build_executor = partial(OurExecutor.build, schema, document, **request)
     name = request.get("operation_name")
     if name not in plans:
         executor = build_executor()
         if isinstance(executor, list):
             return executor
-        # The plan outlives the request: nothing of it may stay.
-        executor.context_value, executor.variable_values = None, _NO_VARIABLES
-        plans[name] = Compiler(executor).operation()
-    if compiled := plans[name]:
-        variables = _coerced(schema, compiled, request)
-        if variables is not None:
-            return Run(compiled, variables, request.get("context_value"), build_executor)
+        conditions = _conditions(executor)
+        plans[name] = (
+            Conditional(executor.operation, conditions) if conditions else _compiled(executor)
+        )
+    plan = plans[name]
+    variables = plan and _coerced(schema, plan.operation, request)
+    if isinstance(plan, Conditional) and variables:
+        values = {name: variables.coerced.get(name) for name in plan.variables}
+        key = name, *values.values()
+        if key not in plans:
+            executor = build_executor()
+            plans[key] = None if isinstance(executor, list) else _compiled(executor, values)
+        plan = plans[key]
+    if isinstance(plan, Compiled) and variables:
+        return Run(plan, variables, request.get("context_value"), build_executor)
     return build_executor()
+
+
+def _conditions(executor: Executor[Any]) -> tuple[str, ...]:
+    """Tell which variables the directives of an operation ask for."""
+    found = _InDirectives()
+    for node in (executor.operation, *executor.fragment_definitions.values()):
+        if node.loc and "@" in node.loc.source.body:
+            visit(node, found)
+    return tuple(found.variables)
+
+
+class _InDirectives(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.variables: dict[str, None] = {}
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.variables[argument.value.name.value] = None
+
+
+def _compiled(executor: Executor[Any], values: Mapping[str, Any] | None = None) -> Compiled | None:
+    """Plan an operation; the plan outlives the request, of which it keeps its conditions."""
+    executor.context_value = None
+    executor.variable_values = VariableValues({}, dict(values or {}))
+    return Compiler(executor).operation()
 
 
 class Run:
@@ -138,10 +187,10 @@ async def _later(value: Any, error: Exception | None) -> Any:
 
 
 def _coerced(
-    schema: GraphQLSchema, compiled: Compiled, request: dict[str, Any]
+    schema: GraphQLSchema, operation: OperationDefinitionNode, request: dict[str, Any]
 ) -> VariableValues | None:
-    definitions = compiled.operation.variable_definitions
-    if not definitions:
+    if not operation.variable_definitions:
         return _NO_VARIABLES
-    values = get_variable_values(schema, definitions, request.get("raw_variable_values") or {})
+    given = request.get("raw_variable_values") or {}
+    values = get_variable_values(schema, operation.variable_definitions, given, max_errors=1)
     return None if isinstance(values, list) else values
