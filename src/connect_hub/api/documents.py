@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
 import orjson
 from graphql import (
@@ -16,16 +15,14 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
-    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     SelectionSetNode,
     parse,
-    specified_rules,
-    validate,
 )
 
 from connect_hub.api.compiled import Plans
-from connect_hub.api.limits import MAX_ERRORS, MAX_TOKENS, exceeded
+from connect_hub.api.limits import MAX_ERRORS, MAX_LINES, MAX_TOKENS, exceeded
+from connect_hub.api.validation import Validator
 from connect_hub.settings import StartupError
 
 REMEMBERED = 256  # documents
@@ -55,29 +52,34 @@ class Prepared:
         """Tell the first field that an operation asks for, by its name in the schema."""
         name = operation.name.value if operation.name else None
         if name not in self._fields:
-            self._fields[name] = _first_field(operation.selection_set, self.document)
+            fragments = {
+                node.name.value: node.selection_set
+                for node in self.document.definitions
+                if isinstance(node, FragmentDefinitionNode)
+            }
+            self._fields[name] = _first_field(operation.selection_set, fragments) or "none"
         return self._fields[name]
 
 
-def _first_field(selected: SelectionSetNode, document: DocumentNode) -> str:
-    first = selected.selections[0]
-    if isinstance(first, FieldNode):
-        return first.name.value
-    if isinstance(first, InlineFragmentNode):
-        return _first_field(first.selection_set, document)
-    spread = cast("FragmentSpreadNode", first).name.value
-    fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
-    fragment = next(node for node in fragments if node.name.value == spread)
-    return _first_field(fragment.selection_set, document)
+def _first_field(selected: SelectionSetNode, unvisited: dict[str, SelectionSetNode]) -> str | None:
+    for node in selected.selections:  # there may be none
+        match node:
+            case FieldNode():
+                return node.name.value
+            case FragmentSpreadNode():
+                inner = unvisited.pop(node.name.value, None)
+            case InlineFragmentNode():
+                inner = node.selection_set
+        if inner and (found := _first_field(inner, unvisited)):
+            return found
+    return None
 
 
 class Documents:
     """Parses and validates documents for one schema; what was valid is remembered by its text."""
 
     def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
-        self._schema = schema
-        self._rules = [*specified_rules, *([] if introspection else _NO_INTROSPECTION)]
-        self._hide_suggestions = not introspection
+        self._validator = Validator(schema, introspection=introspection)
         self.prepare = lru_cache(REMEMBERED)(self._prepare)
 
     def _prepare(self, text: str) -> Prepared:
@@ -86,29 +88,19 @@ class Documents:
         Raises:
             InvalidDocumentError: with up to MAX_ERRORS errors, each with its code.
         """
-        if len(text) > MAX_LENGTH:
-            too_long = GraphQLError(f"A document takes {MAX_LENGTH} characters: use variables.")
-            raise InvalidDocumentError([too_long], code="GRAPHQL_PARSE_FAILED")
+        if len(text) > MAX_LENGTH or max(map(text.count, "\r\n")) > MAX_LINES:
+            message = (
+                f"A document takes {MAX_LENGTH} characters and {MAX_LINES} lines: use variables."
+            )
+            raise InvalidDocumentError([GraphQLError(message)], code="GRAPHQL_PARSE_FAILED")
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
-            findings = exceeded(document) or self._validate(document)
+            findings = exceeded(document) or self._validator.errors(document, text)
         except GraphQLSyntaxError as error:
             raise InvalidDocumentError([error], code="GRAPHQL_PARSE_FAILED") from None
         if findings:
             raise InvalidDocumentError(findings, code="GRAPHQL_VALIDATION_FAILED")
         return Prepared(document)
-
-    def _validate(self, document: DocumentNode) -> list[GraphQLError]:
-        return validate(
-            self._schema,
-            document,
-            self._rules,
-            max_errors=MAX_ERRORS,
-            hide_suggestions=self._hide_suggestions,
-        )
-
-
-_NO_INTROSPECTION = [NoSchemaIntrospectionCustomRule]
 
 
 class TrustedDocuments:
