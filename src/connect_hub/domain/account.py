@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from connect_hub import sms, texts
-from connect_hub.domain import codes, phone, sessions
+from connect_hub.domain import codes, failures, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.sessions import Viewer
 from connect_hub.keys import Keys
@@ -43,13 +43,14 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     await sessions.check_fresh(viewer)
     client = viewer.client
     to = phone.parse(number, country=settings.default_country)
-    confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
-    async with transaction():
-        moved = await codes.spend_on_move(confirmed, client)
-        ended = await sessions.end_all(client, but=viewer.session_id) if moved else 0
-    if not moved:
-        await codes.release(confirmed)
-        raise PhoneAlreadyRegistered
+    with failures.logged("changePhone", to, address=address, keys=keys):
+        confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
+        async with transaction():
+            moved = await codes.spend_on_move(confirmed, client)
+            ended = await sessions.end_all(client, but=viewer.session_id) if moved else 0
+        if not moved:
+            await codes.release(confirmed)
+            raise PhoneAlreadyRegistered
     log.info("phone changed", client=str(client.id), sessions=ended)
     former, client.phone = client.phone, to.e164
     if former and former != to.e164 and not settings.test_code(former):

@@ -8,7 +8,7 @@ from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms, texts
-from connect_hub.domain import allowances, codes, phone, pumping, sends
+from connect_hub.domain import allowances, codes, failures, phone, pumping, sends
 from connect_hub.domain.allowances import Use
 from connect_hub.domain.codes import Code
 from connect_hub.domain.refusals import (
@@ -98,7 +98,12 @@ async def register(
         PhoneAlreadyRegistered: the code is right, and stays unspent for `login`.
     """
     whose = phone.parse(number, country=settings.default_country)
-    confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
+    with failures.logged("register", whose, address=address, keys=keys):
+        confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
+        return await _registered(confirmed)
+
+
+async def _registered(confirmed: codes.Confirmed) -> Client:
     for _ in range(_DRAWS):
         try:
             client = await codes.spend_on_client(confirmed, invitation_code=new_invitation_code())
@@ -127,8 +132,13 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
         ClientBlocked: the code is right, and spent.
     """
     whose = phone.parse(number, country=settings.default_country)
-    confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
-    client = await _by_phone.one(whose.e164)
+    with failures.logged("login", whose, address=address, keys=keys):
+        confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
+        return await _known(confirmed)
+
+
+async def _known(confirmed: codes.Confirmed) -> Client:
+    client = await _by_phone.one(confirmed.phone.e164)
     if client is None:
         await codes.release(confirmed)
         raise ClientNotFound
