@@ -20,6 +20,7 @@ Visit = Callable[..., Awaitable[Visitor]]
 
 FIRST_LOAD = 150_000  # bytes, gzip
 MANY: dict[str, Any] = {
+    "SENDS_PER_PHONE_AND_ADDRESS": "9999/hour",
     "SENDS_PER_ADDRESS": "9999/hour",
     "GUESSES_PER_ADDRESS": "9999/hour",
     "RESEND_AFTER": "1",
