@@ -64,7 +64,7 @@ WRONG = [  # and the setting that the refusal names
     ({"SMS_TIMEOUT": "0"}, "SMS_TIMEOUT"),
     ({"SMS_ANDROID_HASH": "abc"}, "SMS_ANDROID_HASH"),
     ({"PUBLIC_URL": "app.example.com"}, "PUBLIC_URL"),
-    ({"PUBLIC_URL": f"https://{'a' * 60}.example.com"}, "PUBLIC_URL"),
+    ({"PUBLIC_URL": f"https://{'a' * 60}.{'b' * 60}.example.com"}, "PUBLIC_URL"),
     ({"METRICS_PORT": "http"}, "METRICS_PORT"),
     ({"TEST_PHONES": "+79990000011:4821"}, "TEST_PHONES"),
     ({"TEST_PHONES": "+79990000011:4821:2026-02-30"}, "TEST_PHONES"),
