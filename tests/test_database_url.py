@@ -183,6 +183,9 @@ def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
         "statement_timeout": "10000",
         "lock_timeout": "5000",
         "idle_in_transaction_session_timeout": "30000",
+        "default_transaction_isolation": "read committed",
+        "idle_session_timeout": "0",
+        "standard_conforming_strings": "on",
     }
     assert SECRET not in repr(config)
 

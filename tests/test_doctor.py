@@ -40,8 +40,8 @@ def test_all_is_well_beside_a_running_server(server: Server) -> None:
     assert returncode == 0
     assert set(found.values()) == {"ok"}
     assert list(found) == [
-        *("settings", "sms", "database", "clock", "connections", "migrations"),
-        *("privileges", "rings", "counts"),
+        *("settings", "sms", "database", "encoding", "schema", "session", "connections"),
+        *("writes", "clock", "migrations", "privileges", "rings", "counts"),
     ]
 
 

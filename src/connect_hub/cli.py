@@ -69,7 +69,7 @@ def serve(**options: str | int | None) -> None:
         metrics.exposed(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
-        applied = asyncio.run(_migrated(settings))
+        applied = asyncio.run(_prepared(settings))
         ports = listening.getsockname()[1], metrics_port
         _say_where(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
@@ -138,6 +138,12 @@ def schema() -> None:
 def secret() -> None:
     """Print a fresh SECRET_KEY."""
     click.echo(keys.new_secret())
+
+
+async def _prepared(settings: Settings) -> list[str]:
+    applied = await _migrated(settings)
+    await database.check(settings)
+    return applied
 
 
 async def _migrated(settings: Settings) -> list[str]:

@@ -2,8 +2,6 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache, partial
 from math import inf
@@ -12,9 +10,10 @@ from typing import Any
 
 import asyncpg
 from tortoise.context import TortoiseContext, require_context
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import BaseORMException
+from tortoise.transactions import in_transaction
 
-from connect_hub import embedded, privileges, tracing
+from connect_hub import database_checks, embedded, privileges, tracing
 from connect_hub.database_url import credentials
 from connect_hub.settings import Settings, StartupError
 from connect_hub.statements import fetch
@@ -42,6 +41,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
 )
 
+_TRANSACTION_TIMEOUT_SINCE = 17  # major version of PostgreSQL
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
 _POOL = {
@@ -55,6 +55,13 @@ _BOUNDS = {
     "statement_timeout": timedelta(seconds=10),
     "lock_timeout": timedelta(seconds=5),
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
+}
+# Defaults of a database or role hold in every session that does not set them itself. A default of
+# being read-only is left alone: providers fence a full disk off with it.
+_NEEDED = {
+    "default_transaction_isolation": "read committed",
+    "idle_session_timeout": "0",
+    "standard_conforming_strings": "on",
 }
 _SILENCE = {  # tcp(7): 5 seconds of it
     "TCP_KEEPIDLE": 2,
@@ -109,16 +116,22 @@ def tortoise_config(
 
 
 def most_connections(settings: Settings) -> int:
-    """Tell how many connections one server opens at most: each worker a pool, and to listen."""
+    """Tell how many connections one server opens at most: each worker a pool, and to listen.
+
+    Past a pooler it is only those that listen: the pooler has connections of its own.
+    """
+    if settings.direct_database_url:
+        return settings.workers
     pool: int = tortoise_config(settings)["connections"]["default"]["credentials"]["maxsize"]
     return settings.workers * (pool + 1)
 
 
-def unbounded(config: dict[str, Any]) -> dict[str, Any]:
-    """Lift the bounds, for what may take its time."""
+def for_one_task(config: dict[str, Any]) -> dict[str, Any]:
+    """Take one connection and lift the bounds, for what may take its time."""
     said = config["connections"]["default"]["credentials"]
     session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
-    said = {**said, "command_timeout": None, "server_settings": session}
+    pool = {"minsize": 1, "maxsize": 1}
+    said = {**said, **pool, "command_timeout": None, "server_settings": session}
     return config | {"connections": _config(said)["connections"]}
 
 
@@ -126,7 +139,7 @@ async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = 
     """Apply the migrations that are missing and name them; any number may call it at once.
 
     It uses connections of its own, without the bounds set for serving. Migrations of a newer
-    version that the database already has are left alone.
+    version that the database already has are left alone. An empty database gets all or none.
 
     Args:
         config: connects as the owner of the tables.
@@ -134,38 +147,80 @@ async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = 
             does not exist, and granted what it needs.
 
     Raises:
-        StartupError: the database cannot be reached, or the user may not change it.
+        StartupError: the database cannot be reached, or is not as it must be, or the user may not
+            change it.
     """
-    said = unbounded(config)["connections"]["default"]["credentials"]
+    said = for_one_task(config)["connections"]["default"]["credentials"]
     application = (served_by or config)["connections"]["default"]["credentials"]
-    config = _config(said)
-    async with _locked(said) as owner, TortoiseContext() as context:
-        await context.init(config)
-        try:
+    config = _config(said | {"init": _lift_transaction_timeout})
+    owner = await connect(said)
+    try:
+        database_checks.require(await database_checks.examine(owner.fetch))
+        await owner.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        async with TortoiseContext() as context:
+            await context.init(config)
             if application["user"] == said["user"]:
-                return await _upgrade(config)
+                return await _upgrade(config, owner)
             await privileges.create_role(owner, application["user"], _password(application))
             await privileges.grant_later_tables(owner, application["user"])
-            applied = await _upgrade(config)
+            applied = await _upgrade(config, owner)
             await privileges.grant(owner, application["user"], tables())
-        except (OperationalError, asyncpg.InsufficientPrivilegeError) as error:
-            cause = error.__cause__ if isinstance(error, OperationalError) else error
-            if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-                raise StartupError(
-                    f"The user {said['user']} may not change the database {said['database']}"
-                    f" ({cause}): run connect-hub migrate with MIGRATION_DATABASE_URL, which"
-                    " takes the URL of the owner of the tables."
-                ) from error
-            raise
+    except (*UNAVAILABLE, asyncpg.PostgresError, BaseORMException) as error:
+        raise StartupError(_why_not(error, said)) from error
+    finally:
+        await owner.close()
     return applied
 
 
-async def _upgrade(config: dict[str, Any]) -> list[str]:
+async def _upgrade(config: dict[str, Any], owner: Any) -> list[str]:
+    """Let aerich upgrade; an empty database in one transaction, since aerich commits each file."""
     from aerich import Command  # noqa: PLC0415 - serving does without it
 
+    names = _migration_names()
+    applied = await _applied(owner)
+    if applied.issuperset(names):
+        return []
+    database_checks.require([await database_checks.writes(owner.fetch)])
     command = Command(config, location=str(_migrations()))
     await command.init()
-    return await command.upgrade()
+    if applied:
+        return await command.upgrade()
+    async with in_transaction() as transaction:
+        for name in names:
+            await command._upgrade(transaction, name)  # noqa: SLF001 (its own loop would commit)
+    return names
+
+
+async def _applied(connection: Any) -> set[str]:
+    try:
+        rows = await connection.fetch("SELECT version FROM aerich WHERE app = 'models'")
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):  # not ours, or none
+        return set()
+    return {row["version"] for row in rows}
+
+
+def _why_not(error: Exception, said: dict[str, Any]) -> str:
+    reason = " ".join(str(error).split())
+    match error.__cause__ or error:
+        case asyncpg.InsufficientPrivilegeError():
+            return (
+                f"The user {said['user']} may not change the database {said['database']}"
+                f" ({reason}): run connect-hub migrate with MIGRATION_DATABASE_URL, which takes the"
+                " URL of the owner of the tables."
+            )
+        case (
+            asyncpg.DuplicateTableError()
+            | asyncpg.DuplicateObjectError()
+            | asyncpg.DuplicateFunctionError()
+        ):
+            return (
+                f"The database {said['database']} is used by something else ({reason}):"
+                " give Connect Hub a database or a schema of its own."
+            )
+    return (
+        f"The database {said['database']} cannot be migrated ({reason}): put that right, and start"
+        " again."
+    )
 
 
 def _password(said: dict[str, Any]) -> str | None:
@@ -177,6 +232,22 @@ def _password(said: dict[str, Any]) -> str | None:
             " create it by CREATE ROLE, or choose another password."
         )
     return password or None
+
+
+async def check(settings: Settings) -> None:
+    """Check what the server finds in the database, as the user it serves as.
+
+    Raises:
+        StartupError: the database cannot be reached, or is not as it must be.
+    """
+    connection = await connect(direct_config(settings)["connections"]["default"]["credentials"])
+    try:
+        findings = await database_checks.examine(
+            connection.fetch, connections=most_connections(settings)
+        )
+    finally:
+        await connection.close()
+    database_checks.require(findings)
 
 
 async def connect(said: dict[str, Any]) -> Any:
@@ -240,7 +311,7 @@ async def is_ready() -> bool:
 
 async def _has_rows(sql: str) -> bool:
     try:
-        return bool(await fetch(sql, _newest_migration()))
+        return bool(await fetch(sql, _migration_names()[-1]))
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):  # not ours, or none
         return False
 
@@ -281,7 +352,7 @@ def _notice_silence(connection: Any) -> None:
 def _session(said: dict[str, Any]) -> dict[str, str]:
     bounds = {name: f"{bound / timedelta(milliseconds=1):.0f}" for name, bound in _BOUNDS.items()}
     ours = {"application_name": "connect-hub", "timezone": "UTC", "jit": "off", **bounds}
-    return {**ours, **said.get("server_settings", {})}
+    return {**ours, **said.get("server_settings", {}), **_NEEDED}
 
 
 def _config(said: dict[str, Any]) -> dict[str, Any]:
@@ -289,20 +360,15 @@ def _config(said: dict[str, Any]) -> dict[str, Any]:
     return AERICH_CONFIG | {"connections": {"default": connection}}
 
 
-@asynccontextmanager
-async def _locked(said: dict[str, Any]) -> AsyncIterator[Any]:
-    connection = await connect(said)
-    try:
-        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
-        yield connection
-    finally:
-        await connection.close()
+async def _lift_transaction_timeout(connection: Any) -> None:
+    if connection.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
+        await connection.execute("SET transaction_timeout = 0")
 
 
 @cache
-def _newest_migration() -> str:
+def _migration_names() -> list[str]:
     names = (file.name for file in _migrations().glob("models/[0-9]*_*.py"))
-    return max(names, key=lambda name: int(name.partition("_")[0]))
+    return sorted(names, key=lambda name: int(name.partition("_")[0]))
 
 
 def _migrations() -> Path:

@@ -3,28 +3,18 @@
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
 
 import click
 
-from connect_hub import database, privileges, sms
+from connect_hub import database, database_checks, privileges, sms
 from connect_hub.app import create_app
 from connect_hub.commands import work
+from connect_hub.database_checks import Finding
 from connect_hub.domain import sends
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.statements import fetch
 
-OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
-TESTED = 18
 _NOTABLE, _TOO_FAR = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
-
-
-class Finding(NamedTuple):
-    """What was looked at, how it is, and why."""
-
-    check: str
-    state: Literal["ok", "warning", "FAILED"]
-    told: str
 
 
 @click.command()
@@ -69,9 +59,11 @@ def _of_sms(settings: Settings) -> Finding:
 
 
 async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
-    yield await _version()
+    connections = database.most_connections(settings)
+    for finding in await database_checks.examine(fetch, connections=connections):
+        yield finding
+    yield await database_checks.writes(fetch)
     yield await _clock()
-    yield await _connections(settings)
     if not await database.is_migrated():
         yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")
         return
@@ -81,21 +73,6 @@ async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
         return
     yield await _none("rings", _IN_RINGS, "clients stand in a ring of invitations")
     yield await _none("counts", _MISCOUNTED, "clients have a wrong count of invited ones")
-
-
-async def _version() -> Finding:
-    (row,) = await fetch(
-        "SELECT current_setting('server_version_num')::int / 10000 AS major,"
-        " current_setting('transaction_read_only')::bool AS closed"
-    )
-    major = row["major"]
-    if row["closed"]:
-        return Finding("database", "FAILED", "it takes no writes: name the primary in DATABASE_URL")
-    if major < OLDEST:
-        return Finding("database", "FAILED", f"PostgreSQL {major}: it must be {OLDEST} or newer")
-    if major != TESTED:
-        return Finding("database", "warning", f"PostgreSQL {major}; our tests run on {TESTED}")
-    return Finding("database", "ok", f"PostgreSQL {major}")
 
 
 async def _clock() -> Finding:
@@ -108,18 +85,6 @@ async def _clock() -> Finding:
     if apart > _TOO_FAR:
         return Finding("clock", "FAILED", f"{told}: set both by NTP")
     return Finding("clock", "warning" if apart > _NOTABLE else "ok", told)
-
-
-async def _connections(settings: Settings) -> Finding:
-    (row,) = await fetch(
-        "SELECT current_setting('max_connections')::int"
-        " - current_setting('superuser_reserved_connections')::int AS most"
-    )
-    ours, most = database.most_connections(settings), row["most"]
-    told = f"{ours // settings.workers} a worker, {ours} of the {most}"
-    if ours > most:
-        return Finding("connections", "FAILED", f"{told}: raise max_connections or lower WORKERS")
-    return Finding("connections", "ok", f"{told}, so {most // ours} such servers fit")
 
 
 async def _privileges() -> Finding:

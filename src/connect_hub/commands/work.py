@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import asyncpg
 from tortoise.context import TortoiseContext
+from tortoise.exceptions import BaseORMException
 
 from connect_hub import database, embedded, logs
 from connect_hub.settings import Settings, StartupError, load
@@ -36,15 +37,14 @@ def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
 async def _connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
     try:
         async with TortoiseContext() as context:
-            await context.init(database.unbounded(database.tortoise_config(settings)))
+            await context.init(database.for_one_task(database.tortoise_config(settings)))
             if migrated and not await database.is_migrated():
                 raise StartupError(_NOT_MIGRATED)
             return await work()
-    except database.UNAVAILABLE as error:
+    except (*database.UNAVAILABLE, asyncpg.PostgresError, BaseORMException) as error:
         if settings.embedded and isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
             raise StartupError(_NOT_MIGRATED) from error  # migrations create our user
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StartupError(
-            f"The database does not answer ({reason}): check that it runs and that DATABASE_URL is"
-            " right."
+            f"The database cannot do this now ({reason}): check it by connect-hub doctor."
         ) from error
