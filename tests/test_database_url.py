@@ -206,7 +206,7 @@ def test_without_a_url_the_embedded_database_is_used(tmp_path: Path) -> None:
 
     found = config["connections"]["default"]["credentials"]
     assert found["host"] == str(tmp_path / "socket")
-    assert (found["user"], found["database"]) == ("postgres", "postgres")
+    assert (found["user"], found["database"]) == ("connect_hub", "postgres")
 
 
 async def test_postgresql_takes_what_was_read(postgres: str) -> None:
