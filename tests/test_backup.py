@@ -25,6 +25,15 @@ def lines(data_dir: Path, dump: Path) -> list[list[str]]:
     return [shlex.split(line) for line in found]
 
 
+def data_only(programs: str, dump: Path, where: str) -> list[str]:
+    """Read the two lines that restore only the data; `where` names the database."""
+    _, _, section = README.partition("## Backup and restore")
+    found = re.findall(r"`(pg_restore -l .*?|pg_restore --data-only .*?)`", section)
+    assert len(found) == 2
+    restored = [line.replace("--data-only", f"--data-only {where}") for line in found]
+    return [f"cd {dump.parent} && {programs}/{line}" for line in restored]
+
+
 def test_a_backup_of_a_running_server_restores_into_a_new_one(folder: Path, tmp_path: Path) -> None:
     dump = tmp_path / "hub.dump"
     with serving(folder / "old") as old:
@@ -42,3 +51,22 @@ def test_a_backup_of_a_running_server_restores_into_a_new_one(folder: Path, tmp_
         assert new.post("{ me { id } }", token=later.token).status_code == 401
         again = new.register()
         assert new.knows(again)
+
+
+def test_the_data_of_a_backup_restores_into_a_migrated_database(
+    folder: Path, tmp_path: Path
+) -> None:
+    dump = tmp_path / "hub.dump"
+    with serving(folder / "one") as one:
+        client = one.register()
+        backup, _ = lines(one.data_dir, dump)
+        subprocess.run(backup, check=True)
+        secret = (one.data_dir / "secret_key").read_text()
+    (folder / "other").mkdir(mode=0o700)
+    (folder / "other" / "secret_key").write_text(secret)
+    with serving(folder / "other") as other:
+        where = f"-h {other.data_dir}/socket -U postgres -d postgres"
+        for line in data_only(str(Path(backup[0]).parent), dump, where):
+            subprocess.run(["sh", "-c", line], check=True)
+        assert other.knows(client)
+        assert other.knows(other.register())

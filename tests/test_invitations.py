@@ -1,11 +1,14 @@
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
 from asyncpg import InvalidTransactionStateError
+from tortoise.connection import get_connection
 from tortoise.exceptions import IntegrityError
 
 from connect_hub.domain import invitations
@@ -13,6 +16,16 @@ from connect_hub.models import Client
 from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person, counted_statements
 
+APPLY = "UPDATE client SET inviter_id = $1 WHERE id = $2"
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('connect_hub.client_no_ring'))"
+CHAIN = """
+    INSERT INTO client (id, phone, invitation_code, created_at, inviter_id, invited_at)
+    SELECT md5(n::text)::uuid, '+7100' || lpad(n::text, 7, '0'), lpad(n::text, 6, '0'), now(),
+           CASE WHEN n > 1 THEN md5((n - 1)::text)::uuid END, CASE WHEN n > 1 THEN now() END
+    FROM generate_series(1, $1::int) AS n
+"""
+SCANS = "SELECT idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'client'"
 PAGE = """
 query($first: Int = 20, $after: String) { me { invitedClients(first: $first, after: $after) {
   nodes { id } edges { cursor node { id phone } }
@@ -125,6 +138,51 @@ async def test_the_database_refuses_a_ring_whoever_writes_it(hub: Hub) -> None:
         await Client.filter(id=guest.id).update(inviter_id=None)
     with pytest.raises(IntegrityError, match="invited by this client"):
         await Client.filter(id=owner.id).update(inviter_id=owner.id)
+
+
+async def test_a_ring_is_refused_without_the_lock(hub: Hub) -> None:
+    people = await hub.people(3)
+    for guest, owner in pairwise(people):
+        await guest.apply(owner.invitation_code)
+    async with _lock(), asyncio.timeout(4):  # an application waits 5 seconds for the lock
+        refused = await people[-1].apply(people[0].invitation_code)
+    assert refused["__typename"] == "InvitationRingError"
+
+
+async def test_an_application_waits_for_the_lock_after_its_walk(hub: Hub) -> None:
+    """Let a chain get longer between the walk and the lock, so that it ends at the guest."""
+    *chain, guest, last = await hub.people(6)
+    for below, above in pairwise(chain):
+        await below.apply(above.invitation_code)
+    await guest.apply(last.invitation_code)
+    async with _lock() as connection:
+        closing = asyncio.create_task(last.apply(chain[0].invitation_code))
+        while not await connection.fetchval(WAITING):
+            pass
+        await connection.execute(APPLY, guest.id, chain[-1].id)
+    assert (await closing)["__typename"] == "InvitationRingError"
+
+
+async def test_a_long_chain_is_walked_once(hub: Hub, untriggered: asyncpg.Connection) -> None:
+    """Count what an application at the end of a chain reads, with the lock and without."""
+    (guest,) = await hub.people(1)
+    await untriggered.execute(CHAIN, 1000)
+    async with transaction():
+        await fetch("UPDATE client SET inviter_id = md5('1000')::uuid WHERE id = $1", guest.id)
+        (scans,) = await fetch(SCANS)
+    assert 1000 < scans["idx_scan"] < 1100
+
+
+async def test_invited_at_increases_though_the_clock_steps_back(hub: Hub) -> None:
+    owner, *guests = await hub.people(12)
+    await guests[0].apply(owner.invitation_code)
+    await fetch("UPDATE client SET invited_at = invited_at + interval '1 hour'")
+    first = await _page(owner, first=1)
+    await asyncio.gather(*(guest.apply(owner.invitation_code) for guest in guests[1:]))
+    pages = await _pages(owner, first=3)
+    found = [edge["cursor"] for page in pages for edge in page["edges"]]
+    assert len(set(found)) == 11
+    assert found[-1] == first["edges"][0]["cursor"]  # and nothing comes after it
 
 
 async def test_an_invitation_is_refused_under_another_isolation_level(hub: Hub) -> None:
@@ -254,6 +312,15 @@ async def test_nothing_is_read_that_was_not_asked_for(
     assert len(asked) == 1 + statements  # one reads the viewer
 
 
+@asynccontextmanager
+async def _lock() -> AsyncIterator[Any]:
+    """Hold the lock of all applications, on a connection of its own."""
+    opened = get_connection("default").acquire_connection()
+    async with opened as connection, connection.transaction():
+        await connection.execute(LOCK)
+        yield connection
+
+
 async def _page(owner: Person, **variables: Any) -> Any:
     me = (await owner.hub.data(PAGE, token=owner.token, **variables))["me"]
     return me["invitedClients"]
@@ -270,7 +337,8 @@ async def _pages(owner: Person, *, first: int) -> list[Any]:
 async def _forget_invitations(untriggered: asyncpg.Connection) -> None:
     """Take inviters away, which the triggers never let happen."""
     await untriggered.execute(
-        "UPDATE client SET inviter_id = NULL, invited_at = NULL; DELETE FROM invited_count"
+        "UPDATE client SET inviter_id = NULL, invited_at = NULL; DELETE FROM invited_count;"
+        " DELETE FROM allowance"  # refused applications are limited
     )
 
 

@@ -244,6 +244,29 @@ async def test_a_client_tries_ten_unknown_invitation_codes_a_day(hub: Hub) -> No
     assert _name(await guest.apply(owner.invitation_code)) == "InviteApplied"
 
 
+@pytest.mark.parametrize("kind", ["unknown", "own", "ring"])
+async def test_refused_applications_are_counted_by_phone(hub: Hub, kind: str) -> None:
+    owner, friend = await hub.people(2)
+    guest = await hub.person(PHONE)
+    await friend.apply(guest.invitation_code)
+    codes = {"unknown": "UNKNWN", "own": guest.invitation_code, "ring": friend.invitation_code}
+    for _ in range(9):
+        assert _name(await guest.apply(codes[kind])) != "TooManyRequestsError"
+    await guest.delete()
+    again = await hub.person(PHONE)
+    assert _name(await again.apply("UNKNWN")) == "InvitationCodeNotFoundError"
+    assert _name(await again.apply(owner.invitation_code)) == "TooManyRequestsError"
+    assert _name(await owner.apply(friend.invitation_code)) == "InviteApplied"
+
+
+async def test_an_application_that_is_repeated_is_not_counted(hub: Hub) -> None:
+    owner, guest = await hub.people(2)
+    await guest.apply(owner.invitation_code)
+    for _ in range(15):
+        refused = await guest.apply(owner.invitation_code)
+        assert _name(refused) == "InvitationAlreadyAppliedError"
+
+
 @pytest.mark.parametrize(
     "document",
     [

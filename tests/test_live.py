@@ -6,6 +6,7 @@ import random
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
@@ -173,6 +174,27 @@ async def test_what_happens_while_notifications_are_lost_is_told_once_they_are_h
         # as it is where nobody listens
         await untriggered.execute(APPLY_UNNOTIFIED, owner.id, meanwhile.id)
         assert await socket.events(1) == [meanwhile.id]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_who_applies_a_code_after_the_clock_stepped_back_is_told(
+    hub: Hub, sockets: Sockets, *, deleted: bool
+) -> None:
+    owner, before, *guests = await hub.people(7)
+    async with sockets.subscribed(owner.token) as ahead:
+        await fetch(APPLY, owner.id, before.id)
+        await ahead.events(1)
+    await fetch("UPDATE client SET invited_at = invited_at + interval '1 hour'")
+    async with sockets.subscribed(owner.token) as socket:
+        await socket.ping()
+        if deleted:
+            await before.delete()
+        await guests[0].apply(owner.invitation_code)
+        assert await socket.events(1) == [guests[0].id]
+        await asyncio.gather(*(guest.apply(owner.invitation_code) for guest in guests[1:]))
+        events = [await socket.event() for _ in guests[1:]]
+    moments = [event["invitedAt"] for event in events]
+    assert moments == sorted(moments)
 
 
 async def test_a_session_that_ends_while_notifications_are_lost_ends_its_connections(

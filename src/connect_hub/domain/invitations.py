@@ -62,11 +62,11 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
 
     Raises:
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
-        TooManyRequests: this client has tried unknown codes too often.
+        TooManyRequests: this phone has tried unknown codes, its own or closed rings too often.
     """
     uses = await allowances.spend(
         Allowance.of(
-            str(client.id),
+            client.phone or "",  # a new account of the same phone begins with what the former used
             "unknown invitation codes",
             rates=settings.unknown_invitations_per_client,
             limit=Limit.INVITATIONS,
@@ -74,7 +74,6 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         )
     )
     owner = await _owner_of(code)
-    await allowances.give_back(uses)  # where nobody has the code, the try stays counted
     if owner.id == client.id:
         raise OwnInvitationCode
     try:
@@ -83,6 +82,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         if refusal := _REFUSED_BY.get(error.constraint_name or ""):
             raise refusal from None
         raise
+    await allowances.give_back(uses)  # a refusal above stays counted; a repeated call does not
     if not applied:
         (now,) = await fetch(_APPLIED, client.id)
         raise InvitationAlreadyApplied(someone_invitation_code=now["applied_code"] or "")

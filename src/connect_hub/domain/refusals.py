@@ -29,7 +29,7 @@ class Limit(Enum):
     NETWORK = "Codes requested from this network."
     SERVER = "Codes sent by this server, in all or to numbers like this one."
     GUESSES = "Wrong sign-in codes from this network."
-    INVITATIONS = "Unknown invitation codes tried by this client."
+    INVITATIONS = "Invitation codes tried by this phone that were refused."
     BLOCKED = "Those who run the server have blocked this client."
 
 
