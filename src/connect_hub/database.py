@@ -95,12 +95,7 @@ def tortoise_config(
         StartupError: DATABASE_URL is wrong.
     """
     if settings.database_url is None:
-        said = {
-            "host": str(embedded.socket_folder(settings.data_dir)),
-            "port": 5432,
-            "user": embedded_user,
-            "database": embedded.DATABASE,
-        }
+        said = embedded.credentials(settings.data_dir, embedded_user)
     else:
         said = credentials(settings.database_url.get_secret_value())
     said = {

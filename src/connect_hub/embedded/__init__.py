@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from connect_hub.embedded.binaries import find_binaries, find_package
 from connect_hub.embedded.database import check_major, create_database
@@ -18,7 +19,7 @@ from connect_hub.embedded.processes import child_options
 from connect_hub.embedded.server import serving
 from connect_hub.settings import StartupError
 
-__all__ = ["APP_USER", "DATABASE", "USER", "joined", "running", "socket_folder"]
+__all__ = ["APP_USER", "DATABASE", "USER", "credentials", "joined", "running", "socket_folder"]
 
 USER = "postgres"  # its superuser, who owns the tables
 APP_USER = "connect_hub"  # as whom the server connects; migrations create it
@@ -31,6 +32,25 @@ _PATIENCE = timedelta(seconds=5)
 def socket_folder(data_dir: Path) -> Path:
     """Where the unix socket of this folder's PostgreSQL is, the `host` of its clients."""
     return data_dir.absolute() / "socket"
+
+
+def credentials(data_dir: Path, user: str) -> dict[str, Any]:
+    """Say how asyncpg connects to the PostgreSQL of this folder.
+
+    Whatever it is not told it reads from the shell's PG* variables or from ~/.pgpass, which are
+    about other servers.
+    """
+    return {
+        "host": str(socket_folder(data_dir)),
+        "port": 5432,
+        "user": user,
+        "password": str,  # called, it gives none
+        "database": DATABASE,
+        "ssl": False,
+        "direct_tls": False,
+        "target_session_attrs": "any",
+        "gsslib": "gssapi",
+    }
 
 
 @contextmanager
