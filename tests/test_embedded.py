@@ -314,12 +314,16 @@ async def test_another_major_is_refused_and_its_data_left_alone(made: Path) -> N
         assert await query(made, "SELECT number FROM kept") == 42
 
 
-async def test_a_data_dir_may_be_as_long_as_the_refusal_says(folder: Path) -> None:
+async def test_a_data_dir_may_be_as_long_as_the_refusal_says(
+    folder: Path, reachable_wheel: Path
+) -> None:
     with pytest.raises(StartupError, match=r"too long .* at most 79 bytes"):
         start(folder / ("x" * (79 - len(str(folder)))))
     longest = folder / """, "b" 'c' é""".rjust(77 - len(str(folder)))
-    with embedded.running(longest):
+    with owner(longest, reachable_wheel) as process:
+        assert say(process) == "ready"
         assert await query(longest, "SELECT 1") == 1
+        end(process)
 
 
 def test_a_file_is_no_data_dir(data_dir: Path) -> None:
@@ -368,9 +372,9 @@ def test_an_ordinary_user_runs_it_in_a_folder_of_its_own(
         end(process)
 
 
-def test_a_folder_that_may_not_be_written_is_refused(folder: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_refused(folder: Path, reachable_wheel: Path) -> None:
     folder.chmod(0o555)
-    with owner(folder / "data", uid=ORDINARY) as process:
+    with owner(folder / "data", reachable_wheel, uid=ORDINARY) as process:
         assert f"cannot be used (Permission denied: {folder}/data)" in say(process)
 
 
