@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import stat
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,19 @@ from pathlib import Path
 from tests.processes import serving
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_readme_s_lines_let_no_other_user_read_what_is_secret(tmp_path: Path) -> None:
+    backup = README.partition("## Backup and restore")[2].partition("pg_dump`")[0]
+    assert re.search(r"^umask 077\b(?s:.*)^\$PG/pg_dump ", backup, re.MULTILINE)
+    made = re.findall(r"^(?:install|touch|printf|cp) .*\.env\b.*$", README, re.MULTILINE)
+    assert len(made) == 3
+    (tmp_path / ".env.template").write_text("")
+    for before in (None, 0o644):
+        if before:
+            (tmp_path / ".env").chmod(before)
+        subprocess.run(["bash", "-euc", "\n".join(made)], cwd=tmp_path, check=True)
+        assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
 
 
 def lines(data_dir: Path, dump: Path) -> list[list[str]]:

@@ -1,6 +1,9 @@
 import asyncio
+import os
 import re
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import asyncpg
 import pytest
 
 from connect_hub import embedded
-from tests.processes import run
+from tests.processes import command, environment, run
 
 TABLES = """
     CREATE TABLE auth_user (id int PRIMARY KEY, date_joined timestamptz NOT NULL);
@@ -102,3 +105,68 @@ def test_a_database_that_is_no_demo_is_refused(data_dir: Path) -> None:
     assert "The demo's database cannot be read" in refused.stderr
     refused = run("import-demo", "sqlite:///demo", DATA_DIR=str(data_dir))
     assert refused.stderr.startswith("Error: URL takes postgresql://")
+
+
+def with_passwords(data_dir: Path) -> str:
+    """Let PostgreSQL ask the user of the demo for a password, and name its URL without one."""
+    (data_dir / "postgres" / "pg_hba.conf").write_text(
+        "local demo reader scram-sha-256\nlocal all all trust\n"
+    )
+    asyncio.run(
+        execute(
+            data_dir,
+            "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN SUPERUSER PASSWORD 'hunter2';"
+            " SELECT pg_reload_conf()",
+        )
+    )
+    return f"postgresql://{{}}@/demo?host={embedded.socket_folder(data_dir)}"
+
+
+@pytest.mark.parametrize("user", ["reader:hunter2", "reader:hunter2%21", "reader"])
+def test_a_password_on_the_command_line_is_refused(data_dir: Path, user: str) -> None:
+    url = with_passwords(data_dir).format(user) + "&password=hunter2" * (":" not in user)
+    refused = run("import-demo", url, DATA_DIR=str(data_dir))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: URL has a password, which other users see")
+    assert "DEMO_PASSWORD" in refused.stderr
+    assert "hunter2" not in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_password_comes_from_the_environment(data_dir: Path) -> None:
+    url = with_passwords(data_dir).format("reader")
+    read = run("import-demo", url, DATA_DIR=str(data_dir), DEMO_PASSWORD="hunter2")
+    assert read.returncode == 0, read
+    refused = run("import-demo", url, DATA_DIR=str(data_dir), DEMO_PASSWORD="wrong")
+    assert "The demo's database cannot be read (password authentication failed" in refused.stderr
+
+
+def test_the_password_is_asked_for_at_a_terminal(data_dir: Path) -> None:
+    url = with_passwords(data_dir).format("reader")
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        command("import-demo", url),
+        env=environment(DATA_DIR=str(data_dir)),
+        cwd="/",
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Password of the demo" not in shown:
+            shown += os.read(ours, 1000)
+        os.write(ours, b"hunter2\n")
+        assert process.wait(timeout=60) == 0
+    with suppress(OSError):  # the terminal is gone
+        while more := os.read(ours, 1000):
+            shown += more
+    os.close(ours)
+    assert b"hunter2" not in shown
+
+
+def test_a_malformed_url_is_refused_without_advice_to_write_a_password(data_dir: Path) -> None:
+    refused = run("import-demo", "postgresql://reader:hun@ter2@host/demo", DATA_DIR=str(data_dir))
+    assert refused.stderr.startswith("Error: URL takes postgresql://user@host")
+    assert "ter2" not in refused.stderr

@@ -1,8 +1,11 @@
 """`connect-hub import-demo`: the clients of the REST demo that was here before."""
 
 import asyncio
+import os
 import re
+import sys
 from collections import Counter
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -40,9 +43,10 @@ _REFUSED = {
 def import_demo(url: str) -> None:
     """Take over the clients of the REST demo, from the PostgreSQL database of a URL.
 
-    What is here already stays as it is, so to do it twice is to do it once.
+    Its password comes from DEMO_PASSWORD, or is asked for. What is here already stays as it is, so
+    to do it twice is to do it once.
     """
-    people, inviters = asyncio.run(_read(url))
+    people, inviters = asyncio.run(_read(_access(url)))
 
     async def imported() -> Report:
         report = Report()
@@ -75,17 +79,36 @@ class Report:
         self._told.append(f"{what}: client {demo_id} of the demo, {why}")
 
 
-async def _read(url: str) -> tuple[list[Row], dict[int, int]]:
+def _access(url: str) -> dict[str, Any]:
+    """Read the URL, and the password from where neither other users nor the shell's history see it.
+
+    Without one, asyncpg looks where libpq does: PGPASSWORD, then ~/.pgpass.
+    """
+    try:
+        access = credentials(url)
+    except StartupError as error:
+        told = str(error).replace("DATABASE_URL", "URL").replace("user:password@", "user@")
+        raise StartupError(told) from None
+    if "password" in access:
+        raise StartupError(
+            "URL has a password, which other users see in the list of processes: leave it out and"
+            " set DEMO_PASSWORD, or type it when you are asked."
+        )
+    password = os.getenv("DEMO_PASSWORD")
+    if password is None and sys.stdin.isatty():
+        password = click.prompt("Password of the demo", default="", hide_input=True, err=True)
+    return access | {"password": password} if password else access
+
+
+async def _read(access: dict[str, Any]) -> tuple[list[Row], dict[int, int]]:
     """Read the demo's clients, and by the id of each who invited it."""
     try:
-        demo = await asyncpg.connect(**credentials(url))
+        demo = await asyncpg.connect(**access)
         try:
             people = await demo.fetch(_CLIENTS)
             connections = await demo.fetch(_CONNECTIONS)
         finally:
             await demo.close()
-    except StartupError as error:
-        raise StartupError(str(error).replace("DATABASE_URL", "URL")) from None
     except (*UNAVAILABLE, asyncpg.PostgresError) as error:
         reason = " ".join(str(error).split())
         raise StartupError(f"The demo's database cannot be read ({reason}).") from None
