@@ -1,5 +1,6 @@
 import asyncio
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from connect_hub import embedded
 from connect_hub.keys import new_secret
-from tests.processes import ME, Server, run, serving
+from tests.processes import ME, Server, command, environment, run, serving
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,21 @@ def test_what_a_day_may_cost_is_shown(server: Server, total: str, state: str, to
 def test_gateway_without_a_limit_of_its_cost_is_found(server: Server) -> None:
     gateway = {"SMS_URLS": "json://localhost/?:to={phone}"}
     assert examined(server, **gateway) == (1, {"settings": "FAILED"})
+
+
+def test_settings_that_others_may_read_are_worth_a_warning(server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".env").touch(mode=0o600)
+    for mode, state in ((0o600, "ok"), (0o640, "warning"), (0o604, "warning")):
+        (tmp_path / ".env").chmod(mode)
+        done = subprocess.run(
+            command("doctor"),
+            env=environment(DATA_DIR=str(server.data_dir)),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert re.search(rf"^settings +{state} ", done.stdout, re.MULTILINE), done
 
 
 def test_codes_handed_out_beside_an_own_database_are_worth_a_warning(server: Server) -> None:

@@ -36,6 +36,7 @@ from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
 from connect_hub.origins import Origins
 from connect_hub.settings import Settings, load_to_serve
+from connect_hub.sms.exposure import NOTICE
 from connect_hub.stopping import Stopping
 from connect_hub.tokens import AccessTokens, RefreshTokens
 from connect_hub.traced import Traced
@@ -101,7 +102,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             with tracing.exported(settings), stopping.heeded():
                 yield
 
-    view = GraphQLView(schema, context=context, settings=settings)
+    notice = NOTICE if sender.simulated else None
+    view = GraphQLView(schema, context=context, notice=notice, settings=settings)
     sockets = GraphQLSockets(view, context=context, backend=backend, live=live, settings=settings)
     hosts = settings.allowed_hosts
     cross_origin = _cross_origin(settings)
@@ -111,7 +113,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _readiness(stopping)),
-            *pages.routes(),
+            *pages.routes(notice=notice),
         ],
         middleware=[
             *(
@@ -122,7 +124,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Middleware(
                 Envelope,
                 failed=lambda scope, error: cross_origin(failed(scope, error)),
-                hsts=settings.hsts,
+                headers=_headers_of_all_answers(settings, notice),
                 stopping=stopping,
                 addresses=addresses,
                 counts=settings.metrics_port is not None,
@@ -135,6 +137,15 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     )
     app.router.redirect_slashes = False  # it would send clients to whatever Host they name
     return app
+
+
+def _headers_of_all_answers(settings: Settings, notice: str | None) -> dict[str, str]:
+    headers = {}
+    if settings.hsts:
+        headers["Strict-Transport-Security"] = f"max-age={settings.hsts.total_seconds():.0f}"
+    if notice:
+        headers["Connect-Hub-Notice"] = notice
+    return headers
 
 
 def _cross_origin(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:

@@ -27,6 +27,7 @@ from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings, StartupError, load, load_to_serve
+from connect_hub.sms import exposure
 
 
 class _Group(click.Group):
@@ -59,6 +60,8 @@ def serve(**options: str | int | None) -> None:
         if value is not None:
             os.environ[name.upper()] = str(value)  # workers read it there too
     settings = load_to_serve()
+    if sms.sender_from(settings).simulated:
+        exposure.check(settings)
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _exit)  # closes what is open, and ends well: it was asked for
@@ -196,7 +199,10 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
     click.echo(f"GraphQL:  {served}/graphql" + (" (GraphiQL)" * settings.graphiql))
     if metrics_port:
         click.echo(f"Metrics:  http://{_in_url(settings.metrics_host)}:{metrics_port}/metrics")
-    click.echo(f"SMS:      {sms.sender_from(settings)}")
+    sender = sms.sender_from(settings)
+    click.echo(f"SMS:      {sender}")
+    if sender.simulated and (way := exposure.way_in(settings)):
+        click.echo(f"Warning:  {exposure.NOTICE} {way}.")
     for test in settings.test_phones:
         if test.in_force:
             said = f"{phone.masked(test.number)} until {test.until}, by a fixed code, without SMS"

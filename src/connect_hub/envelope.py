@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from random import getrandbits
 from time import perf_counter
 from typing import Any
@@ -22,7 +21,7 @@ _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what lo
 
 
 class Envelope:
-    """Names each request, adds the security headers to its answer and logs it.
+    """Names each request, adds the security headers and others to its answer and logs it.
 
     The name is `X-Request-ID`; a name that the client gave stands beside it in the log. What
     nothing inside has answered is answered by
@@ -34,7 +33,7 @@ class Envelope:
         app: ASGIApp,
         *,
         failed: Callable[[Scope, Exception], ASGIApp],
-        hsts: timedelta | None,
+        headers: dict[str, str],
         stopping: Stopping,
         addresses: ClientAddresses,
         counts: bool,
@@ -44,10 +43,8 @@ class Envelope:
         self._stopping = stopping
         self._addresses = addresses
         self._counts = counts
-        headers = dict(SECURITY)
-        if hsts:
-            headers["Strict-Transport-Security"] = f"max-age={hsts.total_seconds():.0f}"
-        self._headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+        told = (SECURITY | headers).items()
+        self._headers = [(name.lower().encode(), text.encode()) for name, text in told]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; its line tells what the view left in the request's state."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+from html import escape
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -24,19 +25,27 @@ def are_built() -> bool:
     return (STATIC / "index.html").is_file()
 
 
-def page(name: str, *, policy: str) -> HTMLResponse:
+def page(name: str, *, policy: str, notice: str | None) -> HTMLResponse:
     """Make the answer with one page; a page is asked for each time, its assets once."""
     return HTMLResponse(
-        (STATIC / name).read_text(encoding="utf-8"),
+        with_notice((STATIC / name).read_text(encoding="utf-8"), notice),
         headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"},
     )
 
 
-def routes() -> list[BaseRoute]:
+def with_notice(html: str, notice: str | None) -> str:
+    """Put a notice above everything else on a page."""
+    if not notice:
+        return html
+    aside = f'<aside class="server-notice" lang="en">{escape(notice)}</aside>'
+    return re.sub(r"<body[^>]*>", lambda body: body[0] + aside, html, count=1)
+
+
+def routes(*, notice: str | None) -> list[BaseRoute]:
     """List what is served beside GraphQL: nothing where the pages are not built."""
     if not are_built():
         return []
-    client = page("index.html", policy=_CLIENT_POLICY)
+    client = page("index.html", policy=_CLIENT_POLICY, notice=notice)
 
     async def start(_request: Request) -> Response:
         return client

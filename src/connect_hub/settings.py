@@ -282,6 +282,7 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     otel_exporter_otlp_endpoint: OtlpUrl | None = None
     sms_urls: Words = Field(default=(), repr=False)
+    simulation_is_public: bool = False
     sms_timeout: Life = timedelta(seconds=10)
     sms_android_hash: AndroidHash | None = None
     sms_countries: Countries = ()

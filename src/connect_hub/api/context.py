@@ -38,6 +38,7 @@ class Context:
     scope: Scope  # of the HTTP request or WebSocket
     user: BaseUser  # by the token in the header or in `connection_init`
     since: datetime = _NEVER  # what a subscription tells is later
+    notice: str | None = None  # what the answer tells whoever reads it
     outcome: str = "ok"  # what the log says of this request
     _turn: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)

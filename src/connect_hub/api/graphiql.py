@@ -24,14 +24,16 @@ _POLICY = (
 
 
 @cache
-def page() -> HTMLResponse:
+def page(notice: str | None) -> HTMLResponse:
     """Make the page, once."""
-    return pages.page("graphiql.html", policy=_POLICY) if pages.are_built() else from_cdn()
+    if pages.are_built():
+        return pages.page("graphiql.html", policy=_POLICY, notice=notice)
+    return from_cdn(notice)
 
 
-def from_cdn() -> HTMLResponse:
+def from_cdn(notice: str | None = None) -> HTMLResponse:
     """Make Strawberry's page, with a policy made from the assets it names."""
-    html = get_graphql_ide_html()
+    html = pages.with_notice(get_graphql_ide_html(), notice)
     hashes = [sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(html)]
     scripts = _SCRIPT.findall(html) + [f"'sha256-{b64encode(h).decode()}'" for h in hashes]
     policy = {

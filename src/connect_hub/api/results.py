@@ -24,7 +24,8 @@ class CodeSent:
 
     phone: PhoneNumber = field(description="The number as the server understood it.")
     sms_code: str | None = field(
-        description="The code itself while sending is simulated; null when a real SMS was sent."
+        description="The code itself while SMS are simulated, which lets anyone sign in with any"
+        " number; null when a real SMS was sent."
     )
     code_length: int = field(
         description="How many digits to ask for: 4, and 8 while the number is under attack."

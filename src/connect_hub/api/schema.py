@@ -16,6 +16,7 @@ from connect_hub.api.scalars import SCALARS
 from connect_hub.domain import account, invitations, sessions, signin
 from connect_hub.domain.phone import PhoneNumber
 from connect_hub.models import Client, Session
+from connect_hub.sms.exposure import NOTICE
 from connect_hub.statements import OneConnection
 
 Info = strawberry.Info[Context, None]
@@ -65,6 +66,8 @@ class Mutation:
     async def request_code(self, info: Info, phone: Phone) -> results.RequestCodeResult | None:
         """Send a code."""
         use = info.context
+        if use.sender.simulated:
+            use.notice = NOTICE
         sent = await signin.request_code(
             phone,
             address=use.address,

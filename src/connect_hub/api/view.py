@@ -81,10 +81,12 @@ class GraphQLView:
         schema: strawberry.Schema,
         *,
         context: Callable[[Scope, BaseUser], Context],
+        notice: str | None,
         settings: Settings,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
         self._context = context
+        self._notice = notice  # what GraphiQL has to say
         self._settings = settings
         self._patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
         self._documents = Documents(self._schema, introspection=settings.introspection)
@@ -94,7 +96,7 @@ class GraphQLView:
         """Answer one request; whatever it holds, the answer is one that the client can read."""
         media = media_type_for(scope, graphiql=self._settings.graphiql)
         if media == HTML:
-            await graphiql.page()(scope, receive, send)
+            await graphiql.page(self._notice)(scope, receive, send)
             return
         try:
             answer = await self._answer(scope, receive, media)
@@ -118,7 +120,8 @@ class GraphQLView:
         except InvalidDocumentError as error:
             result = error.errors
         if isinstance(result, ExecutionResult) and not result.errors:
-            return Answer({"data": result.data}, 200, media)
+            extensions = {"extensions": result.extensions} if result.extensions else {}
+            return Answer({"data": result.data, **extensions}, 200, media)
         state = scope["state"]
         body, status = _body_and_status(result, media=media, request_id=state["request_id"])
         state["outcome"] = body["errors"][0]["extensions"]["code"]
@@ -149,6 +152,8 @@ class GraphQLView:
         with Within(self._patience):
             result = await compiled.executed(executor)
         state["outcome"] = context.outcome
+        if context.notice:
+            result.extensions = {"notice": context.notice}
         return result
 
     def prepared(self, parameters: Parameters) -> Prepared:

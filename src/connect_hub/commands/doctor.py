@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
@@ -12,6 +13,7 @@ from connect_hub.commands import work
 from connect_hub.database_checks import Finding
 from connect_hub.domain import sends
 from connect_hub.settings import Settings, StartupError, load_to_serve
+from connect_hub.sms import exposure
 from connect_hub.statements import fetch
 
 _NOTABLE, _TOO_FAR = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
@@ -37,18 +39,24 @@ def _findings() -> list[Finding]:
     async def looked_at() -> list[Finding]:
         return [finding async for finding in _of_database(settings)]
 
-    found = [Finding("settings", "ok", "all are understood"), _of_sms(settings)]
+    found = [_of_settings(), _of_sms(settings)]
     try:
         return found + work.done(looked_at, migrated=False)
     except StartupError as error:
         return [*found, Finding("database", "FAILED", str(error))]
 
 
+def _of_settings() -> Finding:
+    file = Path(str(Settings.model_config["env_file"]))
+    if file.exists() and file.stat().st_mode & 0o077:
+        return Finding("settings", "warning", f"others may read {file}: chmod 600 {file}")
+    return Finding("settings", "ok", "all are understood")
+
+
 def _of_sms(settings: Settings) -> Finding:
     sender = sms.sender_from(settings)
-    exposed = sender.simulated and not settings.embedded
-    if not settings.has_gateway:
-        return Finding("sms", "warning" if exposed else "ok", str(sender))
+    if sender.simulated:
+        return _of_simulation(settings, sender)
     most = sends.most_in(sends.DAY, settings.sends_total or ())
     if most is None:
         told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
@@ -56,6 +64,14 @@ def _of_sms(settings: Settings) -> Finding:
     # Each code may move an account, whose former phone gets a notice.
     told = f"{sender}; a day may cost at most {2 * most} SMS: {most} codes by SENDS_TOTAL,"
     return Finding("sms", "ok", f"{told} and a notice for each that changes a phone")
+
+
+def _of_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
+    if not (way := exposure.way_in(settings)):
+        return Finding("sms", "ok" if settings.embedded else "warning", str(sender))
+    if exposure.is_permitted(settings):
+        return Finding("sms", "warning", f"{exposure.NOTICE} {way}")
+    return Finding("sms", "FAILED", exposure.refusal(way))
 
 
 async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
