@@ -35,6 +35,6 @@ ENV PATH=/opt/connect-hub/bin:$PATH \
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import http.client as http, os; hub = http.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=4); hub.request('GET', '/healthz'); raise SystemExit(hub.getresponse().status != 200)"]
+    CMD ["python", "-m", "connect_hub.health"]
 ENTRYPOINT ["connect-hub"]
 CMD ["serve"]
