@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     """
     settings = settings or load_to_serve()
     texts.check(settings)
-    phone.check_default_country(settings)
+    phone.check_countries(settings)
     phone.check_test_phones(settings)
     tracing.check(settings)
     sender = sender or sms.sender_from(settings)

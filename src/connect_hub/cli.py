@@ -7,7 +7,9 @@ import resource
 import signal
 import socket
 import sys
+import warnings
 from contextlib import AbstractContextManager, nullcontext, suppress
+from io import TextIOWrapper
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -34,10 +36,22 @@ class _Group(click.Group):
     """Ends each command that cannot go on with its one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        warnings.formatwarning = _in_one_line
+        if isinstance(sys.stdout, TextIOWrapper):  # whose encoding may lack what we write
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except StartupError as error:
             raise click.ClickException(str(error)) from None
+        except BrokenPipeError:  # nobody reads on: click ends without a word
+            raise
+        except OSError as error:
+            told = f"The system refuses to go on ({error}): put that right, and start again."
+            raise click.ClickException(told) from None
+
+
+def _in_one_line(message: Warning | str, *_: object, **__: object) -> str:
+    return f"Warning: {message}.\n"
 
 
 @click.group(cls=_Group)
@@ -167,17 +181,20 @@ def _take_all_files() -> None:
 
 
 def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    address = settings.host, settings.port
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
+        families = {found[0] for found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM)}
+        family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+        return socket.create_server(address, family=family, backlog=2048)
+    except (OSError, UnicodeError) as error:
         where = f"{settings.host} port {settings.port}"
-        if error.errno == errno.EADDRINUSE:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise StartupError(
                 f"{where} is in use: stop the program that listens there, or choose another --port."
             ) from None
+        reason = getattr(error, "strerror", None) or error
         raise StartupError(
-            f"Cannot listen on {where} ({error.strerror}): choose another --host or --port."
+            f"Cannot listen on {where} ({reason}): choose another --host or --port."
         ) from None
 
 

@@ -41,6 +41,9 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
 )
 
+# It answers that it does not do what it was asked, or its address cannot even be written.
+REFUSED: tuple[type[Exception], ...] = (asyncpg.PostgresError, BaseORMException, UnicodeError)
+
 _TRANSACTION_TIMEOUT_SINCE = 17  # major version of PostgreSQL
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
@@ -160,7 +163,7 @@ async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = 
             await privileges.grant_later_tables(owner, application["user"])
             applied = await _upgrade(config, owner)
             await privileges.grant(owner, application["user"], tables())
-    except (*UNAVAILABLE, asyncpg.PostgresError, BaseORMException) as error:
+    except (*UNAVAILABLE, *REFUSED) as error:
         raise StartupError(_why_not(error, said)) from error
     finally:
         await owner.close()
@@ -254,7 +257,7 @@ async def connect(said: dict[str, Any]) -> Any:
     known = said.keys() - _POOL.keys() - {"reset", "init"}
     try:
         return await asyncpg.connect(**{name: said[name] for name in known})
-    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, UnicodeError) as error:
+    except (*UNAVAILABLE, *REFUSED) as error:
         hosts = [said["host"]] if isinstance(said["host"], str) else said["host"]
         reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
         raise StartupError(

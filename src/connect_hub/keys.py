@@ -35,7 +35,7 @@ def kept_secret(folder: Path) -> str:
             _keep(new_secret(), file)
         secret = file.read_text()
         _decode(secret.strip())
-    except (OSError, StartupError) as error:
+    except (OSError, UnicodeError, StartupError) as error:
         raise StartupError(
             f"{file} cannot be used ({error}): make the folder writable, or set SECRET_KEY."
         ) from None

@@ -117,10 +117,11 @@ def exposed(settings: Settings) -> Iterator[int | None]:
             server, thread = start_http_server(
                 settings.metrics_port, settings.metrics_host, exposition
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise StartupError(
                 f"METRICS_PORT: cannot listen on {settings.metrics_host}"
-                f" port {settings.metrics_port} ({error.strerror}): choose another."
+                f" port {settings.metrics_port} ({reason}): choose another."
             ) from None
         try:
             yield server.server_port

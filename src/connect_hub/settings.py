@@ -8,21 +8,30 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 from platformdirs import user_data_path
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from connect_hub.origins import canonical_host, canonical_origin
+from connect_hub.setting_sources import EnvFile, EnvFileError, Environment, read_env_file
 
 
 class StartupError(Exception):
@@ -49,19 +58,37 @@ _UNITS = {
 _WEB = ("http://", "https://")
 _PORT = re.compile(r":\d*$")
 _OTLP_URL = re.compile(r"https?://[A-Za-z0-9_.\[\]:-]+(/[^?#\s]*)?")
+_MAPPED = ip_network("::ffff:0:0/96")
 _ANDROID_HASH = re.compile(r"[A-Za-z0-9+/]{11}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_DURATION = re.compile(r"(\d{1,6}) *(s|min|hour|day|)s?")
+_DURATION = re.compile(r"(\d{1,12}) *(s|min|hour|day|)s?")
+_LONGEST = timedelta(days=50 * 365)  # in seconds, GraphQL's Int holds 68 years
+_LONGEST_WAIT = timedelta(days=1)  # of a process
+_MOST_USES = 100_000
 
 
 def _parse_duration(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if not (match := _DURATION.fullmatch(value.strip())):
+    duration = None
+    if match := _DURATION.fullmatch(value.strip()):
+        duration = _times(int(match[1]), _UNITS[match[2]])
+    if duration is None:
         raise ValueError(
-            "takes a duration such as '90' (seconds), '5 min', '12 hours' or '30 days'"
+            "takes a duration such as '90' (seconds), '5 min', '12 hours' or '30 days', of at most"
+            " 50 years"
         )
-    return int(match[1]) * _UNITS[match[2]]
+    return duration
+
+
+def _times(count: int, unit: timedelta) -> timedelta | None:
+    return count * unit if count <= _LONGEST // unit else None
+
+
+def _check_wait(wait: timedelta) -> timedelta:
+    if wait > _LONGEST_WAIT:
+        raise ValueError("takes a duration of at most a day")
+    return wait
 
 
 def _split(value: object) -> object:
@@ -115,6 +142,49 @@ def _parse_public_url(value: object) -> object:
     if isinstance(value, str) and not (canonical_origin(value) or "").startswith(_WEB):
         raise ValueError("takes a URL such as 'https://app.example.com', without a path")
     return value
+
+
+def _parse_path(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        path = Path(value.strip()).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            f"takes a path, and the home folder of {value.partition('/')[0]} is not known: write"
+            " it in full"
+        ) from None
+    if not value.strip():
+        raise ValueError("takes a path, not blanks")
+    return path
+
+
+def _parse_networks(value: object) -> object:
+    texts = _split(value)
+    return tuple(map(_parse_network, texts)) if isinstance(texts, tuple) else texts
+
+
+def _parse_network(text: object) -> object:
+    """Read a network; one of IPv4 addresses mapped into IPv6 is one of IPv4."""
+    if not isinstance(text, str):
+        return text
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            "takes addresses and networks, such as '10.0.0.0/8' or '2001:db8::/32'"
+        ) from None
+    if "/" in text and str(network.network_address) != str(ip_address(text.partition("/")[0])):
+        raise ValueError(f"takes networks, and {text} is an address in one: write {network}")
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped and network.prefixlen >= _MAPPED.prefixlen:  # peers are compared as IPv4 addresses
+        return ip_network((mapped, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _parse_listen_host(value: object) -> object:
+    """Read an address to listen on; one of IPv6 may have brackets, as in a URL."""
+    return value.removeprefix("[").removesuffix("]") if isinstance(value, str) else value
 
 
 def _parse_otlp_url(value: object) -> object:
@@ -214,7 +284,7 @@ def _parse_test_phone(text: object) -> object:
     return TestPhone(match[1], match[2], until)
 
 
-_RATE = re.compile(r"(\d{1,5})/([1-9]\d{0,3})?(s|min|hour|day)s?")
+_RATE = re.compile(r"([1-9]\d{0,11})/([1-9]\d{0,11})?(s|min|hour|day)s?")
 
 
 def _parse_rates(value: object) -> object:
@@ -224,9 +294,19 @@ def _parse_rates(value: object) -> object:
 
 
 def _parse_rate(text: str) -> Rate:
-    if not (match := _RATE.fullmatch(text)) or not int(match[1]):
-        raise ValueError("takes rates such as '30/hour' or '10/day;100/180days'")
-    return Rate(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
+    period = None
+    if match := _RATE.fullmatch(text):
+        period = _times(int(match[2] or 1), _UNITS[match[3]])
+    if not match or not period:
+        raise ValueError(
+            "takes rates such as '30/hour' or '10/day;100/180days', in periods of at most 50 years"
+        )
+    if int(match[1]) > _MOST_USES:
+        raise ValueError(
+            f"takes rates of at most {_MOST_USES} uses in a period, since the time of each is"
+            " stored: take fewer in a shorter period"
+        )
+    return Rate(int(match[1]), period)
 
 
 def _parse_rates_or_none(value: object) -> object:
@@ -235,6 +315,8 @@ def _parse_rates_or_none(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Life = Annotated[Duration, Field(gt=timedelta())]
+Wait = Annotated[Duration, AfterValidator(_check_wait)]
+PositiveWait = Annotated[Wait, Field(gt=timedelta())]
 Durations = Annotated[
     tuple[timedelta, ...], Field(min_length=1), NoDecode, BeforeValidator(_parse_durations)
 ]
@@ -246,7 +328,9 @@ Country = Annotated[str, BeforeValidator(_parse_country)]
 Countries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_countries)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_hosts)]
-Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_parse_networks)]
+ListenHost = Annotated[str, BeforeValidator(_parse_listen_host)]
+FilePath = Annotated[Path, BeforeValidator(_parse_path)]
 PublicUrl = Annotated[str, BeforeValidator(_parse_public_url)]
 OtlpUrl = Annotated[str, BeforeValidator(_parse_otlp_url)]
 AndroidHash = Annotated[str, BeforeValidator(_parse_android_hash)]
@@ -262,28 +346,28 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     direct_database_url: SecretStr | None = None
     migration_database_url: SecretStr | None = None
-    data_dir: Path = Field(default_factory=_default_data_dir)
+    data_dir: FilePath = Field(default_factory=_default_data_dir)
     secret_key: SecretStr | None = None
     issuer: str = "connect-hub"
     audience: str = "connect-hub"
     audiences: Audiences = ()
-    host: str = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
-    keep_alive: Life = timedelta(seconds=75)
-    stop_delay: Duration = timedelta(seconds=0)
-    stop_within: Life = timedelta(seconds=10)
+    keep_alive: PositiveWait = timedelta(seconds=75)
+    stop_delay: Wait = timedelta(seconds=0)
+    stop_within: PositiveWait = timedelta(seconds=10)
     allowed_hosts: Hosts = ("localhost", "127.0.0.1", "[::1]")
     trusted_proxies: Networks = ()
     cors_origins: Origins = ()
     hsts: Duration | None = None
     public_url: PublicUrl | None = None
-    metrics_host: str = "127.0.0.1"
+    metrics_host: ListenHost = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     otel_exporter_otlp_endpoint: OtlpUrl | None = None
     sms_urls: Words = Field(default=(), repr=False)
     simulation_is_public: bool = False
-    sms_timeout: Life = timedelta(seconds=10)
+    sms_timeout: PositiveWait = timedelta(seconds=10)
     sms_android_hash: AndroidHash | None = None
     sms_countries: Countries = ()
     default_country: Country | None = None
@@ -310,8 +394,31 @@ class Settings(BaseSettings):
     session_lifetime: Life = timedelta(days=180)
     graphiql: bool = True
     introspection: bool = True
-    trusted_documents: Path | None = None
+    trusted_documents: FilePath | None = None
     trusted_documents_only: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment and `.env` in our own ways."""
+        del env_settings, file_secret_settings
+        env_file = cast("EnvFile", dotenv_settings).env_file
+        return init_settings, Environment(settings_cls), EnvFile(settings_cls, env_file)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("takes text in UTF-8")  # other bytes become surrogates
+        return value.strip()
 
     @property
     def embedded(self) -> bool:
@@ -344,6 +451,12 @@ class Settings(BaseSettings):
                 f"TEST_PHONES takes codes of {self.code_length} digits (CODE_LENGTH),"
                 f" or of {LONG_CODE}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _say_that_a_test_phone_has_one_code(self) -> Self:
+        if len({phone.number for phone in self.test_phones}) < len(self.test_phones):
+            raise ValueError("TEST_PHONES names each number once: remove the others")
         return self
 
     @model_validator(mode="after")
@@ -402,7 +515,10 @@ def load() -> Settings:
         StartupError: one line for the first setting that is wrong or missing.
     """
     try:
+        read_env_file(Path(".env"))  # pydantic-settings reads it too, and would fail without words
         return Settings()
+    except EnvFileError as error:
+        raise StartupError(str(error)) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]).upper() if first["loc"] else ""

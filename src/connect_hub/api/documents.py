@@ -132,8 +132,15 @@ def _read(manifest: Path) -> Mapping[str, str]:
     try:
         texts = orjson.loads(manifest.read_bytes())
     except (OSError, ValueError) as error:
-        raise StartupError(f"TRUSTED_DOCUMENTS: {manifest} cannot be read ({error}).") from None
-    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise StartupError(
+            f"TRUSTED_DOCUMENTS: {manifest} cannot be read ({error}): write the path of the"
+            " manifest, a file of JSON."
+        ) from None
+    if (
+        not texts
+        or not isinstance(texts, dict)
+        or not all(isinstance(text, str) for text in texts.values())
+    ):
         raise StartupError(
             f"TRUSTED_DOCUMENTS: {manifest} takes a JSON object of hashes and documents, as"
             " GraphQL Code Generator's client preset writes it."

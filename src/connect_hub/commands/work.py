@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import asyncpg
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import BaseORMException
 
 from connect_hub import database, embedded, logs
 from connect_hub.settings import Settings, StartupError, load
@@ -41,10 +40,11 @@ async def _connected(settings: Settings, work: Work[RESULT], *, migrated: bool) 
             if migrated and not await database.is_migrated():
                 raise StartupError(_NOT_MIGRATED)
             return await work()
-    except (*database.UNAVAILABLE, asyncpg.PostgresError, BaseORMException) as error:
+    except (*database.UNAVAILABLE, *database.REFUSED) as error:
         if settings.embedded and isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
             raise StartupError(_NOT_MIGRATED) from error  # migrations create our user
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StartupError(
-            f"The database cannot do this now ({reason}): check it by connect-hub doctor."
+            f"The database cannot do this now ({reason}): check that it runs, that it takes writes"
+            " and that DATABASE_URL is right."
         ) from error

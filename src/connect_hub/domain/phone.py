@@ -13,6 +13,7 @@ from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.domain.typed import MAX_LENGTH, plain
 from connect_hub.settings import Settings, StartupError
 
+_MEANT = {"UK": "GB", "EL": "GR"}  # often written in place of ISO 3166 codes
 _NO_COUNTRY = "001"  # satellites and the like, whose SMS are the dearest
 # Plus, digits and libphonenumber's punctuation, whose x and ~ begin an extension.
 _NUMBER = re.compile(r"[+\d\-./()\[\] x~\u223c]*", re.ASCII)
@@ -51,39 +52,48 @@ def parse(text: str, *, country: str | None = None) -> Phone:
     return phones.pop()
 
 
-def check_default_country(settings: Settings) -> None:
-    """Check that national numbers of DEFAULT_COUNTRY can be read and served.
+def check_countries(settings: Settings) -> None:
+    """Check that SMS_COUNTRIES and DEFAULT_COUNTRY have phone numbers, and are served.
 
     Raises:
-        StartupError: they cannot.
+        StartupError: they do not, or are not.
     """
-    country = settings.default_country
-    if country and country not in phonenumbers.SUPPORTED_REGIONS:
+    default = settings.default_country
+    named = [("SMS_COUNTRIES", code) for code in settings.sms_countries]
+    for name, code in [*named, *([("DEFAULT_COUNTRY", default)] if default else [])]:
+        if code not in phonenumbers.SUPPORTED_REGIONS:
+            right = f"; write {_MEANT[code]}" if code in _MEANT else ""
+            raise StartupError(
+                f"{name}: {code} is not the ISO 3166 code of a country with phone numbers{right}."
+            )
+    if default and not _is_served(default, settings):
         raise StartupError(
-            f"DEFAULT_COUNTRY: {country} is not the ISO 3166 code of a country with phone numbers."
-        )
-    if country and settings.sms_countries and country not in settings.sms_countries:
-        raise StartupError(
-            f"DEFAULT_COUNTRY: {country} is missing from SMS_COUNTRIES; add it there."
+            f"DEFAULT_COUNTRY: {default} is missing from SMS_COUNTRIES; add it there."
         )
 
 
 def check_test_phones(settings: Settings) -> None:
-    """See that codes can be asked for every test phone.
+    """Check that codes can be asked for every test phone.
 
     Raises:
-        StartupError: one is no mobile number.
+        StartupError: one is not a mobile number, or of a country that is not served.
     """
     for test in settings.test_phones:
-        try:
-            known = parse(test.number).e164
-        except InvalidPhone:
-            known = None
-        if known != test.number:
+        phone = _phone(test.number, None)
+        if phone is None or phone.e164 != test.number:
             raise StartupError(
                 f"TEST_PHONES: {masked(test.number)} is no mobile number;"
                 " take one that libphonenumber knows to be valid."
             )
+        if not _is_served(phone.country, settings):
+            raise StartupError(
+                f"TEST_PHONES: {masked(test.number)} is a number of {phone.country}, which is"
+                " missing from SMS_COUNTRIES; add it there."
+            )
+
+
+def _is_served(country: str, settings: Settings) -> bool:
+    return not settings.sms_countries or country in settings.sms_countries
 
 
 def masked(number: str) -> str:

@@ -25,7 +25,10 @@ def create_database(data_dir: Path, binaries: Path, user: str, child: dict[str, 
     make_private(new, child)
     made = run([binaries / "initdb", "-D", new, f"--username={user}", *_INITDB], child)
     if made.returncode:
-        raise StartupError(f"PostgreSQL could not make a database: {last_words(made.stdout)}")
+        raise StartupError(
+            f"PostgreSQL cannot create a database in {data_dir} ({last_words(made.stdout)}): put"
+            " that right, or choose another DATA_DIR."
+        )
     new.rename(data_dir / "postgres")
     parent = os.open(data_dir, os.O_RDONLY)
     os.fsync(parent)  # a name lost with the power would be taken for an interrupted initdb

@@ -57,7 +57,7 @@ def way_in(settings: Settings) -> str | None:
 def _binds_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return True  # the server cannot listen there either, and says so
     return all(_is_loopback(str(address[0])) for *_, address in found)
 
