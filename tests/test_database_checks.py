@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,7 @@ def test_a_command_on_an_unusable_database_ends_in_one_line(
     assert run("migrate", **environment).returncode == 0
     database.execute("ALTER TABLE client OWNER TO CURRENT_USER")
     done = run(*command.split(), **environment)
-    assert re.fullmatch(r"Error: .*permission denied .* connect-hub doctor\.\n", done.stderr)
+    assert re.fullmatch(r"Error: .*permission denied .* DATABASE_URL is right\.\n", done.stderr)
     assert (done.returncode, done.stdout) == (1, "")
 
 
@@ -194,3 +195,21 @@ def test_a_role_that_may_open_two_connections_can_migrate(database: Database, fo
     for command in ("migrate", "stats"):
         done = run(command, **environment)
         assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_a_url_of_prisma_serves_from_its_schema_on_one_connection(
+    database: Database, folder: Path
+) -> None:
+    url = f"{database.url}&schema=my_hub&connection_limit=1&pgbouncer=true&pool_timeout=2"
+    environment = {"DATA_DIR": str(folder / "unused"), **database.settings, "DATABASE_URL": url}
+    refused = run("serve", PORT="0", **environment)
+    assert 'search_path ("my_hub") names no schema that' in refused.stderr
+    database.execute("CREATE SCHEMA my_hub AUTHORIZATION {name}")
+    database.execute("ALTER ROLE {name} CONNECTION LIMIT 4")  # those that end count for a moment
+    with serving(
+        folder / "prisma", DATABASE_URL=url, SECRET_KEY=environment["SECRET_KEY"]
+    ) as server:
+        with ThreadPoolExecutor(10) as people:
+            registered = list(people.map(lambda _: server.register(), range(20)))
+        assert all(map(server.knows, registered))
+    assert database.tables == set()

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from connect_hub.database import tortoise_config
-from connect_hub.database_url import credentials
+from connect_hub.database_url import credentials, is_unbound
 from connect_hub.settings import Settings, StartupError
 
 SECRET = "hunter2"
@@ -56,6 +56,81 @@ def test_a_url_means_what_it_means_to_libpq(url: str, expected: dict[str, object
     found = credentials(url)
 
     assert {name: found[name] for name in expected} == expected
+
+
+PROVIDERS = {
+    "Neon": "postgresql://ann:x@ep-a-b.eu-central-1.aws.neon.tech/hub?sslmode=require"
+    "&channel_binding=require",
+    "Neon without SNI": "postgres://ann:x@ep-a.neon.tech/hub?sslmode=require"
+    "&options=endpoint%3Dep-a",
+    "Neon, both": "postgres://ann:x@ep-a.neon.tech/hub?sslmode=require"
+    "&options=project%3Dep-a%20-c%20jit%3Doff",
+    "Supabase": "postgresql://postgres.abc:x@aws-0-eu.pooler.supabase.com:6543/postgres"
+    "?pgbouncer=true&connection_limit=1",
+    "Vercel": "postgres://ann:x@db/hub?sslmode=require&supa=base-pooler.x&pgbouncer=true"
+    "&workaround=supabase-pooler.vercel&connect_timeout=15",
+    "Prisma": "postgresql://ann:x@db:5432/hub?schema=public&connection_limit=5&pool_timeout=2"
+    "&socket_timeout=60&sslaccept=accept_invalid_certs&statement_cache_size=0",
+    "Heroku": "postgres://ann:x@ec2-1-2-3-4.compute-1.amazonaws.com:5432/hub",
+    "Render": "postgresql://ann:x@dpg-abc-a.frankfurt-postgres.render.com/hub",
+    "DigitalOcean": "postgresql://ann:x@db:25060/hub?sslmode=require",
+    "Fly": "postgres://ann:x@hub-db.flycast:5432/hub?sslmode=disable",
+    "Google": "postgresql://ann:x@/hub?host=/cloudsql/project:region:instance",
+    "SQLAlchemy": "postgresql+asyncpg://ann:x@db/hub?ssl=require&prepared_statement_cache_size=0",
+    "SQLAlchemy, psycopg": "postgresql+psycopg2://ann:x@db/hub?sslmode=require",
+    "libpq": "postgresql://ann:x@db/hub?keepalives=1&keepalives_idle=30&keepalives_interval=10"
+    "&keepalives_count=3&tcp_user_timeout=5000&gssencmode=disable&sslcompression=0&sslsni=1"
+    "&client_encoding=utf8&fallback_application_name=x",
+}
+
+
+@pytest.mark.parametrize("url", PROVIDERS.values(), ids=PROVIDERS)
+def test_a_url_of_a_provider_is_accepted_as_it_comes(url: str) -> None:
+    found = tortoise_config(_settings(url))["connections"]["default"]["credentials"]
+
+    assert found["user"] in {"ann", "postgres.abc"}
+    assert found["password"]() == "x"
+    assert (found.get("ssl") == "require") is ("=require" in url)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("connection_limit=5", {"minsize": 5, "maxsize": 5}),
+        ("", {"minsize": 10, "maxsize": 10}),
+        ("ssl=true", {"ssl": "require"}),
+        ("ssl=verify-full", {"ssl": "verify-full"}),
+        ("ssl=0", {"ssl": "disable"}),
+        ("ssl=true&sslmode=verify-ca", {"ssl": "verify-ca"}),
+    ],
+)
+def test_what_other_clients_are_told_means_the_same_here(
+    query: str, expected: dict[str, object]
+) -> None:
+    config = tortoise_config(_settings(f"postgresql://ann@db/hub?{query}"))
+
+    found = config["connections"]["default"]["credentials"]
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "unbound"),
+    [
+        (PROVIDERS["Neon"], True),
+        ("postgresql://ann@db/hub?sslmode=verify-full&channel_binding=require", False),
+        ("postgresql://ann@db/hub?channel_binding=prefer", False),
+        ("postgresql://ann:channel_binding=require@db/hub", False),
+    ],
+)
+def test_channel_binding_that_is_required_is_noticed(url: str, *, unbound: bool) -> None:
+    assert is_unbound(url) is unbound
+
+
+async def test_a_schema_of_the_url_is_the_one_of_the_session(postgres: str) -> None:
+    connection = await asyncpg.connect(**credentials(f'{postgres}&schema=my"%20schema'))
+
+    assert await connection.fetchval("SHOW search_path") == '"my"" schema"'
+    await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +182,8 @@ def test_the_root_certificates_of_the_system_are_verified_with() -> None:
         ("", "takes postgresql://"),
         ("hunter2", "takes postgresql://"),
         ("mysql://ann:hunter2@db/hub", "takes postgresql://"),
-        ("postgresql+asyncpg://ann:hunter2@db/hub", "takes postgresql://"),
+        ("postgresql+://ann:hunter2@db/hub", "takes postgresql://"),
+        ("jdbc:postgresql://ann:hunter2@db/hub", "takes postgresql://"),
         ("host=db user=ann password=hunter2", "takes postgresql://"),
         ("postgresql://ann:x@hunter2@db/hub", "@ is %40"),
         ("postgresql://ann:hunter2/x@db/hub", "@ is %40"),
@@ -153,15 +229,21 @@ def test_the_root_certificates_of_the_system_are_verified_with() -> None:
         ("postgresql://ann:hunter2@db/hub?options=-x%20hunter2", "-c name=value"),
         ("postgresql://ann:hunter2@db/hub?options=-c%20jit", "-c name=value"),
         (
-            "postgresql://ann:hunter2@db/hub?channel_binding=require",
-            "not understood, channel_binding: it takes",
+            "postgresql://ann:hunter2@db/hub?sslcert=hunter2&pgbouncer=true&require_auth=none",
+            "not supported, sslcert, require_auth: it takes",
         ),
-        ("postgresql://ann:hunter2@db/hub?ssl=hunter2", "not understood, ssl: it takes"),
+        ("postgresql://ann:hunter2@db/hub?ssl=hunter2", "verify-full as sslmode"),
+        ("postgresql://ann:hunter2@db/hub?sslaccept=strict", "sslmode=verify-full encrypts"),
+        ("postgresql://ann:hunter2@db/hub?gssencmode=require", "disable or prefer as gssencmode"),
+        ("postgresql://ann:hunter2@db/hub?channel_binding=hunter2", "as channel_binding"),
+        ("postgresql://ann:hunter2@db/hub?client_encoding=LATIN1", "as client_encoding"),
+        ("postgresql://ann:hunter2@db/hub?options=hunter2%3Dx", "-c name=value"),
+        ("postgresql://ann:hunter2@db/hub?connection_limit=0", "1 to 1000 as connection_limit"),
     ],
 )
 def test_a_wrong_url_is_refused_in_a_sentence_without_the_password(url: str, said: str) -> None:
     with pytest.raises(StartupError) as refusal:
-        credentials(url)
+        tortoise_config(_settings(url))
 
     message = str(refusal.value)
     assert message.startswith("DATABASE_URL ")

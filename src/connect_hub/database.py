@@ -14,7 +14,7 @@ from tortoise.exceptions import BaseORMException
 from tortoise.transactions import in_transaction
 
 from connect_hub import database_checks, embedded, privileges, tracing
-from connect_hub.database_url import credentials
+from connect_hub.database_url import credentials, pool_size
 from connect_hub.settings import Settings, StartupError
 from connect_hub.statements import fetch
 
@@ -100,7 +100,8 @@ def tortoise_config(
     if settings.database_url is None:
         said = embedded.credentials(settings.data_dir, embedded_user)
     else:
-        said = credentials(settings.database_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        said = credentials(url) | pool_size(url)
     said = {
         **_POOL,
         "timeout": _CONNECT_TIMEOUT.total_seconds(),

@@ -125,7 +125,8 @@ def _connections(facts: Row, needed: int) -> Finding:
         return Finding(
             "connections",
             "FAILED",
-            f"{told}: raise max_connections or the CONNECTION LIMIT, or lower WORKERS",
+            f"{told}: raise max_connections or the CONNECTION LIMIT, lower WORKERS, or add"
+            " connection_limit to DATABASE_URL (10 for each worker if it is left out)",
         )
     fit = f", so {limit // needed} such servers fit" if needed else ""
     return Finding("connections", "ok", told + fit)

@@ -11,13 +11,14 @@ from pydantic import SecretStr
 from connect_hub.settings import StartupError
 
 _URL = re.compile(
-    r"postgres(?:ql)?://"
+    r"postgres(?:ql)?(?:\+\w+)?://"  # SQLAlchemy names a driver
     r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
     r"(?P<hosts>[^@/?#]*)"
     r"(?:/(?P<dbname>[^@/?#]*))?"
     r"(?:\?(?P<query>[^@#]*))?"
 )
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::(.*))?")
+_NAME = re.compile(r"[a-z_]{1,32}")
 _WRONG_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _OPTION = re.compile(r"\s*(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)")
 _FORM = (
@@ -27,8 +28,28 @@ _FORM = (
 _ADDRESS = frozenset({"host", "port", "user", "password", "dbname"})
 _PARAMETERS = frozenset(
     {"application_name", "connect_timeout", "options", "sslmode", "sslrootcert", *_ADDRESS}
-    | {"target_session_attrs"}
+    | {"target_session_attrs", "connection_limit", "schema", "ssl"}
 )
+# What is for other clients and changes nothing here; where values are named, these only.
+# asyncpg has no channel binding; it is ignored even if required, since Neon's URLs require it.
+_IGNORED: dict[str, tuple[str, ...]] = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "client_encoding": ("utf8", "UTF8", "utf-8", "UTF-8", "auto"),
+    "gssencmode": ("disable", "prefer"),
+    "sslaccept": ("accept_invalid_certs",),
+    "sslcompression": ("0",),
+} | dict.fromkeys(
+    (
+        *("fallback_application_name", "sslsni", "tcp_user_timeout", "keepalives"),
+        *("keepalives_idle", "keepalives_interval", "keepalives_count", "pgbouncer"),
+        *("pool_timeout", "socket_timeout", "statement_cache_size", "max_connection_lifetime"),
+        *("max_idle_connection_lifetime", "prepared_statement_cache_size", "supa", "workaround"),
+    ),
+    (),
+)
+_NEON = re.compile(r"(?:endpoint|project)=[\w-]+")  # in options; TLS names the host anyway
+_SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}  # as libpq reads it
+_MOST_CONNECTIONS = 1000
 _SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _LONGEST_CONNECT_TIMEOUT = timedelta(hours=1)
@@ -67,9 +88,28 @@ def credentials(url: str) -> dict[str, Any]:
     if "connect_timeout" in words:
         most = int(_LONGEST_CONNECT_TIMEOUT.total_seconds())
         found["timeout"] = _whole("connect_timeout", words["connect_timeout"], most=most)
-    if "sslmode" in words or "sslrootcert" in words:
-        found["ssl"] = _ssl(words.get("sslmode"), words.get("sslrootcert"))
+    mode = words.get("sslmode") or _SSL.get(words.get("ssl", ""), words.get("ssl"))
+    if mode or "sslrootcert" in words:
+        found["ssl"] = _ssl(mode, words.get("sslrootcert"))
     return found
+
+
+def pool_size(url: str) -> dict[str, int]:
+    """Read how many connections one process keeps, if DATABASE_URL says so, as Prisma's URLs do.
+
+    Raises:
+        StartupError: the same as of `credentials`.
+    """
+    if not (limit := _words(url).get("connection_limit")):
+        return {}
+    size = _whole("connection_limit", limit, most=_MOST_CONNECTIONS)
+    return {"minsize": size, "maxsize": size}
+
+
+def is_unbound(url: str) -> bool:
+    """Tell whether DATABASE_URL requires channel binding, and nothing else verifies the server."""
+    required = "channel_binding=require" in re.split("[?&]", url.strip())
+    return required and _words(url).get("sslmode") != "verify-full"
 
 
 def _words(url: str) -> dict[str, str]:
@@ -113,18 +153,24 @@ def _session(text: str) -> str:
 def _parameters(query: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     parameters = {name: value for name, _, value in pairs}
-    for name, equals, _ in pairs:
-        if name in _PARAMETERS and equals:
-            continue
-        # What follows a password may be the rest of it, after a & that was not encoded.
-        if "password" in parameters or not re.fullmatch(r"[a-z_]{1,32}", name):
-            raise StartupError(_FORM)
+    known = _PARAMETERS | _IGNORED.keys()
+    unknown = [name for name, equals, _ in pairs if not (name in known and equals)]
+    # What follows a password may be the rest of it, after a & that was not encoded.
+    if unknown and ("password" in parameters or not all(map(_NAME.fullmatch, unknown))):
+        raise StartupError(_FORM)
+    if unknown:
         raise StartupError(
-            f"DATABASE_URL has a parameter that is not understood, {name}: it takes"
+            f"DATABASE_URL has parameters that are not supported, {', '.join(unknown)}: it takes"
             f" {', '.join(sorted(_PARAMETERS))}."
         )
+    for name, values in _IGNORED.items():
+        if values and parameters.get(name, values[0]) not in values:
+            raise StartupError(
+                f"DATABASE_URL takes only {' or '.join(values)} as {name}; sslmode=verify-full"
+                " encrypts, and verifies the server."
+            )
     # An empty one says nothing, so it does not hide what stands before the `?`.
-    return {name: value for name, value in parameters.items() if value}
+    return {name: value for name, value in parameters.items() if value and name in _PARAMETERS}
 
 
 def _whole(name: str, text: str, *, most: int) -> int:
@@ -135,12 +181,15 @@ def _whole(name: str, text: str, *, most: int) -> int:
 
 def _server_settings(words: dict[str, str]) -> dict[str, str]:
     options = words.get("options", "")
-    if _OPTION.sub("", options).strip():
+    if not _NEON.fullmatch(rest := _OPTION.sub("", options).strip()) and rest:
         raise StartupError("DATABASE_URL takes options as `-c name=value -c name=value`.")
     settings = {
         found[1].replace("-", "_"): re.sub(r"\\(.)", r"\1", found[2])
         for found in _OPTION.finditer(options)
     }
+    if "schema" in words:
+        quoted = words["schema"].replace('"', '""')
+        settings.setdefault("search_path", f'"{quoted}"')
     if "application_name" in words:
         settings["application_name"] = words["application_name"]
     return settings

@@ -11,6 +11,7 @@ from connect_hub import database, database_checks, privileges, sms
 from connect_hub.app import create_app
 from connect_hub.commands import work
 from connect_hub.database_checks import Finding
+from connect_hub.database_url import is_unbound
 from connect_hub.domain import sends
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
@@ -39,17 +40,22 @@ def _findings() -> list[Finding]:
     async def looked_at() -> list[Finding]:
         return [finding async for finding in _of_database(settings)]
 
-    found = [_of_settings(), _of_sms(settings)]
+    found = [_of_settings(settings), _of_sms(settings)]
     try:
         return found + work.done(looked_at, migrated=False)
     except StartupError as error:
         return [*found, Finding("database", "FAILED", str(error))]
 
 
-def _of_settings() -> Finding:
+def _of_settings(settings: Settings) -> Finding:
     file = Path(str(Settings.model_config["env_file"]))
     if file.exists() and file.stat().st_mode & 0o077:
         return Finding("settings", "warning", f"others may read {file}: chmod 600 {file}")
+    if settings.database_url and is_unbound(settings.database_url.get_secret_value()):
+        told = (
+            "DATABASE_URL requires channel_binding, which is ignored: to verify the server, write"
+        )
+        return Finding("settings", "warning", f"{told} sslmode=verify-full&sslrootcert=system")
     return Finding("settings", "ok", "all are understood")
 
 
