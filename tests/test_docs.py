@@ -200,7 +200,7 @@ def test_the_readme_has_the_networks_that_limits_count() -> None:
 
 def test_the_readme_has_every_close_code() -> None:
     closes = [value for value in vars(messages).values() if isinstance(value, Close)]
-    beside = {"1009", "1011", "1012"}  # of WebSocket itself
+    beside = {"1009", "1012"}  # of WebSocket itself
     assert set(table("close code")) == {str(close.code) for close in closes} | beside
 
 

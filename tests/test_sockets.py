@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 from starlette.types import Message
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -19,7 +21,7 @@ from connect_hub.api import sockets as served
 from connect_hub.app import create_app
 from connect_hub.domain import live
 from connect_hub.keys import Keys
-from connect_hub.protocol import BoundedSocket
+from connect_hub.protocol import OPTIONS, BoundedSocket
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from connect_hub.statements import fetch, transaction
@@ -279,7 +281,7 @@ async def test_one_client_takes_so_many_connections(hub: Hub, sockets: Sockets) 
             await held.enter_async_context(sockets.connected(one.token))
         crowded = await held.enter_async_context(sockets.connected())
         await crowded.send("connection_init", payload={"Authorization": f"Bearer {one.token}"})
-        assert (await crowded.end())[0] == 4429
+        assert await crowded.end() == messages.CROWDED
         await held.enter_async_context(sockets.connected(other.token))
     async with sockets.connected(one.token):
         pass  # there is room again
@@ -489,3 +491,32 @@ async def _expiring(person: Person, settings: Settings, *, left: timedelta) -> s
     (row,) = await fetch("SELECT id FROM session WHERE client_id = $1", person.id)
     begins = datetime.now(UTC) + left - life - timedelta(minutes=1)  # of leeway
     return tokens.issue(UUID(person.id), session_id=row["id"], generation=0, now=begins).value
+
+
+async def test_a_connection_that_misses_a_ping_ends_by_a_code_after_which_clients_come_back(
+    app: Starlette,
+) -> None:
+    soon = OPTIONS | {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **soon))
+    serving = asyncio.create_task(server.serve([listening]))
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(
+        b"GET /graphql HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+    )
+    await writer.drain()
+    async with asyncio.timeout(10):
+        head, _, frames = (await reader.read()).partition(b"\r\n\r\n")  # until it is closed
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert frames[0] == 0x89  # a ping
+    close = frames[2 + frames[1] :]
+    assert close[0] == 0x88
+    assert (int.from_bytes(close[2:4]), close[4:]) == (
+        1013,
+        b"A ping was not answered; connect again.",
+    )
+    writer.close()
+    server.should_exit = True
+    await serving

@@ -249,8 +249,17 @@ class BoundedSocket(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def keepalive_timeout(self) -> None:
-        """Let go of who has not answered our ping."""
-        super().keepalive_timeout()
+        """End a connection that does not answer our ping, by a code that lets clients come back.
+
+        uvicorn would send 1011, which npm's graphql-ws takes as final; a laptop that slept is not.
+        """
+        self.pong_timer = self.pending_ping_payload = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.conn.fail(CloseCode.TRY_AGAIN_LATER, "A ping was not answered; connect again.")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
         self._end_soon()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:

@@ -26,8 +26,9 @@ EXPIRED = Close(4403, "The bearer token has expired; refresh it and connect agai
 NO_INIT = Close(4408, "Send connection_init within 5 seconds.")
 NAME_TAKEN = Close(4409, "There is a subscription of this id; take another id.")
 INIT_TWICE = Close(4429, "connection_init was sent before.")
-CROWDED = Close(4429, "This client has too many connections; use one for all subscriptions.")
-BROKEN = Close(4500, "Something went wrong on our side.")
+# After 1013 clients connect again; npm's graphql-ws takes 4429, 4500 and 1011 as final.
+CROWDED = Close(1013, "This client has too many connections; use one for all subscriptions.")
+BROKEN = Close(1013, "Something went wrong on our side; connect again.")
 TOO_SLOW = Close(1013, "You read too slowly; connect again and query what you missed.")
 NO_DATABASE = Close(1013, "The database does not answer; try again in a moment.")
 

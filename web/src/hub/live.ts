@@ -17,7 +17,10 @@ export const socket = createClient({
     token = await session.token();
     return token === null ? {} : { Authorization: `Bearer ${token}` };
   },
+  keepAlive: 20_000, // finds out that a connection was lost while the device slept
   retryAttempts: Infinity,
+  retryWait: (tries) =>
+    new Promise((done) => setTimeout(done, Math.min(2 ** tries, 30) * (500 + 500 * Math.random()))),
   shouldRetry: (met) => met instanceof CloseEvent && met.code !== FORBIDDEN,
 });
 
