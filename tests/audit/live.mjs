@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { ApolloClient, gql, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { createClient } from "graphql-ws";
-import WebSocket, { WebSocketServer } from "ws";
+import WebSocket from "ws";
 
 globalThis.WebSocket = WebSocket; // which Node has from version 22 on
 const url = new URL(process.argv[2]);
@@ -44,12 +44,10 @@ const next = async (name) => (await once(happens, name, { signal: AbortSignal.ti
 
 // The README's lines: told at once, and again after the connection is lost.
 let connected = next("connected");
-let kept = "refused once";
 const { socket, stop } = follow({
-  freshToken: async (refused) => (refused ? (kept = token) : kept),
+  freshToken: async () => token,
   refetch: () => happens.emit("connected"),
   told: (client) => happens.emit("told", client),
-  signedOut: () => assert.fail("signed out"),
 });
 await connected;
 let told = next("told");
@@ -62,43 +60,6 @@ told = next("told");
 await apply(cid, code);
 assert.equal((await told).id, cid.client.id);
 stop();
-
-// The README's lines ask the person to sign in once a refreshed token is refused, too.
-let asked = 0;
-const signedOut = next("signed out");
-follow({
-  freshToken: async () => `bad ${(asked += 1)}`,
-  refetch: () => assert.fail("connected"),
-  told: () => assert.fail("told"),
-  signedOut: () => happens.emit("signed out"),
-});
-await signedOut;
-assert.equal(asked, 2);
-
-// After each close code, graphql-ws does what the README says.
-const [, rows] = /^\| close code .*\n\|.*\n((?:\|.*\n)+)/m.exec(readme);
-for (const [, closing, then] of rows.matchAll(/^\| `(\d+)` \|.*\| (gives up|connects again)[^|]*\|$/gm)) {
-  const other = new WebSocketServer({ port: 0, handleProtocols: () => "graphql-transport-ws" });
-  let times = 0;
-  other.on("connection", (connection) => {
-    times += 1;
-    if (times === 1) connection.close(Number(closing));
-    else happens.emit("again");
-  });
-  const client = createClient({
-    url: `ws://127.0.0.1:${other.address().port}`,
-    retryAttempts: Infinity,
-    retryWait: async () => {},
-  });
-  const again = once(happens, "again").then(() => "connects again");
-  const ended = new Promise((resolve) => {
-    const error = () => resolve("gives up");
-    client.subscribe({ query: "subscription { x }" }, { next() {}, error, complete: error });
-  });
-  assert.equal(await Promise.race([again, ended]), then, closing);
-  await client.dispose();
-  other.close();
-}
 
 // Apollo Client.
 const link = new GraphQLWsLink(
