@@ -2,8 +2,8 @@
 
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
     WebError,
@@ -66,16 +67,21 @@ class Visitor:
 
     async def ask_for_code(self) -> str:
         """Ask for a code by the keyboard, and read it off the page."""
-        await self.page.locator("input[type=tel]").fill(self.phone)
+        await self.phone_field().fill(self.phone)
         await self.page.keyboard.press("Enter")
         sms = self.page.locator(".sms")
         await expect(sms).to_be_visible()
         return await sms.inner_text()
 
+    def phone_field(self) -> Locator:
+        return self.page.locator("input[type=tel]")
+
+    def code_field(self) -> Locator:
+        return self.page.locator("input.digits")
+
     async def type_code(self, code: str) -> None:
         """Type a code; its last digit sends it off."""
-        field = self.page.locator("input.digits")
-        await expect(field).to_be_focused()
+        await expect(self.code_field()).to_be_focused()
         await self.page.keyboard.type(code)
 
     async def sign_in(self) -> str:
@@ -137,3 +143,36 @@ async def visiting(
         await context.close()
     assert visitor.wrong == [], visitor.wrong
     assert not [r.url for r in visitor.requests if not r.url.startswith((origin, "blob:"))]
+
+
+Visit = Callable[..., Awaitable[Visitor]]
+
+
+@asynccontextmanager
+async def visits(browser: Browser, server: Server) -> AsyncIterator[Visit]:
+    """Let any number of people visit; each has to be content in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def visit(path: str = "/", **how: Any) -> Visitor:
+            return await stack.enter_async_context(visiting(browser, server, path, **how))
+
+        yield visit
+
+
+async def record_texts(page: Page) -> None:
+    """Remember every text that the page shows from now on, however briefly."""
+    await page.evaluate(
+        """() => {
+            window.texts = [];
+            const look = () => window.texts.push(document.body.innerText);
+            new MutationObserver(look).observe(
+                document.body, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+
+
+async def has_shown(page: Page, text: str) -> bool:
+    shown: bool = await page.evaluate(
+        "text => window.texts.some(shown => shown.includes(text))", text
+    )
+    return shown

@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _readiness(stopping)),
-            *pages.routes(notice=notice),
+            *pages.routes(notice=notice, country=settings.default_country),
         ],
         middleware=[
             *(

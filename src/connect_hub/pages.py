@@ -18,6 +18,7 @@ _CLIENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_COUNTRY = '<meta name="default-country" content="" />'  # filled in for the client
 
 
 def are_built() -> bool:
@@ -25,10 +26,13 @@ def are_built() -> bool:
     return (STATIC / "index.html").is_file()
 
 
-def page(name: str, *, policy: str, notice: str | None) -> HTMLResponse:
+def page(name: str, *, policy: str, notice: str | None, country: str | None = None) -> HTMLResponse:
     """Make the answer with one page; a page is asked for each time, its assets once."""
+    html = (STATIC / name).read_text(encoding="utf-8")
+    if country:
+        html = html.replace(_COUNTRY, _COUNTRY.replace('""', f'"{country}"'))
     return HTMLResponse(
-        with_notice((STATIC / name).read_text(encoding="utf-8"), notice),
+        with_notice(html, notice),
         headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"},
     )
 
@@ -41,11 +45,11 @@ def with_notice(html: str, notice: str | None) -> str:
     return re.sub(r"<body[^>]*>", lambda body: body[0] + aside, html, count=1)
 
 
-def routes(*, notice: str | None) -> list[BaseRoute]:
+def routes(*, notice: str | None, country: str | None) -> list[BaseRoute]:
     """List what is served beside GraphQL: nothing where the pages are not built."""
     if not are_built():
         return []
-    client = page("index.html", policy=_CLIENT_POLICY, notice=notice)
+    client = page("index.html", policy=_CLIENT_POLICY, notice=notice, country=country)
 
     async def start(_request: Request) -> Response:
         return client

@@ -4,6 +4,7 @@ const values = [
   "AccessTokenIssued",
   "PageInfo",
   "CodeSent",
+  "LiveCode",
   "SignedIn",
   "InviteApplied",
   "OtherSessionsEnded",

@@ -8,7 +8,8 @@ import strawberry
 import structlog
 from graphql import GraphQLError
 
-from connect_hub.api.seconds import seconds_down, seconds_up
+from connect_hub.api.request_limits import LiveCode
+from connect_hub.api.seconds import seconds_up
 from connect_hub.database import UNAVAILABLE
 from connect_hub.domain import refusals
 
@@ -70,16 +71,6 @@ class CountryNotServedError(UserError):
     """See refusals.CountryNotServed."""
 
 
-def _described(limits: type[refusals.Limit]) -> None:
-    """Make an enum of the schema, whose values in Python are their descriptions."""
-    strawberry.enum(limits, name="RequestLimit", description="What a request was counted by.")
-    for value in limits.__strawberry_definition__.values:  # type: ignore[attr-defined]
-        value.description = value.value
-
-
-_described(refusals.Limit)
-
-
 @strawberry.type(description="This was asked for too often.")
 class TooManyRequestsError(UserError):
     """See refusals.TooManyRequests."""
@@ -87,13 +78,9 @@ class TooManyRequestsError(UserError):
     retry_at: datetime = strawberry.field(description="When it may be asked for again.")
     retry_in: int = strawberry.field(description="The same in seconds from now, rounded up.")
     limit: refusals.Limit = strawberry.field(description="Which limit it was.")
-    code_length: int | None = strawberry.field(
-        description="Digits of the code that was sent and still works: ask for it."
-        " Null where none works, and for any limit but RESEND_WAIT."
-    )
-    code_expires_at: datetime | None = strawberry.field(description="When that code stops working.")
-    code_expires_in: int | None = strawberry.field(
-        description="The same in seconds from now, rounded down."
+    live_code: LiveCode | None = strawberry.field(
+        description="The code that was sent before and still works. Null where none works, and for"
+        " any limit but RESEND_WAIT."
     )
 
     @classmethod
@@ -107,9 +94,7 @@ class TooManyRequestsError(UserError):
             retry_at=refusal.retry_at,
             retry_in=seconds_up(refusal.retry_at - refusal.now),
             limit=refusal.limit,
-            code_length=code and code.length,
-            code_expires_at=code and code.expires_at,
-            code_expires_in=code and seconds_down(code.expires_at - refusal.now),
+            live_code=code and LiveCode.of(code, now=refusal.now),
         )
 
 

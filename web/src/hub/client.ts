@@ -12,11 +12,10 @@ import { SetContextLink } from "@apollo/client/link/context";
 import { ErrorLink } from "@apollo/client/link/error";
 import { relayStylePagination } from "@apollo/client/utilities";
 import { OperationTypeNode } from "graphql";
-import { from, switchMap, throwError } from "rxjs";
+import { from, switchMap, throwError, timeout } from "rxjs";
 
 import { RefreshSessionDocument, type SignedInFragment } from "../generated/graphql";
 import possibleTypes from "../generated/possible-types";
-import { timed } from "./clock";
 import { live, socket } from "./live";
 import * as session from "./session";
 
@@ -28,7 +27,9 @@ declare module "@apollo/client" {
   }
 }
 
-const http = new HttpLink({ uri: "/graphql", fetch: timed });
+const PATIENCE = 15_000; // ms
+
+const http = new HttpLink({ uri: "/graphql" });
 
 const authorized = new SetContextLink(async (context) => {
   const token = context.anonymous ? null : (context.token ?? (await session.token()));
@@ -48,11 +49,16 @@ const repeated = new ErrorLink(({ error, operation, forward }) => {
   );
 });
 
+/** Gives up what takes too long, a refresh and the body of the answer included. */
+const bounded = new ApolloLink((operation, forward) =>
+  forward(operation).pipe(timeout(PATIENCE)),
+);
+
 export const apollo = new ApolloClient({
   link: ApolloLink.split(
     ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
     live,
-    ApolloLink.from([repeated, authorized, http]),
+    ApolloLink.from([bounded, repeated, authorized, http]),
   ),
   cache: new InMemoryCache({
     ...possibleTypes,
@@ -68,6 +74,7 @@ session.connect({
   },
   personChanged: () => {
     socket.terminate(); // or it would go on as the person before
+    sessionStorage.clear();
     void apollo.clearStore();
   },
 });
@@ -79,7 +86,7 @@ type Answer<Data> = NonNullable<Data[keyof Data]>;
 export async function ask<Data, Variables extends OperationVariables>(
   mutation: TypedDocumentNode<Data, Variables>,
   variables: NoInfer<Variables>,
-  context: { anonymous?: boolean } = {},
+  context: { anonymous?: boolean; token?: string } = {},
 ): Promise<Answer<Data>> {
   const untyped: ApolloClient.MutateOptions = { mutation, variables, context };
   const { data } = await apollo.mutate(untyped);

@@ -16,6 +16,8 @@ export class SessionOver extends Error {}
 
 type Kept = Omit<Tokens, "accessToken">;
 type Told = Omit<Tokens, "refreshToken">;
+/** What tabs tell each other: who is here now, or that this session is being ended on purpose. */
+type News = { is: "person"; told: Told | null } | { is: "leaving"; leaving: boolean };
 
 const NAME = "connect-hub.session";
 const channel = new BroadcastChannel(NAME);
@@ -24,6 +26,7 @@ const listeners = new Set<() => void>();
 let clientId = kept()?.clientId ?? null;
 let accessToken: string | null = null;
 let ended = false;
+let leaving = false;
 let renewing: Promise<string | null> | null = null;
 let exchange: (refreshToken: string) => Promise<Tokens>;
 let personChanged: () => void;
@@ -31,8 +34,9 @@ let personChanged: () => void;
 /** Say how a refresh token is exchanged, and what to do when another person, or nobody, is here. */
 export function connect(ways: { exchange: typeof exchange; personChanged: typeof personChanged }) {
   ({ exchange, personChanged } = ways);
-  channel.onmessage = ({ data }: MessageEvent<Told | null>) => {
-    take(data);
+  channel.onmessage = ({ data }: MessageEvent<News>) => {
+    if (data.is === "leaving") leaving = data.leaving;
+    else take(data.told);
   };
 }
 
@@ -41,20 +45,43 @@ export const subscribe = (listener: () => void) => {
   return () => listeners.delete(listener);
 };
 export const whoIsSignedIn = () => clientId;
-/** Whether the session was ended, but not by whoever sits here. */
+/** Whether the session was ended, but not by the person here. */
 export const wasEnded = () => ended;
 
 export function signIn({ refreshToken, ...told }: Tokens) {
   const { clientId } = told;
   localStorage.setItem(NAME, JSON.stringify({ clientId, refreshToken } satisfies Kept));
-  channel.postMessage(told satisfies Told);
+  tell({ is: "person", told });
   take(told);
 }
 
-export function signOut({ byOthers = false } = {}) {
+function signOut({ byOthers = false } = {}) {
   localStorage.removeItem(NAME);
-  channel.postMessage(null);
+  tell({ is: "person", told: null });
   take(null, byOthers);
+}
+
+/**
+ * End the session on the server, then forget it here.
+ *
+ * All tabs know before: else one that finds its token refused would say that others ended it.
+ */
+export async function leave(end: () => Promise<boolean>) {
+  setLeaving(true);
+  try {
+    if (await end()) signOut();
+  } finally {
+    setLeaving(false);
+  }
+}
+
+function setLeaving(value: boolean) {
+  leaving = value;
+  tell({ is: "leaving", leaving });
+}
+
+function tell(news: News) {
+  channel.postMessage(news);
 }
 
 /** Give the access token to use: a new one where there is none yet, null where nobody is here. */
@@ -80,7 +107,7 @@ async function renew(refused: string | null): Promise<string | null> {
   } catch (error) {
     if (!(error instanceof SessionOver)) throw error;
     const still = clientId !== null && kept()?.refreshToken === refreshToken;
-    if (still) signOut({ byOthers: true }); // or a person here has signed out, or in, meanwhile
+    if (still) signOut({ byOthers: !leaving }); // or somebody here has signed out, or in, meanwhile
   }
   return accessToken;
 }

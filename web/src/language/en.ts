@@ -9,7 +9,9 @@ export const en = {
     heading: "Sign in",
     lead: "By a code that we send to your phone. If you are new here, this registers you.",
     phone: "Phone number",
-    phoneHint: "With its country code: +7\u00a0999\u00a0123\u00a045\u00a067",
+    phoneHint: "With its country code: +7\u00a0999\u00a0123\u00a045\u00a067.",
+    country: (name: string, code: string) => `Without one, it is read as in ${name} (${code}).`,
+    sendTo: (phone: string) => `The code goes to ${phone}.`,
     send: "Send me a code",
     ended: "You were signed out: this session has ended. Sign in again to go on.",
     invited: (code: string) => `You were invited with the code ${code}. Sign in to apply it.`,
@@ -92,7 +94,10 @@ export const en = {
     Failure: () => "The server cannot be reached right now. Check your connection and try again.",
     InvalidPhoneError: () => "This is no phone number. Write it with its country code, which begins with +.",
     CountryNotServedError: () => "Codes are not sent to this country. Use another number.",
-    TooManyRequestsError: (_, { until }) => `Too many attempts. Try again ${until}.`,
+    TooManyRequestsError: ({ limit }, { until }) =>
+      limit === "BLOCKED"
+        ? "This account is blocked. Write to those who run this service."
+        : `Too many attempts. Try again ${until}.`,
     SmsNotSentError: () => "The SMS could not be sent. Try again in a minute.",
     InvalidCodeError: ({ attemptsLeft }) =>
       attemptsLeft === 0

@@ -1,6 +1,5 @@
 import { useSyncExternalStore } from "react";
 
-import { now } from "../hub/clock";
 import type { Problem } from "../hub/useAction";
 import { en, type Texts } from "./en";
 import { ru } from "./ru";
@@ -34,8 +33,12 @@ export function told(problem: Problem, texts: Texts, language: Language): string
     problem: Problem,
     told: { until: string },
   ) => string;
-  const until = "retryAt" in problem ? untilIn(problem.retryAt, language) : "";
+  const until = "retryIn" in problem ? after(problem.retryIn, language) : "";
   return tell(problem, { until });
+}
+
+export function countryName(code: string, language: Language): string {
+  return new Intl.DisplayNames(language, { type: "region" }).of(code) ?? code;
 }
 
 export function moment(at: string, language: Language): string {
@@ -44,8 +47,8 @@ export function moment(at: string, language: Language): string {
   );
 }
 
-function untilIn(at: string, language: Language): string {
-  const minutes = Math.max(1, Math.ceil((Date.parse(at) - now()) / 60_000));
+function after(seconds: number, language: Language): string {
+  const minutes = Math.max(1, Math.ceil(seconds / 60));
   const relative = new Intl.RelativeTimeFormat(language);
   return minutes < 90
     ? relative.format(minutes, "minute")

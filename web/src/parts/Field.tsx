@@ -1,4 +1,4 @@
-import { type InputHTMLAttributes, type Ref, useId } from "react";
+import { type InputHTMLAttributes, type Ref, useId, useState } from "react";
 
 import type { Problem } from "../hub/useAction";
 import { Refused } from "./Refused";
@@ -14,6 +14,14 @@ interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChan
 /** A text field with its label, its hint and what was wrong with it. */
 export function Field({ label, hint, problem, onChange, ...input }: FieldProps) {
   const id = useId();
+  // What an input method is composing must not be changed under it.
+  const [composed, setComposed] = useState<string | null>(null);
+
+  function take(value: string, composing: boolean) {
+    setComposed(composing ? value : null);
+    if (!composing) onChange(value);
+  }
+
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
@@ -22,8 +30,12 @@ export function Field({ label, hint, problem, onChange, ...input }: FieldProps) 
         id={id}
         aria-describedby={`${id}-hint ${id}-problem`}
         aria-invalid={problem !== null && problem.__typename !== "Failure"}
+        {...(composed !== null && { value: composed })}
         onChange={(event) => {
-          onChange(event.target.value);
+          take(event.target.value, event.nativeEvent instanceof InputEvent && event.nativeEvent.isComposing);
+        }}
+        onCompositionEnd={(event) => {
+          take(event.currentTarget.value, false);
         }}
       />
       {hint !== undefined && (

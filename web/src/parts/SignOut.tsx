@@ -9,8 +9,10 @@ import { Button } from "./Button";
 /** Ends this session on the server where that can be reached, and forgets it here in any case. */
 export function SignOut({ children, className }: { children: ReactNode; className?: string }) {
   const { run, busy } = useAction(async () => {
-    await ask(EndSessionDocument, {}).catch(console.warn);
-    session.signOut();
+    await session.leave(async () => {
+      await ask(EndSessionDocument, {}).catch(console.warn);
+      return true;
+    });
     return null;
   });
   return (

@@ -1,12 +1,10 @@
 import { useSyncExternalStore } from "react";
 
-import { now } from "../hub/clock";
+import { secondsUntil } from "../hub/moments";
 
 /** Seconds until a moment, as they pass; 0 once it is there. */
-export function useCountdown(until: string): number {
-  return useSyncExternalStore(everyQuarter, () =>
-    Math.max(0, Math.ceil((Date.parse(until) - now()) / 1000)),
-  );
+export function useCountdown(until: number): number {
+  return useSyncExternalStore(everyQuarter, () => secondsUntil(until));
 }
 
 function everyQuarter(tick: () => void) {

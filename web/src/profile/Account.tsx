@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import { useTexts } from "../language";
 import { SignOut } from "../parts/SignOut";
+import { kept } from "../signin/sent";
 import { ChangePhone } from "./ChangePhone";
 import { DeleteAccount } from "./DeleteAccount";
 import { Sessions } from "./Sessions";
@@ -10,6 +11,7 @@ import { Sessions } from "./Sessions";
 export function Account({ phone }: { phone: string }) {
   const texts = useTexts();
   const [open, setOpen] = useState(false);
+  const [movesPhone] = useState(() => kept("change-phone") !== null);
 
   return (
     <section className="card">
@@ -28,7 +30,7 @@ export function Account({ phone }: { phone: string }) {
         <summary>{texts.sessions.heading}</summary>
         {open && <Sessions />}
       </details>
-      <details>
+      <details open={movesPhone}>
         <summary>{texts.changePhone.heading}</summary>
         <ChangePhone />
       </details>

@@ -8,6 +8,7 @@ import { Button } from "../parts/Button";
 import { Field } from "../parts/Field";
 import { Heading } from "../parts/Heading";
 import { forgetInvitation } from "../router";
+import { compact } from "../typed";
 
 interface ApplyProps {
   applied: string | null;
@@ -50,11 +51,10 @@ export function Apply({ applied, invitation }: ApplyProps) {
           autoComplete="off"
           autoCapitalize="characters"
           spellCheck={false}
-          maxLength={6}
           required
           value={code}
           onChange={(text) => {
-            setCode(text.toUpperCase());
+            setCode(compact(text).toUpperCase().slice(0, 6));
           }}
         />
         <div className="row">

@@ -18,5 +18,5 @@ export function ChangePhone() {
   }
 
   if (changed !== null) return <p role="status">{texts.changed(changed)}</p>;
-  return <PhoneProof lead={texts.lead} label={texts.phone} confirm={confirm} />;
+  return <PhoneProof step="change-phone" lead={texts.lead} label={texts.phone} confirm={confirm} />;
 }

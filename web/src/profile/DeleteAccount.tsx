@@ -3,7 +3,7 @@ import { useRef } from "react";
 import { DeleteAccountDocument } from "../generated/graphql";
 import { ask } from "../hub/client";
 import * as session from "../hub/session";
-import { useAction } from "../hub/useAction";
+import { type Problem, useAction } from "../hub/useAction";
 import { useTexts } from "../language";
 import { Button } from "../parts/Button";
 import { Refused } from "../parts/Refused";
@@ -13,10 +13,13 @@ export function DeleteAccount() {
   const { deleteAccount: texts } = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
   const { run, busy, problem } = useAction(async () => {
-    const answer = await ask(DeleteAccountDocument, {});
-    if (answer.__typename !== "AccountDeleted") return answer;
-    session.signOut();
-    return null;
+    let refusal: Problem | null = null;
+    await session.leave(async () => {
+      const answer = await ask(DeleteAccountDocument, {});
+      refusal = answer.__typename === "AccountDeleted" ? null : answer;
+      return refusal === null;
+    });
+    return refusal;
   });
 
   return (

@@ -1,4 +1,4 @@
-import { useQuery, useSubscription } from "@apollo/client/react";
+import { useApolloClient, useQuery, useSubscription } from "@apollo/client/react";
 import { useEffect } from "react";
 
 import {
@@ -11,7 +11,9 @@ import { socket } from "../hub/live";
 import { useAction } from "../hub/useAction";
 import { moment, useLanguage, useTexts } from "../language";
 import { Button } from "../parts/Button";
+import { Failed } from "../parts/Failed";
 import { Refused } from "../parts/Refused";
+import { reload } from "./reload";
 
 /** Who applied one's own code, latest first, as it happens. */
 export function Invited() {
@@ -27,9 +29,10 @@ export function Invited() {
       );
     },
   });
+  const client = useApolloClient();
   useEffect(
-    () => socket.on("connected", () => void refetch().catch(() => undefined)), // who was missed
-    [refetch],
+    () => socket.on("connected", () => void reload(client).catch(() => undefined)), // who was missed
+    [client],
   );
   const invited = data?.me?.invitedClients;
   const more = useAction(async () => {
@@ -42,7 +45,7 @@ export function Invited() {
       <h2>
         {texts.heading} {invited && <span className="count">{invited.totalCount}</span>}
       </h2>
-      <Refused problem={error && !invited ? { __typename: "Failure" } : more.problem} />
+      {error && !invited ? <Failed retry={refetch} /> : <Refused problem={more.problem} />}
       {invited?.totalCount === 0 && <p className="lead">{texts.none}</p>}
       <p role="status">{latest && texts.joined(latest.clientInvited.phone)}</p>
       <ul className="list">

@@ -3,9 +3,8 @@ import { useEffect } from "react";
 
 import { MeDocument } from "../generated/graphql";
 import { useTexts } from "../language";
-import { Button } from "../parts/Button";
+import { Failed } from "../parts/Failed";
 import { Heading } from "../parts/Heading";
-import { Refused } from "../parts/Refused";
 import { Account } from "./Account";
 import { Apply } from "./Apply";
 import { Invitation } from "./Invitation";
@@ -31,12 +30,7 @@ export function Profile({ invitation }: { invitation: string | null }) {
     return (
       <section className="card narrow">
         {error ? (
-          <>
-            <Refused problem={{ __typename: "Failure" }} />
-            <Button className="primary" onClick={() => void refetch()}>
-              {texts.retry}
-            </Button>
-          </>
+          <Failed retry={refetch} />
         ) : (
           <p className="lead" aria-busy="true">
             {texts.loading}

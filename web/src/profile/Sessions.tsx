@@ -11,6 +11,7 @@ import { ask } from "../hub/client";
 import { useAction } from "../hub/useAction";
 import { moment, useLanguage, useTexts } from "../language";
 import { Button } from "../parts/Button";
+import { Failed } from "../parts/Failed";
 import { Refused } from "../parts/Refused";
 import { deviceName } from "./deviceName";
 
@@ -33,6 +34,7 @@ export function Sessions() {
     return null;
   });
 
+  if (error && !data) return <Failed retry={refetch} />;
   return (
     <>
       <Refused

@@ -5,8 +5,11 @@ import { useTexts } from "../language";
 import { Button } from "../parts/Button";
 import { Field } from "../parts/Field";
 import { useCountdown } from "../parts/useCountdown";
-import type { Sent } from "./PhoneProof";
+import { digits } from "../typed";
+import type { Sent } from "./sent";
 import { useCodeFromSms } from "./useCodeFromSms";
+
+const DEAD: Problem = { __typename: "InvalidCodeError", attemptsLeft: 0 };
 
 interface CodeFormProps {
   titled: boolean;
@@ -24,6 +27,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
   const field = useRef<HTMLInputElement>(null);
   const confirming = useAction(confirm);
   const resending = useAction(resend);
+  const alive = useCountdown(sent.expires) > 0;
 
   useEffect(() => {
     field.current?.focus();
@@ -31,9 +35,9 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
   useCodeFromSms(enter);
 
   function enter(text: string) {
-    const digits = text.replace(/\D/g, "").slice(0, sent.codeLength);
-    setCode(digits);
-    if (digits.length === sent.codeLength) void confirming.run(digits).then(clear);
+    const typed = digits(text).slice(0, sent.codeLength);
+    setCode(typed);
+    if (typed.length === sent.codeLength) void confirming.run(typed).then(clear);
   }
 
   function clear() {
@@ -57,7 +61,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
     <form onSubmit={submit}>
       {titled && <h1>{texts.heading}</h1>}
       <p className="lead">{texts.sentTo(sent.phone)}</p>
-      {sent.smsCode !== null && (
+      {alive && sent.smsCode !== null && (
         <p className="notice">
           {texts.simulated} <strong className="sms">{sent.smsCode}</strong>
         </p>
@@ -65,7 +69,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
       <Field
         className="digits"
         label={texts.field(sent.codeLength)}
-        problem={confirming.problem ?? resending.problem}
+        problem={resending.problem ?? (alive ? confirming.problem : DEAD)}
         inputMode="numeric"
         autoComplete="one-time-code"
         pattern={`\\d{${String(sent.codeLength)}}`}
@@ -80,7 +84,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
       </Button>
       <p role="status">{again && texts.resent}</p>
       <div className="row">
-        <Resend at={sent.resendAt} busy={resending.busy} onClick={() => void sendAgain()} />
+        <Resend at={sent.resend} busy={resending.busy} onClick={() => void sendAgain()} />
         <Button className="plain" onClick={back}>
           {texts.anotherPhone}
         </Button>
@@ -89,7 +93,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
   );
 }
 
-function Resend({ at, ...button }: { at: string; busy: boolean; onClick: () => void }) {
+function Resend({ at, ...button }: { at: number; busy: boolean; onClick: () => void }) {
   const { code: texts } = useTexts();
   const left = useCountdown(at);
   const time = `${String(Math.floor(left / 60))}:${String(left % 60).padStart(2, "0")}`;

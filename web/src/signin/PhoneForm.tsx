@@ -1,10 +1,11 @@
 import { type SubmitEvent, useState } from "react";
 
 import { type Problem, useAction } from "../hub/useAction";
-import { useTexts } from "../language";
+import { countryName, useLanguage, useTexts } from "../language";
 import { Button } from "../parts/Button";
 import { Field } from "../parts/Field";
 import { Heading } from "../parts/Heading";
+import { usePhones } from "./usePhones";
 
 interface PhoneFormProps {
   heading: string | undefined;
@@ -17,10 +18,16 @@ export function PhoneForm({ heading, lead, label, send }: PhoneFormProps) {
   const { signIn: texts } = useTexts();
   const [phone, setPhone] = useState("");
   const { run, busy, problem } = useAction(send);
+  const language = useLanguage();
+  const phones = usePhones();
+  const understood = phones?.understood(phone);
+  const national =
+    phones?.national &&
+    texts.country(countryName(phones.national.country, language), phones.national.code);
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void run(phone);
+    void run(understood?.e164 ?? phone);
   }
 
   return (
@@ -29,7 +36,11 @@ export function PhoneForm({ heading, lead, label, send }: PhoneFormProps) {
       <p className="lead">{lead}</p>
       <Field
         label={label}
-        hint={texts.phoneHint}
+        hint={
+          understood
+            ? texts.sendTo(understood.shown)
+            : [texts.phoneHint, national].filter(Boolean).join(" ")
+        }
         problem={problem}
         type="tel"
         autoComplete="tel"

@@ -27,7 +27,13 @@ export function SignIn({ invitation }: { invitation: string | null }) {
     <section className="card narrow">
       {ended && <p className="notice">{texts.ended}</p>}
       {invitation && <p className="notice">{texts.invited(invitation)}</p>}
-      <PhoneProof heading={texts.heading} lead={texts.lead} label={texts.phone} confirm={confirm} />
+      <PhoneProof
+        step="sign-in"
+        heading={texts.heading}
+        lead={texts.lead}
+        label={texts.phone}
+        confirm={confirm}
+      />
     </section>
   );
 }

@@ -1,0 +1,21 @@
+import { useAction } from "../hub/useAction";
+import { useTexts } from "../language";
+import { Button } from "./Button";
+import { Refused } from "./Refused";
+
+/** Says that the server did not answer, and asks it again. */
+export function Failed({ retry }: { retry: () => Promise<unknown> }) {
+  const texts = useTexts();
+  const { run, busy } = useAction(async () => {
+    await retry();
+    return null;
+  });
+  return (
+    <>
+      <Refused problem={{ __typename: "Failure" }} />
+      <Button className="primary" busy={busy} onClick={() => void run()}>
+        {texts.retry}
+      </Button>
+    </>
+  );
+}
