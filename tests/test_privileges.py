@@ -140,6 +140,20 @@ REFUSED = [
     "ALTER ROLE connect_hub SUPERUSER",
     "ALTER ROLE connect_hub SET session_replication_role = replica",
     "ALTER ROLE connect_hub BYPASSRLS",
+    "ALTER ROLE connect_hub CONNECTION LIMIT 0",
+    "ALTER ROLE connect_hub VALID UNTIL '2000-01-01'",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO connect_hub",
+    "REASSIGN OWNED BY postgres TO connect_hub",
+    "ALTER FUNCTION client_no_ring OWNER TO connect_hub",
+    "ALTER FUNCTION client_no_ring RESET ALL",
+    "CREATE STATISTICS taken ON id, phone FROM client",
+    "CREATE TABLESPACE taken LOCATION '/tmp/taken'",
+    "CREATE FOREIGN DATA WRAPPER taken",
+    "CREATE CAST (text AS uuid) WITH INOUT AS IMPLICIT",
+    "REINDEX TABLE client",
+    "CLUSTER client USING client_pkey",
+    "SELECT pg_promote()",
+    "SELECT pg_backup_start('taken')",
     "CREATE ROLE taken SUPERUSER",
     "CREATE DATABASE taken",
     "GRANT postgres TO connect_hub",
@@ -171,6 +185,38 @@ async def test_a_stolen_connection_cannot_close_a_ring(
     await ben.apply(ann.invitation_code)
     with pytest.raises(asyncpg.CheckViolationError, match="invited by this client"):
         await stolen.execute("UPDATE client SET inviter_id = $1 WHERE id = $2", ben.id, ann.id)
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        (
+            "CREATE TEMP TABLE client (LIKE public.client);"
+            " CREATE TEMP TABLE invited_count (LIKE public.invited_count INCLUDING ALL)"
+        ),
+        "CREATE FUNCTION pg_temp.pg_advisory_xact_lock(bigint) RETURNS void LANGUAGE sql AS ''",
+        (
+            "CREATE FUNCTION pg_temp.always(uuid, uuid) RETURNS bool LANGUAGE sql RETURN false;"
+            " CREATE OPERATOR pg_temp.="
+            " (FUNCTION = pg_temp.always, LEFTARG = uuid, RIGHTARG = uuid)"
+        ),
+        "SET default_transaction_isolation = 'repeatable read'",
+    ],
+)
+@pytest.mark.parametrize("path", ["public", "pg_temp, pg_catalog, public", "pg_temp, public"])
+async def test_a_stolen_connection_cannot_deceive_the_trigger(
+    hub: Hub, stolen: asyncpg.Connection, trick: str, path: str
+) -> None:
+    ann, ben = await hub.people(2)
+    await ben.apply(ann.invitation_code)
+    await stolen.execute(trick)
+    await stolen.execute(f"SET search_path = {path}")
+    with pytest.raises(asyncpg.PostgresError, match=r"invited by this client|READ COMMITTED"):
+        await stolen.execute(
+            "UPDATE public.client SET inviter_id = $1 WHERE id OPERATOR(pg_catalog.=) $2",
+            ben.id,
+            ann.id,
+        )
 
 
 async def test_the_embedded_server_serves_as_no_superuser(hub: Hub) -> None:
