@@ -224,6 +224,21 @@ async def test_an_operation_within_the_limits_is_executed(hub: Hub, text: str) -
     assert "data" in (await hub.post(text)).json()
 
 
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("{ }", {}),
+        ("{ me { } }", {"me": None}),
+        ("{ ... { } ...F __typename } fragment F on Query { ...G } fragment G on Query { }",
+         {"__typename": "Query"}),
+        ("query { ... { ... { } } }", {}),
+        ("mutation { }", {}),
+    ],
+)  # fmt: skip
+async def test_a_selection_may_be_empty(hub: Hub, text: str, data: Any) -> None:
+    assert (await hub.post(text)).json() == {"data": data}
+
+
 def test_a_bounded_number_of_documents_is_remembered() -> None:
     documents = Documents(schema._schema, introspection=True)  # noqa: SLF001
     for n in range(REMEMBERED + 100):
