@@ -8,8 +8,6 @@ import pytest
 from graphql import get_introspection_query
 from starlette.applications import Starlette
 
-from connect_hub.api.documents import REMEMBERED, Documents
-from connect_hub.api.schema import schema
 from connect_hub.app import create_app
 from connect_hub.settings import Settings, StartupError
 from tests.hub import Hub
@@ -237,10 +235,3 @@ async def test_an_operation_within_the_limits_is_executed(hub: Hub, text: str) -
 )  # fmt: skip
 async def test_a_selection_may_be_empty(hub: Hub, text: str, data: Any) -> None:
     assert (await hub.post(text)).json() == {"data": data}
-
-
-def test_a_bounded_number_of_documents_is_remembered() -> None:
-    documents = Documents(schema._schema, introspection=True)  # noqa: SLF001
-    for n in range(REMEMBERED + 100):
-        documents.prepare(f"query Q{n} {{ __typename }}")
-    assert documents.prepare.cache_info().currsize == REMEMBERED

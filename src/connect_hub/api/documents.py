@@ -1,31 +1,17 @@
 """GraphQL text → a document that may be executed: parsed, within the limits and valid."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import orjson
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    GraphQLSchema,
-    GraphQLSyntaxError,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    parse,
-)
+from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse
 
-from connect_hub.api.compiled import Plans
+from connect_hub.api.document_cache import DocumentCache
 from connect_hub.api.limits import MAX_ERRORS, MAX_LINES, MAX_TOKENS, exceeded
+from connect_hub.api.prepared import Prepared
 from connect_hub.api.validation import Validator
 from connect_hub.settings import StartupError
 
-REMEMBERED = 256  # documents
 MAX_LENGTH = 16 * 1024  # characters of a document
 _PREFIX = "sha256:"
 
@@ -40,54 +26,26 @@ class InvalidDocumentError(Exception):
             error.extensions = {"code": code}
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A document that may be executed, and what was compiled of it."""
-
-    document: DocumentNode
-    plans: Plans = field(default_factory=dict)
-    _fields: dict[str | None, str] = field(default_factory=dict)
-
-    def field_of(self, operation: OperationDefinitionNode) -> str:
-        """Tell the first field that an operation asks for, by its name in the schema."""
-        name = operation.name.value if operation.name else None
-        if name not in self._fields:
-            fragments = {
-                node.name.value: node.selection_set
-                for node in self.document.definitions
-                if isinstance(node, FragmentDefinitionNode)
-            }
-            self._fields[name] = _first_field(operation.selection_set, fragments) or "none"
-        return self._fields[name]
-
-
-def _first_field(selected: SelectionSetNode, unvisited: dict[str, SelectionSetNode]) -> str | None:
-    for node in selected.selections:  # there may be none
-        match node:
-            case FieldNode():
-                return node.name.value
-            case FragmentSpreadNode():
-                inner = unvisited.pop(node.name.value, None)
-            case InlineFragmentNode():
-                inner = node.selection_set
-        if inner and (found := _first_field(inner, unvisited)):
-            return found
-    return None
-
-
 class Documents:
     """Parses and validates documents for one schema; what was valid is remembered by its text."""
 
     def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         self._validator = Validator(schema, introspection=introspection)
-        self.prepare = lru_cache(REMEMBERED)(self._prepare)
+        self.cache = DocumentCache()
 
-    def _prepare(self, text: str) -> Prepared:
-        """Make a document of a text.
+    def prepare(self, text: str) -> Prepared:
+        """Make a document of a text, or find the one that was made of it.
 
         Raises:
             InvalidDocumentError: with up to MAX_ERRORS errors, each with its code.
         """
+        prepared = self.cache.get(text)
+        if prepared is None:
+            prepared = self._prepare(text)
+            self.cache.add(text, prepared)
+        return prepared
+
+    def _prepare(self, text: str) -> Prepared:
         if len(text) > MAX_LENGTH or max(map(text.count, "\r\n")) > MAX_LINES:
             message = (
                 f"A document takes {MAX_LENGTH} characters and {MAX_LINES} lines: use variables."

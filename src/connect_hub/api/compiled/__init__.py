@@ -32,6 +32,7 @@ What keeps it right:
 operations.
 """
 
+from connect_hub.api.compiled.compiler import Compiled
 from connect_hub.api.compiled.runs import Plans, build, executed
 
-__all__ = ["Plans", "build", "executed"]
+__all__ = ["Compiled", "Plans", "build", "executed"]

@@ -36,6 +36,7 @@ class Compiled(NamedTuple):
 
     operation: OperationDefinitionNode
     plan: Plan
+    fields: int  # that it reads
 
 
 class Compiler:
@@ -43,13 +44,15 @@ class Compiler:
 
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
+        self._planned = 0  # fields
 
     def operation(self) -> Compiled | None:
         """Plan the operation that an executor was built for, or tell that it has no plan."""
         try:
-            return Compiled(self._executor.operation, self._plan())
+            plan = self._plan()
         except NoPlanError:
             return None
+        return Compiled(self._executor.operation, plan, self._planned)
 
     def _plan(self) -> Plan:
         use = self._executor
@@ -71,6 +74,7 @@ class Compiler:
         }
 
     def _field(self, parent: GraphQLObjectType, details: Details, path: Path) -> Plan:
+        self._planned += 1
         name = details[0].node.name.value
         if name == "__typename":
             return plans.constant(parent.name)

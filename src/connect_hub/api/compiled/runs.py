@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     DirectiveNode,
@@ -38,6 +38,7 @@ class Conditional(NamedTuple):
 Plans = dict[Any, Compiled | Conditional | None]
 """Of one document: by the name of an operation, and by that with the values of its conditions."""
 
+MAX_PLANS = 16  # of one document, where conditions have several
 _NO_VARIABLES = VariableValues({}, {})
 
 
@@ -67,15 +68,28 @@ def build(schema: GraphQLSchema, document: DocumentNode, plans: Plans, **request
     plan = plans[name]
     variables = plan and _coerced(schema, plan.operation, request)
     if isinstance(plan, Conditional) and variables:
-        values = {name: variables.coerced.get(name) for name in plan.variables}
-        key = name, *values.values()
-        if key not in plans:
-            executor = build_executor()
-            plans[key] = None if isinstance(executor, list) else _compiled(executor, values)
-        plan = plans[key]
+        plan = _for_values(plan, plans, name, variables, build_executor)
     if isinstance(plan, Compiled) and variables:
         return Run(plan, variables, request.get("context_value"), build_executor)
     return build_executor()
+
+
+def _for_values(
+    conditional: Conditional,
+    plans: Plans,
+    name: str | None,
+    variables: VariableValues,
+    build_executor: Callable[[], Any],
+) -> Compiled | None:
+    """Find the plan for these values of conditions; few are kept, for there may be 2²⁰."""
+    values = {condition: variables.coerced.get(condition) for condition in conditional.variables}
+    key = name, *values.values()
+    if key in plans:
+        return cast("Compiled | None", plans[key])
+    plan = _compiled(build_executor(), values)
+    if len(plans) < MAX_PLANS:
+        plans[key] = plan
+    return plan
 
 
 def _conditions(executor: Executor[Any]) -> tuple[str, ...]:

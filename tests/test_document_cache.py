@@ -1,0 +1,103 @@
+"""What documents and plans that are kept may cost, by estimates and by what Python allocates."""
+
+import gc
+import tracemalloc
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from connect_hub.api import compiled
+from connect_hub.api.document_cache import BUDGET
+from connect_hub.api.documents import Documents
+from connect_hub.api.prepared import Prepared
+from connect_hub.api.schema import schema
+
+SCHEMA = schema._schema  # noqa: SLF001 (as in api/view.py)
+PAGE = "{ totalCount nodes { id phone } edges { cursor node { id phone } } }"
+
+
+@pytest.fixture
+def documents() -> Documents:
+    return Documents(SCHEMA, introspection=True)
+
+
+def _ask(
+    documents: Documents, text: str, name: str | None = None, variables: Any = None
+) -> Prepared:
+    prepared = documents.prepare(text)
+    compiled.build(
+        SCHEMA,
+        prepared.document,
+        prepared.plans,
+        operation_name=name,
+        raw_variable_values=variables,
+    )
+    return prepared
+
+
+def _long(number: int) -> str:
+    pages = "".join(f"a{n}: invitedClients {PAGE} " for n in range(10))
+    return f"query Q{number} {{ me {{ {pages} {'id ' * 5} }} }}"
+
+
+def _of_operations(number: int) -> str:
+    return "".join(f"query Q{n} {{ me {{ id a{number}: phone }} }} " for n in range(40))
+
+
+@pytest.fixture
+def _allocated() -> Iterator[None]:
+    """Look at what is allocated besides what was before."""
+    gc.collect()
+    tracemalloc.start()
+    yield
+    gc.collect()
+    allocated, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert allocated < 1.5 * BUDGET
+
+
+@pytest.mark.usefixtures("_allocated")
+def test_long_documents_and_their_plans_fit_into_the_budget(documents: Documents) -> None:
+    for number in range(150):
+        for _ in range(2):
+            _ask(documents, _long(number))
+    assert BUDGET / 2 < documents.cache.cost <= BUDGET
+
+
+@pytest.mark.usefixtures("_allocated")
+def test_plans_of_documents_that_are_kept_count_too(documents: Documents) -> None:
+    texts = [_of_operations(number) for number in range(50)]
+    for text in texts:
+        _ask(documents, text, "Q0")
+    for text, number in product(texts, range(40)):
+        _ask(documents, text, f"Q{number}")
+    assert BUDGET / 2 < documents.cache.cost <= BUDGET
+
+
+def test_a_few_plans_are_kept_for_the_values_of_conditions(documents: Documents) -> None:
+    names = [f"c{n}" for n in range(8)]
+    declared = ", ".join(f"${name}: Boolean!" for name in names)
+    fields = "".join(f"{name}: __typename @include(if: ${name}) " for name in names)
+    for values in product([True, False], repeat=8):
+        text = f"query ({declared}) {{ {fields} }}"
+        prepared = _ask(documents, text, variables=dict(zip(names, values, strict=True)))
+    assert len(prepared.plans) == 16
+
+
+def test_new_documents_do_not_replace_those_that_were_used_again(documents: Documents) -> None:
+    known = [f"query Known{n} {{ me {{ id }} }}" for n in range(50)]
+    kept = [_ask(documents, text) for text in known for _ in range(2)][::2]
+    for number in range(150):
+        _ask(documents, _long(number))
+    assert all(documents.prepare(text) is one for text, one in zip(known, kept, strict=True))
+
+
+def test_documents_that_are_no_longer_used_make_way_for_others(documents: Documents) -> None:
+    old = _ask(documents, _long(0))
+    for number in range(200):
+        for _ in range(2):
+            _ask(documents, _long(number))
+    assert _ask(documents, _long(0)) is not old
+    assert documents.prepare(_long(199)) is documents.prepare(_long(199))
