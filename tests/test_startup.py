@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from connect_hub.app import create_app
@@ -281,7 +282,9 @@ def invoked(monkeypatch: pytest.MonkeyPatch, folder: Path, command: str, **varia
     """Run a command in this folder, which must fail; what it says, on one line."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(os, "environ", environment(**variables))
+    configured = structlog.get_config()
     result = CliRunner().invoke(main, command.split())
+    structlog.configure(**configured)  # loggers in use keep the processors that other tests capture
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 1, result.output
