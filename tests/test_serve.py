@@ -149,7 +149,8 @@ def test_a_connection_may_be_reused_after_longer_than_uvicorn_keeps_it(server: S
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answer = b""
             while not answer.endswith(b"alive\n"):  # head and body may come apart
-                assert (part := connection.recv(4096)), answer
+                part = connection.recv(4096)
+                assert part, answer
                 answer += part
             assert answer.startswith(b"HTTP/1.1 200 ")
             time.sleep(pause)
