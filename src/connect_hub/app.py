@@ -195,15 +195,22 @@ async def _alive(_request: Request) -> Response:
 
 
 def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
+    was_unavailable = False
+
     async def answer(_request: Request) -> Response:
         """Answer 200 only if the database takes writes in time and is migrated."""
+        nonlocal was_unavailable
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
             with statements.Within(READY_WITHIN):
                 migrated = await database.is_ready()
         except database.UNAVAILABLE:
+            was_unavailable = True
             return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
+        if was_unavailable:
+            await statements.replace_connections()
+            was_unavailable = False
         if not migrated:
             return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
         return PlainTextResponse("ready\n")

@@ -39,6 +39,12 @@ async def fetch(sql: str, *values: object) -> list[Row]:
         return await own.fetch(sql, *values)
 
 
+async def replace_connections() -> None:
+    """Replace all connections: those opened while the database took no writes may stay so."""
+    if pool := _database(require_context())._pool:  # noqa: SLF001 (Tortoise has no name for it)
+        await turns_of(pool).replace_all()
+
+
 class Within:
     """Lets all that is fetched in its block be done within so long, and not each statement."""
 

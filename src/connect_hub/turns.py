@@ -56,15 +56,16 @@ class Turns:
         finally:
             self._pass(None)
 
-    async def replace_all(self, stale: Any) -> None:
+    async def replace_all(self, stale: Any = None) -> None:
         """Have every connection closed once it is free, and opened anew when it is needed.
 
         A session keeps the defaults that it began with, such as being read-only.
 
         Args:
-            stale: the connection that showed it; nothing happens if it is to be replaced already.
+            stale: the connection that showed it, if one did; nothing happens if it is to be
+                replaced already.
         """
-        if _is_current(stale):
+        if stale is None or _is_current(stale):
             await self._pool.expire_connections()
 
     def _leave(self, connection: Any) -> None:
