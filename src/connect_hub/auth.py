@@ -79,5 +79,5 @@ def _token_in(authorization: str) -> str:
     if scheme.lower() != "bearer":
         raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
     if not (token := token.strip(" \t")):  # the white space of HTTP, and no other
-        raise InvalidTokenError("There is no token after 'Bearer': sign in and send its token.")
+        raise InvalidTokenError("The token after 'Bearer' is missing: sign in and send its token.")
     return token

@@ -5,7 +5,7 @@ is too old stays too old, since generations only grow: so each step below is one
 nothing between two of them can make a right one wrong.
 
 The refresh tokens of one generation differ by their branch. The row stores the branch that was
-exchanged for its present generation: whoever shows a token of another branch is a second holder.
+exchanged for its present generation: a token of another branch comes from a second holder.
 """
 
 from collections.abc import Collection

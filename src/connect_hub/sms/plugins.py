@@ -14,7 +14,7 @@ Plugin = type[apprise.NotifyBase]
 
 
 def plugin_of(scheme: str) -> Plugin | None:
-    """Import the plugin of a URL's scheme; None where apprise has none."""
+    """Import the plugin of a URL's scheme; None where apprise does not know the scheme."""
     for folder in apprise.plugins.__path__:
         for module in iter_modules([folder]):
             if _mentions(Path(folder, module.name), f'"{scheme}"') and (
