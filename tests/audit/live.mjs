@@ -1,18 +1,18 @@
-// Subscribers as apps have them: the README's lines for npm's graphql-ws, and Apollo Client: URL.
+// Subscribers as apps have them: the documented lines for npm's graphql-ws, and Apollo Client: URL.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { once, EventEmitter } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { ApolloClient, gql, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
+import { blockThatImports } from "./documentation.mjs";
 
 globalThis.WebSocket = WebSocket; // which Node has from version 22 on
 const url = new URL(process.argv[2]);
 const socketUrl = `ws://${url.host}${url.pathname}`;
-const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-const lines = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].find(([block]) => block.includes("graphql-ws"))[1];
+const lines = blockThatImports("graphql-ws");
 const file = new URL("generated/live.mjs", import.meta.url);
 writeFileSync(file, lines.replace("ws://127.0.0.1:8000/graphql", socketUrl));
 const { follow } = await import(file);
@@ -42,7 +42,7 @@ const [ben, cid, dan, eve] = await Promise.all([register(), register(), register
 const happens = new EventEmitter();
 const next = async (name) => (await once(happens, name, { signal: AbortSignal.timeout(15_000) }))[0];
 
-// The README's lines: told at once, and again after the connection is lost.
+// The documented lines: told at once, and again after the connection is lost.
 let connected = next("connected");
 const { socket, stop } = follow({
   freshToken: async () => token,

@@ -1,10 +1,10 @@
-// What the README says to another service: its lines for `jose`, run on a token of the server: URL.
+// The documented lines for another service that uses `jose`, run on a token of the server: URL.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { blockThatImports } from "./documentation.mjs";
 
 const url = new URL(process.argv[2]);
-const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-const [, lines] = /^```js\n(import[^`]*?"jose".*?)^```$/ms.exec(readme);
+const lines = blockThatImports("jose");
 
 const file = new URL("generated/verify.mjs", import.meta.url);
 writeFileSync(file, lines.replace("http://127.0.0.1:8000", url.origin));
