@@ -191,12 +191,12 @@ def test_the_documentation_has_every_close_code() -> None:
     assert set(table("close code")) == {str(close.code) for close in closes} | beside
 
 
-def test_the_documentation_has_every_module() -> None:
+def test_the_documentation_has_every_folder() -> None:
     _, _, layout = TEXT.partition("## Layout")
-    layout, _, _ = layout.partition("\n## ")
-    files = (REPOSITORY / "src/connect_hub").rglob("*.py")
-    assert sorted(re.findall(r"^ +(\w+\.py) ", layout, re.MULTILINE)) == sorted(
-        file.name for file in files if not file.name.startswith("__")
+    layout, _, _ = layout.partition("\n    web/")
+    files = (REPOSITORY / "src/connect_hub").rglob("__init__.py")
+    assert sorted(re.findall(r"^ +(\w+)/ ", layout, re.MULTILINE)) == sorted(
+        file.parent.name for file in files if file.parent.name != "connect_hub"
     )
 
 
