@@ -15,12 +15,12 @@ from dotenv import dotenv_values
 from graphql import build_schema, parse, validate
 from prometheus_client.metrics import MetricWrapperBase
 
-from connect_hub import metrics
 from connect_hub.api import messages
 from connect_hub.api.messages import Close
 from connect_hub.api.schema import schema
 from connect_hub.cli import main
 from connect_hub.domain.networks import SHARES
+from connect_hub.observability import metrics
 from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
 from tests.support.documentation import PAGES, REPOSITORY, TEXT, anchors, blocks, links, table

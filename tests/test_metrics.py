@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from connect_hub import metrics
 from connect_hub.domain import sweep
 from connect_hub.domain.invitations import Invited
 from connect_hub.domain.live import Live
 from connect_hub.domain.phone import PhoneNumber
+from connect_hub.observability import metrics
 from connect_hub.settings import Settings, StartupError, TestPhone
 from tests import gateways
 from tests.gateways import Peer

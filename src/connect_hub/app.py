@@ -22,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import background, database, logs, pages, pool, sms, statements, texts, tracing
+from connect_hub import background, database, pages, pool, sms, statements, texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -34,6 +34,7 @@ from connect_hub.domain.live import Live
 from connect_hub.entrance import Hosts, Shortcut
 from connect_hub.envelope import Envelope
 from connect_hub.keys import Keys, kept_secret
+from connect_hub.observability import logs, tracing
 from connect_hub.origins import Origins
 from connect_hub.settings import Settings, load_to_serve
 from connect_hub.sms.exposure import NOTICE

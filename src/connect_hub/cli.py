@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, keys, logs, metrics, pages, sms
+from connect_hub import database, embedded, keys, pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.commands.clients import clients
@@ -27,6 +27,7 @@ from connect_hub.commands.import_demo import import_demo
 from connect_hub.commands.stats import stats
 from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
+from connect_hub.observability import logs, metrics
 from connect_hub.protocol import OPTIONS
 from connect_hub.settings import Settings, StartupError, load, load_to_serve
 from connect_hub.sms import exposure

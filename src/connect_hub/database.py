@@ -13,8 +13,9 @@ from tortoise.context import TortoiseContext, require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.transactions import in_transaction
 
-from connect_hub import database_checks, embedded, privileges, tracing
+from connect_hub import database_checks, embedded, privileges
 from connect_hub.database_url import credentials, pool_size
+from connect_hub.observability import tracing
 from connect_hub.settings import Settings, StartupError
 from connect_hub.statements import fetch
 

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connect_hub import logs, metrics
 from connect_hub.addresses import ClientAddresses
 from connect_hub.headers import SECURITY, header
+from connect_hub.observability import logs, metrics
 from connect_hub.stopping import Stopping
 
 _REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone without +

@@ -6,7 +6,7 @@ from typing import Any
 
 from tortoise.connection import get_connection
 
-from connect_hub import metrics
+from connect_hub.observability import metrics
 
 EVERY = timedelta(seconds=1)
 

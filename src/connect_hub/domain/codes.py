@@ -7,7 +7,6 @@ from secrets import token_bytes
 from string import digits as decimal_digits
 from uuid import uuid4
 
-from connect_hub import metrics
 from connect_hub.domain import allowances, networks, pumping
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
@@ -15,6 +14,7 @@ from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyReq
 from connect_hub.domain.typed import MAX_LENGTH, compact
 from connect_hub.keys import Keys
 from connect_hub.models import Client
+from connect_hub.observability import metrics
 from connect_hub.settings import LONG_CODE, Settings
 from connect_hub.statements import Row, fetch, model_of
 

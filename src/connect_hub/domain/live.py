@@ -14,9 +14,10 @@ from uuid import UUID
 
 import structlog
 
-from connect_hub import background, metrics, notifications
+from connect_hub import background, notifications
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited
+from connect_hub.observability import metrics
 
 MOST_WAITING = 100  # events that one reader has not taken
 _RETRY_AFTER = timedelta(seconds=0.5)

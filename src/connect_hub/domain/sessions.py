@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from connect_hub import metrics
 from connect_hub.domain.refusals import (
     InvalidCode,
     InvalidRefreshToken,
@@ -24,6 +23,7 @@ from connect_hub.domain.refusals import (
     SessionNotFound,
 )
 from connect_hub.models import Client, Session
+from connect_hub.observability import metrics
 from connect_hub.settings import Settings
 from connect_hub.statements import Row, fetch, model_of
 from connect_hub.tokens import Claims, Refresh, RefreshTokens, read_refresh

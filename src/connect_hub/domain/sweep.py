@@ -6,8 +6,8 @@ from random import uniform
 
 import structlog
 
-from connect_hub import metrics
 from connect_hub.domain.pumping import PERIOD
+from connect_hub.observability import metrics
 from connect_hub.statements import fetch
 
 EVERY = timedelta(minutes=1)

@@ -8,7 +8,7 @@ from time import monotonic
 
 import structlog
 
-from connect_hub import metrics, tracing
+from connect_hub.observability import metrics, tracing
 from connect_hub.sms.gateway import Gateway, UnreachableError
 from connect_hub.sms.message import Message, NotSentError
 
