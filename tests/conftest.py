@@ -17,9 +17,9 @@ from starlette.applications import Starlette
 from connect_hub import database, embedded
 from connect_hub.app import create_app
 from connect_hub.database_url import credentials
-from connect_hub.keys import new_secret
 from connect_hub.observability import logs, metrics
 from connect_hub.protocol import OPTIONS
+from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from connect_hub.statements import fetch

@@ -16,10 +16,15 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.responses import Response
 
 from connect_hub.auth import TokenBackend
-from connect_hub.keys import Keys, new_secret
+from connect_hub.security.keys import Keys, new_secret
+from connect_hub.security.tokens import (
+    AccessToken,
+    AccessTokens,
+    ExpiredTokenError,
+    InvalidTokenError,
+)
 from connect_hub.settings import Settings
 from connect_hub.statements import fetch
-from connect_hub.tokens import AccessToken, AccessTokens, ExpiredTokenError, InvalidTokenError
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

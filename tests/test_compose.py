@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from connect_hub import embedded
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests.processes import run
 
 REPOSITORY = Path(__file__).parents[1]

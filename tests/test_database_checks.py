@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests import databases
 from tests.databases import Database
 from tests.processes import run, serving

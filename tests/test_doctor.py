@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from connect_hub import embedded
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests.processes import ME, Server, command, environment, run, serving
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connect_hub import embedded
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests.processes import environment, eventually, run, starting
 
 DOCKERFILE = (Path(__file__).parents[1] / "Dockerfile").read_text()

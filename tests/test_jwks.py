@@ -6,7 +6,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests.hub import Hub
 from tests.processes import Server, serving
 from tests.test_docs import ADDRESS, blocks

@@ -13,7 +13,7 @@ import pytest
 from connect_hub import embedded
 from connect_hub.database import migrate, migration_config, tortoise_config
 from connect_hub.database_url import credentials
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings, StartupError
 from connect_hub.statements import fetch
 from tests.hub import Hub

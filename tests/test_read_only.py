@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from connect_hub.database import UNAVAILABLE
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from connect_hub.statements import fetch
 from tests import databases
 from tests.databases import Database

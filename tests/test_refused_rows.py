@@ -12,7 +12,7 @@ from connect_hub import sms
 from connect_hub.domain import allowances
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
-from connect_hub.keys import Keys, new_secret
+from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
 from connect_hub.statements import fetch

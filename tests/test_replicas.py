@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from connect_hub import embedded
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests.processes import Client, Server, eventually, serving
 from tests.sockets import Socket, Sockets
 

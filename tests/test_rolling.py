@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from connect_hub import embedded
-from connect_hub.keys import new_secret
+from connect_hub.security.keys import new_secret
 from tests.processes import HTTP, ME, Client, Server, eventually, serving
 
 CONNECTIONS = 32

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from connect_hub.database_url import credentials
 from connect_hub.domain import sessions, sweep
 from connect_hub.domain.refusals import InvalidCode
-from connect_hub.keys import Keys, new_secret
 from connect_hub.models import Client
+from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Settings
 from connect_hub.statements import fetch
 from tests.hub import CLIENT, ME, REFRESH, Hub, Person, counted_statements, pass_time

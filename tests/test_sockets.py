@@ -20,12 +20,12 @@ from connect_hub.api import connection, messages
 from connect_hub.api import sockets as served
 from connect_hub.app import create_app
 from connect_hub.domain import live
-from connect_hub.keys import Keys
 from connect_hub.protocol import OPTIONS, BoundedSocket
+from connect_hub.security.keys import Keys
+from connect_hub.security.tokens import AccessTokens
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from connect_hub.statements import fetch, transaction
-from connect_hub.tokens import AccessTokens
 from tests.hub import Hub, Person
 from tests.sockets import SUBSCRIPTION, Socket, Sockets
 

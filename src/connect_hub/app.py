@@ -33,13 +33,13 @@ from connect_hub.domain import phone, sweep
 from connect_hub.domain.live import Live
 from connect_hub.entrance import Hosts, Shortcut
 from connect_hub.envelope import Envelope
-from connect_hub.keys import Keys, kept_secret
 from connect_hub.observability import logs, tracing
 from connect_hub.origins import Origins
+from connect_hub.security.keys import Keys, kept_secret
+from connect_hub.security.tokens import AccessTokens, RefreshTokens
 from connect_hub.settings import Settings, load_to_serve
 from connect_hub.sms.exposure import NOTICE
 from connect_hub.stopping import Stopping
-from connect_hub.tokens import AccessTokens, RefreshTokens
 from connect_hub.traced import Traced
 
 GRAPHQL = "/graphql"

@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, keys, pages, sms
+from connect_hub import database, embedded, pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.commands.clients import clients
@@ -29,6 +29,7 @@ from connect_hub.domain import phone
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics
 from connect_hub.protocol import OPTIONS
+from connect_hub.security import keys
 from connect_hub.settings import Settings, StartupError, load, load_to_serve
 from connect_hub.sms import exposure
 

@@ -28,8 +28,8 @@ from starlette.applications import Starlette
 
 from connect_hub import database, embedded
 from connect_hub.app import create_app
-from connect_hub.keys import new_secret
 from connect_hub.observability import logs
+from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from tests.hub import Hub, Person

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from uuid import UUID
 
 from connect_hub import database, embedded
-from connect_hub.keys import Keys, new_secret
+from connect_hub.security.keys import Keys, new_secret
+from connect_hub.security.tokens import AccessTokens
 from connect_hub.settings import Settings
-from connect_hub.tokens import AccessTokens
 from tests.bench import data, fleet
 from tests.bench.client import WrongAnswerError, ask_once, request
 from tests.bench.measure import Contender, Server

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 
 _BLOCK = "+79000"  # of the first million phones
 _CODES_AT_ONCE = 10_000

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 from tests.bench.client import WrongAnswerError, ask_once
 from tests.bench.measure import Server
 

@@ -31,8 +31,8 @@ import click  # noqa: E402
 from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
 
 from connect_hub import embedded  # noqa: E402
-from connect_hub.keys import Keys, new_secret  # noqa: E402
-from connect_hub.tokens import AccessTokens  # noqa: E402
+from connect_hub.security.keys import Keys, new_secret  # noqa: E402
+from connect_hub.security.tokens import AccessTokens  # noqa: E402
 from tests.bench import data  # noqa: E402
 
 SUBSCRIBERS = 5_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 from tests.faults.journal import Code, Journal, Life, Person
 from tests.faults.postgres import Postgres
 

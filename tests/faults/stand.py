@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from pathlib import Path
 from typing import Any
 
-from connect_hub.keys import Keys, new_secret
+from connect_hub.security.keys import Keys, new_secret
 from tests import processes
 from tests.faults import checker
 from tests.faults.client import Connection, Record

@@ -41,8 +41,8 @@ from connect_hub.database import UNAVAILABLE
 from connect_hub.domain import invitations
 from connect_hub.domain.live import Live, TooSlowError
 from connect_hub.domain.sessions import Viewer
+from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.statements import Within
-from connect_hub.tokens import ExpiredTokenError, InvalidTokenError
 
 INIT_WITHIN = timedelta(seconds=5)
 TAKEN_WITHIN = timedelta(seconds=5)  # by the reader, of a message

@@ -16,10 +16,10 @@ from connect_hub.domain import sessions
 from connect_hub.domain.live import Live
 from connect_hub.domain.sessions import Viewer
 from connect_hub.headers import header
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
+from connect_hub.security.tokens import AccessTokens, InvalidTokenError, RefreshTokens
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
-from connect_hub.tokens import AccessTokens, InvalidTokenError, RefreshTokens
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 

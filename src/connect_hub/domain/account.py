@@ -11,8 +11,8 @@ from connect_hub import sms, texts
 from connect_hub.domain import codes, failures, phone, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.sessions import Viewer
-from connect_hub.keys import Keys
 from connect_hub.models import Client
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.statements import fetch, leaving, transaction
 

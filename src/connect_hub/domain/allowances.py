@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Self
 
 from connect_hub.domain.refusals import Limit, TooManyRequests
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate
 from connect_hub.statements import fetch
 

@@ -12,9 +12,9 @@ from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
 from connect_hub.domain.typed import MAX_LENGTH, compact
-from connect_hub.keys import Keys
 from connect_hub.models import Client
 from connect_hub.observability import metrics
+from connect_hub.security.keys import Keys
 from connect_hub.settings import LONG_CODE, Settings
 from connect_hub.statements import Row, fetch, model_of
 

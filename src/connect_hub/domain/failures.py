@@ -7,7 +7,7 @@ import structlog
 
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import Refusal
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 
 _PSEUDONYM_LENGTH = 16  # hexadecimal digits
 

@@ -23,8 +23,8 @@ from connect_hub.domain.refusals import (
     Refusal,
 )
 from connect_hub.domain.typed import MAX_LENGTH, compact
-from connect_hub.keys import Keys
 from connect_hub.models import Client, InvitedCount
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.statements import ANY_ID, ANY_TIME, Rendered, fetch, model_of
 

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 from connect_hub.domain.allowances import Allowance
 from connect_hub.domain.refusals import Limit
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate
 
 # An IPv6 customer often has a whole /48, and picks any address in it. So each of these prefixes is

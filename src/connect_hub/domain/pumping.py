@@ -13,8 +13,8 @@ import structlog
 from connect_hub.domain import allowances, networks
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
-from connect_hub.keys import Keys
 from connect_hub.observability import metrics
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
 from connect_hub.statements import fetch
 

@@ -8,7 +8,7 @@ from connect_hub.domain import allowances, networks
 from connect_hub.domain.allowances import Allowance, Use
 from connect_hub.domain.phone import Phone
 from connect_hub.domain.refusals import Limit
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
 
 DAY = timedelta(days=1)

@@ -24,9 +24,9 @@ from connect_hub.domain.refusals import (
 )
 from connect_hub.models import Client, Session
 from connect_hub.observability import metrics
+from connect_hub.security.tokens import Claims, Refresh, RefreshTokens, read_refresh
 from connect_hub.settings import Settings
 from connect_hub.statements import Row, fetch, model_of
-from connect_hub.tokens import Claims, Refresh, RefreshTokens, read_refresh
 
 MOST = 20  # sessions of a client
 FRESH = timedelta(minutes=10)  # since the client signed in

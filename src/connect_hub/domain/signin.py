@@ -20,8 +20,8 @@ from connect_hub.domain.refusals import (
     SmsNotSent,
     TooManyRequests,
 )
-from connect_hub.keys import Keys
 from connect_hub.models import Client
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.statements import Rendered, leaving
 

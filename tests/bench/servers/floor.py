@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connect_hub.keys import Keys
-from connect_hub.tokens import RefreshTokens
+from connect_hub.security.keys import Keys
+from connect_hub.security.tokens import RefreshTokens
 from tests.bench.servers import statements
 from tests.bench.servers.serving import pool_of_connections, serve
 from tests.bench.servers.tokens import issued, viewer_of

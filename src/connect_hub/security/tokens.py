@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from connect_hub.keys import Keys
+from connect_hub.security.keys import Keys
 from connect_hub.settings import Audience
 
 REMEMBERED = 4_000  # tokens, of a kilobyte each
