@@ -1,9 +1,9 @@
 import pytest
 
-from connect_hub import texts
 from connect_hub.app import create_app
 from connect_hub.settings import Settings, StartupError
-from connect_hub.texts import LANGUAGES, language_of, phone_changed, places_left, sign_in_code
+from connect_hub.sms import texts
+from connect_hub.sms.texts import LANGUAGES, language_of, phone_changed, places_left, sign_in_code
 
 HASH = "FA+9qCX9VSu"
 

@@ -22,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import background, database, pages, pool, sms, statements, texts
+from connect_hub import background, database, pages, pool, sms, statements
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
@@ -38,6 +38,7 @@ from connect_hub.origins import Origins
 from connect_hub.security.keys import Keys, kept_secret
 from connect_hub.security.tokens import AccessTokens, RefreshTokens
 from connect_hub.settings import Settings, load_to_serve
+from connect_hub.sms import texts
 from connect_hub.sms.exposure import NOTICE
 from connect_hub.stopping import Stopping
 from connect_hub.traced import Traced

@@ -8,7 +8,6 @@ from uuid import UUID
 from starlette.authentication import BaseUser
 from starlette.types import Scope
 
-from connect_hub import texts
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.auth import RejectedUser, TokenUser
@@ -19,7 +18,7 @@ from connect_hub.headers import header
 from connect_hub.security.keys import Keys
 from connect_hub.security.tokens import AccessTokens, InvalidTokenError, RefreshTokens
 from connect_hub.settings import Settings
-from connect_hub.sms import SmsSender
+from connect_hub.sms import SmsSender, texts
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from secrets import choice
 from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
-from connect_hub import sms, texts
+from connect_hub import sms
 from connect_hub.domain import allowances, codes, failures, phone, pumping, sends
 from connect_hub.domain.allowances import Use
 from connect_hub.domain.codes import Code
@@ -23,6 +23,7 @@ from connect_hub.domain.refusals import (
 from connect_hub.models import Client
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
+from connect_hub.sms import texts
 from connect_hub.statements import Rendered, leaving
 
 INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L

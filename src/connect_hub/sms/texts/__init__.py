@@ -3,7 +3,7 @@
 import re
 
 from connect_hub.settings import LONG_CODE, Settings, StartupError
-from connect_hub.texts import en, ru
+from connect_hub.sms.texts import en, ru
 
 LANGUAGES = {"en": en, "ru": ru}
 DEFAULT = "en"
