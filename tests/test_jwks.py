@@ -9,7 +9,8 @@ import pytest
 from connect_hub.security.keys import new_secret
 from tests.hub import Hub
 from tests.processes import Server, serving
-from tests.test_docs import ADDRESS, blocks
+from tests.support.documentation import blocks
+from tests.test_docs import ADDRESS
 
 PATH = "/.well-known/jwks.json"
 
