@@ -34,7 +34,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from connect_hub.api import compiled
 from connect_hub.api.compiled import Plans
 from connect_hub.api.scalars import SCALARS
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.phone_numbers import PhoneNumber
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # 500 in CI
 

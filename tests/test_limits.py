@@ -6,7 +6,7 @@ import pytest
 
 from connect_hub import background, sms
 from connect_hub.api import view
-from connect_hub.domain import sweep
+from connect_hub.domain import cleanup
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
 from connect_hub.statements import Within, fetch
@@ -302,13 +302,13 @@ async def test_what_has_expired_is_swept_a_batch_at_a_time(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await codes_to_a_block(hub, 25)
-    assert not await sweep.once()
+    assert not await cleanup.once()
     assert len(await fetch("SELECT FROM sign_in_code")) == 25
     await pass_time(2 * DAY)
-    monkeypatch.setattr(sweep, "BATCH", 10)
-    assert await sweep.once()
+    monkeypatch.setattr(cleanup, "BATCH", 10)
+    assert await cleanup.once()
     assert len(await fetch("SELECT FROM sign_in_code")) == 15
-    while await sweep.once():
+    while await cleanup.once():
         pass
     for table in ("sign_in_code", "allowance", "number_block"):
         assert not await fetch(f"SELECT FROM {table}")
@@ -326,9 +326,9 @@ async def test_a_sweep_that_fails_is_followed_by_others(
         swept.set()
         return False
 
-    monkeypatch.setattr(sweep, "once", once)
-    monkeypatch.setattr(sweep, "EVERY", timedelta(milliseconds=1))
-    async with asyncio.timeout(5), background.running(sweep.sweep()):
+    monkeypatch.setattr(cleanup, "once", once)
+    monkeypatch.setattr(cleanup, "EVERY", timedelta(milliseconds=1))
+    async with asyncio.timeout(5), background.running(cleanup.sweep()):
         await swept.wait()
 
 
@@ -336,7 +336,7 @@ async def test_replicas_sweep_at_once_without_waiting_for_each_other(hub: Hub) -
     await codes_to_a_block(hub, 25)
     await pass_time(2 * DAY)
     async with asyncio.timeout(5):
-        await asyncio.gather(*(sweep.once() for _ in range(8)))
+        await asyncio.gather(*(cleanup.once() for _ in range(8)))
     assert not await fetch("SELECT FROM sign_in_code")
 
 

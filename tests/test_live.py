@@ -10,7 +10,7 @@ import pytest
 from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
-from connect_hub.domain.live import MOST_WAITING
+from connect_hub.domain.live_updates import MOST_WAITING
 from connect_hub.notifications import SIGN_OF_LIFE
 from connect_hub.statements import fetch
 from tests.hub import Hub, Person

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from connect_hub.domain import sweep
+from connect_hub.domain import cleanup
 from connect_hub.domain.invitations import Invited
-from connect_hub.domain.live import Live
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.live_updates import Live
+from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.observability import metrics
 from connect_hub.settings import Settings, StartupError, TestPhone
 from tests import gateways
@@ -151,7 +151,7 @@ async def test_what_is_swept_is_counted(hub: Hub) -> None:
         return sum(s.value for s in metric.samples if s.labels["table"] == "sign_in_code")
 
     before = swept()
-    await sweep.once()
+    await cleanup.once()
     assert swept() == before + 1
 
 

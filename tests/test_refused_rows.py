@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from connect_hub import sms
-from connect_hub.domain import allowances
-from connect_hub.domain.allowances import Allowance, Use
+from connect_hub.domain import rate_limits
+from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
@@ -192,12 +192,12 @@ async def test_given_back_uses_leave_nothing_though_many_meet_on_crossed_keys(hu
         refused = 0
         for _ in range(40):
             try:
-                uses = await allowances.spend(*random.sample(several, 3))
+                uses = await rate_limits.spend(*random.sample(several, 3))
             except TooManyRequests:
                 refused += 1
                 continue
             random.shuffle(uses)
-            await allowances.give_back(uses)
+            await rate_limits.give_back(uses)
         return refused
 
     async with asyncio.timeout(60):  # a deadlock would be found, and raised, in a second
@@ -213,9 +213,9 @@ async def test_use_is_never_lost_while_others_give_back_the_last_one(hub: Hub) -
 
     async def use_some() -> None:
         for n in range(20):
-            uses = await allowances.spend(one)
+            uses = await rate_limits.spend(one)
             if n % 10:
-                await allowances.give_back(uses)
+                await rate_limits.give_back(uses)
             else:
                 kept.extend(uses)
 

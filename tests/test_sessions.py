@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from connect_hub.database_url import credentials
-from connect_hub.domain import sessions, sweep
+from connect_hub.domain import cleanup, sessions
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.models import Client
 from connect_hub.security.keys import Keys, new_secret
@@ -313,7 +313,7 @@ async def test_expired_sessions_are_swept_and_listed_nowhere(hub: Hub) -> None:
     newest = await person.sign_in()
     assert await newest.end_others() == {"__typename": "OtherSessionsEnded", "count": 1}
     await pass_time(40 * DAY)
-    await sweep.once()
+    await cleanup.once()
     assert await _generations() == []
 
 

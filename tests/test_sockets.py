@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from connect_hub.api import connection, messages
 from connect_hub.api import sockets as served
 from connect_hub.app import create_app
-from connect_hub.domain import live
+from connect_hub.domain import live_updates
 from connect_hub.protocol import OPTIONS, BoundedSocket
 from connect_hub.security.keys import Keys
 from connect_hub.security.tokens import AccessTokens
@@ -434,7 +434,7 @@ async def test_who_reads_too_slowly_is_let_go_and_nobody_waits_for_it(
     monkeypatch.setattr(BoundedSocket, "pause_writing", pause)
     monkeypatch.setattr(BoundedSocket, "resume_writing", resume)
     monkeypatch.setattr(connection, "TAKEN_WITHIN", timedelta(seconds=within))
-    monkeypatch.setattr(live, "MOST_WAITING", waiting)
+    monkeypatch.setattr(live_updates, "MOST_WAITING", waiting)
     owner, *guests = await hub.people(6)
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)

@@ -29,8 +29,8 @@ from connect_hub.api.schema import schema
 from connect_hub.api.sockets import GraphQLSockets
 from connect_hub.api.view import GraphQLView, failed
 from connect_hub.auth import TokenBackend
-from connect_hub.domain import phone, sweep
-from connect_hub.domain.live import Live
+from connect_hub.domain import cleanup, phone_numbers
+from connect_hub.domain.live_updates import Live
 from connect_hub.entrance import Hosts, Shortcut
 from connect_hub.envelope import Envelope
 from connect_hub.observability import logs, tracing
@@ -60,8 +60,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     """
     settings = settings or load_to_serve()
     texts.check(settings)
-    phone.check_countries(settings)
-    phone.check_test_phones(settings)
+    phone_numbers.check_countries(settings)
+    phone_numbers.check_test_phones(settings)
     tracing.check(settings)
     sender = sender or sms.sender_from(settings)
     secret = settings.secret_key
@@ -98,7 +98,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         _end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
-            background.running(statements.watch(), sweep.sweep(), pool.observe()),
+            background.running(statements.watch(), cleanup.sweep(), pool.observe()),
             live.running(),
         ):
             with tracing.exported(settings), stopping.heeded():

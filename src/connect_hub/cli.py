@@ -25,7 +25,7 @@ from connect_hub.commands.clients import clients
 from connect_hub.commands.doctor import doctor
 from connect_hub.commands.import_demo import import_demo
 from connect_hub.commands.stats import stats
-from connect_hub.domain import phone
+from connect_hub.domain import phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics
 from connect_hub.protocol import OPTIONS
@@ -129,7 +129,7 @@ def sms_test(number: str) -> None:
     if not isinstance(sender, Gateways):
         raise StartupError("SMS_URLS names no gateway, so no SMS is ever sent: set it first.")
     try:
-        to = phone.parse(number, country=settings.default_country)
+        to = phone_numbers.parse(number, country=settings.default_country)
     except InvalidPhone as refused:
         raise StartupError(str(refused)) from None
     message = sms.Message(to.e164, to.country, "This is a test of Connect Hub.")
@@ -224,8 +224,8 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
         click.echo(f"Warning:  {exposure.NOTICE} {way}.")
     for test in settings.test_phones:
         if test.in_force:
-            said = f"{phone.masked(test.number)} until {test.until}, by a fixed code, without SMS"
-            click.echo(f"Test:     {said}")
+            number = phone_numbers.masked(test.number)
+            click.echo(f"Test:     {number} until {test.until}, by a fixed code, without SMS")
     click.echo("Stop with Ctrl-C.")
 
 

@@ -39,7 +39,7 @@ from connect_hub.api.view import ANSWER_WITHIN, GraphQLView
 from connect_hub.auth import TokenBackend
 from connect_hub.database import UNAVAILABLE
 from connect_hub.domain import invitations
-from connect_hub.domain.live import Live, TooSlowError
+from connect_hub.domain.live_updates import Live, TooSlowError
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.statements import Within

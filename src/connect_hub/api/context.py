@@ -12,7 +12,7 @@ from connect_hub.addresses import ClientAddresses
 from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.auth import RejectedUser, TokenUser
 from connect_hub.domain import sessions
-from connect_hub.domain.live import Live
+from connect_hub.domain.live_updates import Live
 from connect_hub.domain.sessions import Viewer
 from connect_hub.headers import header
 from connect_hub.security.keys import Keys

@@ -10,7 +10,7 @@ from strawberry import field
 
 from connect_hub.api import errors
 from connect_hub.domain.invitations import Invited, Position
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.phone_numbers import PhoneNumber
 
 MAX_PAGE = 100  # nodes
 

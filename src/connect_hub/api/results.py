@@ -11,7 +11,7 @@ from connect_hub import models
 from connect_hub.api import errors
 from connect_hub.api.seconds import seconds_down, seconds_up
 from connect_hub.api.types import Client
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.signin import SentCode
 from connect_hub.security.tokens import AccessToken
 

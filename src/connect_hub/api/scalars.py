@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.phone_numbers import PhoneNumber
 
 _RFC3339 = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"  # twice as fast as isoformat
 

@@ -14,7 +14,7 @@ from connect_hub.api.errors import HANDLERS, BadUserInputError
 from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
 from connect_hub.domain import account, invitations, sessions, signin
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.models import Client, Session
 from connect_hub.sms.exposure import NOTICE
 from connect_hub.statements import OneConnection

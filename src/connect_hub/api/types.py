@@ -12,7 +12,7 @@ from connect_hub import models
 from connect_hub.api import errors
 from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, position
 from connect_hub.domain import invitations, sessions
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain.phone_numbers import PhoneNumber
 
 
 @strawberry.type(description="Where a client is signed in.")

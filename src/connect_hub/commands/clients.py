@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from connect_hub.commands import work
-from connect_hub.domain import account, invitations, phone, sessions
+from connect_hub.domain import account, invitations, phone_numbers, sessions
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.models import Client, Session
 from connect_hub.settings import StartupError, load
@@ -64,7 +64,7 @@ def delete(number: str, *, yes: bool) -> None:
 def _done(number: str, act: Callable[[Client], Awaitable[work.RESULT]]) -> work.RESULT:
     """Act on the client of a phone, typed freely."""
     try:
-        whose = phone.parse(number, country=load().default_country).e164
+        whose = phone_numbers.parse(number, country=load().default_country).e164
     except InvalidPhone as refused:
         raise StartupError(str(refused)) from None
 

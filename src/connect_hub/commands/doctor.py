@@ -12,7 +12,7 @@ from connect_hub.app import create_app
 from connect_hub.commands import work
 from connect_hub.database_checks import Finding
 from connect_hub.database_url import is_unbound
-from connect_hub.domain import sends
+from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
 from connect_hub.statements import fetch
@@ -63,7 +63,7 @@ def _of_sms(settings: Settings) -> Finding:
     sender = sms.sender_from(settings)
     if sender.simulated:
         return _of_simulation(settings, sender)
-    most = sends.most_in(sends.DAY, settings.sends_total or ())
+    most = send_limits.most_in(send_limits.DAY, settings.sends_total or ())
     if most is None:
         told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
         return Finding("sms", "warning", told)

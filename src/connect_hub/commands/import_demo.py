@@ -15,7 +15,7 @@ from tortoise.exceptions import IntegrityError
 from connect_hub.commands import work
 from connect_hub.database import UNAVAILABLE
 from connect_hub.database_url import credentials
-from connect_hub.domain import phone, signin
+from connect_hub.domain import phone_numbers, signin
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.models import Client
 from connect_hub.settings import StartupError, load
@@ -127,7 +127,7 @@ _ADD = """
 async def _client(person: Row, country: str | None, report: Report) -> UUID | None:
     """Add a client, unless its phone is or was here; codes are in capitals, read in any case."""
     try:
-        number = phone.parse(person["phone"], country=country).e164
+        number = phone_numbers.parse(person["phone"], country=country).e164
     except InvalidPhone:
         report.tell("clients left", person["id"], "whose phone is no mobile number")
         return None

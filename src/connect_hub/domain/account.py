@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from connect_hub import sms
-from connect_hub.domain import codes, failures, phone, sessions
+from connect_hub.domain import codes, failures, phone_numbers, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.sessions import Viewer
 from connect_hub.models import Client
@@ -43,7 +43,7 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     """
     await sessions.check_fresh(viewer)
     client = viewer.client
-    to = phone.parse(number, country=settings.default_country)
+    to = phone_numbers.parse(number, country=settings.default_country)
     with failures.logged("changePhone", to, address=address, keys=keys):
         confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
         async with transaction():
@@ -61,7 +61,7 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
 
 async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
     try:
-        to = phone.parse(former)
+        to = phone_numbers.parse(former)
         text = texts.phone_changed(language=language)
         async with leaving(_ANSWERED_WITHIN):
             await sender.send(sms.Message(to.e164, to.country, text))

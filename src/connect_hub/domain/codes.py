@@ -7,11 +7,11 @@ from secrets import token_bytes
 from string import digits as decimal_digits
 from uuid import uuid4
 
-from connect_hub.domain import allowances, networks, pumping
-from connect_hub.domain.allowances import Allowance, Use
-from connect_hub.domain.phone import Phone
+from connect_hub.domain import networks, rate_limits, sms_pumping
+from connect_hub.domain.phone_numbers import Phone
+from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
-from connect_hub.domain.typed import MAX_LENGTH, compact
+from connect_hub.domain.user_input import MAX_LENGTH, compact
 from connect_hub.models import Client
 from connect_hub.observability import metrics
 from connect_hub.security.keys import Keys
@@ -32,7 +32,7 @@ class Code:
     digits: str
     expires_at: datetime
     resend_at: datetime
-    traffic: pumping.Traffic
+    traffic: sms_pumping.Traffic
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,7 +125,7 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
         [rate.count for rate in guesses.rates],
         [rate.period for rate in guesses.rates],
         phone.block,
-        pumping.PERIOD,
+        sms_pumping.PERIOD,
     )
     if not rows:
         raise await _wait(phone, guesses, keys=keys, settings=settings)
@@ -136,7 +136,7 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
         digits=_digits(phone, row, keys=keys, settings=settings),
         expires_at=row["expires_at"],
         resend_at=row["resend_at"],
-        traffic=pumping.Traffic(
+        traffic=sms_pumping.Traffic(
             row["prefix"], row["sent"], row["confirmed"], row["alarmed_at"], row["now"]
         ),
     )
@@ -218,7 +218,7 @@ async def confirm(
         InvalidCode: it is wrong, or no code is alive.
         TooManyRequests: this address has guessed wrong too often.
     """
-    uses = await allowances.spend(
+    uses = await rate_limits.spend(
         *networks.allowances_of(
             address,
             "guesses of an address",
@@ -236,19 +236,19 @@ async def confirm(
     of_phone = _guesses_of(phone, keys=keys, settings=settings)
     if not is_long:
         try:
-            uses += await allowances.spend(of_phone)
+            uses += await rate_limits.spend(of_phone)
         except TooManyRequests:  # this code is dead: the next one is long
             metrics.GUESSES.labels("late").inc()
             raise InvalidCode(attempts_left=0) from None
     digits = _digits(phone, row, keys=keys, settings=settings)
     if compare_digest(_read(typed).encode(), digits.encode()):
         metrics.GUESSES.labels("right").inc()
-        throttled = Use(pumping.of_network(phone.block, address=address, keys=keys).key, None)
+        throttled = Use(sms_pumping.of_network(phone.block, address=address, keys=keys).key, None)
         return Confirmed(phone, row["nonce"], row["gateway"], uses, throttled)
     metrics.GUESSES.labels("wrong").inc()
     if is_long:
         raise InvalidCode(attempts_left=GUESSES_PER_LONG_CODE - row["guesses"])
-    left = min(settings.guesses_per_code - row["guesses"], await allowances.left(of_phone))
+    left = min(settings.guesses_per_code - row["guesses"], await rate_limits.left(of_phone))
     raise InvalidCode(attempts_left=left)
 
 
@@ -263,7 +263,7 @@ async def release(confirmed: Confirmed) -> None:
     Raises:
         InvalidCode: it is not alive any more.
     """
-    await allowances.give_back(confirmed.uses)
+    await rate_limits.give_back(confirmed.uses)
     if not await fetch(_RELEASE, confirmed.phone.e164, confirmed.nonce):
         raise InvalidCode(attempts_left=0)
 
@@ -345,7 +345,7 @@ async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[Row]:
     rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
     if rows:
         metrics.SMS_CONFIRMED.labels(confirmed.gateway or "unknown", phone.country).inc()
-        await allowances.give_back([*confirmed.uses, confirmed.throttled])
+        await rate_limits.give_back([*confirmed.uses, confirmed.throttled])
     return rows
 
 

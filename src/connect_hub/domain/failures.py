@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from connect_hub.domain.phone import Phone
+from connect_hub.domain.phone_numbers import Phone
 from connect_hub.domain.refusals import Refusal
 from connect_hub.security.keys import Keys
 

@@ -11,9 +11,9 @@ from asyncpg import IntegrityConstraintViolationError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from connect_hub.domain import allowances
-from connect_hub.domain.allowances import Allowance
-from connect_hub.domain.phone import PhoneNumber
+from connect_hub.domain import rate_limits
+from connect_hub.domain.phone_numbers import PhoneNumber
+from connect_hub.domain.rate_limits import Allowance
 from connect_hub.domain.refusals import (
     InvitationAlreadyApplied,
     InvitationCodeNotFound,
@@ -22,7 +22,7 @@ from connect_hub.domain.refusals import (
     OwnInvitationCode,
     Refusal,
 )
-from connect_hub.domain.typed import MAX_LENGTH, compact
+from connect_hub.domain.user_input import MAX_LENGTH, compact
 from connect_hub.models import Client, InvitedCount
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
@@ -64,7 +64,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
         TooManyRequests: this phone has tried unknown codes, its own or closed rings too often.
     """
-    uses = await allowances.spend(
+    uses = await rate_limits.spend(
         Allowance.of(
             client.phone or "",  # a new account of the same phone begins with what the former used
             "unknown invitation codes",
@@ -82,7 +82,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         if refusal := _REFUSED_BY.get(error.constraint_name or ""):
             raise refusal from None
         raise
-    await allowances.give_back(uses)  # a refusal above stays counted; a repeated call does not
+    await rate_limits.give_back(uses)  # a refusal above stays counted; a repeated call does not
     if not applied:
         (now,) = await fetch(_APPLIED, client.id)
         raise InvitationAlreadyApplied(someone_invitation_code=now["applied_code"] or "")

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from ipaddress import ip_network
 
-from connect_hub.domain.allowances import Allowance
+from connect_hub.domain.rate_limits import Allowance
 from connect_hub.domain.refusals import Limit
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate

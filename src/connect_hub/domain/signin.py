@@ -8,9 +8,9 @@ from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms
-from connect_hub.domain import allowances, codes, failures, phone, pumping, sends
-from connect_hub.domain.allowances import Use
+from connect_hub.domain import codes, failures, phone_numbers, rate_limits, send_limits, sms_pumping
 from connect_hub.domain.codes import Code
+from connect_hub.domain.rate_limits import Use
 from connect_hub.domain.refusals import (
     ClientBlocked,
     ClientNotFound,
@@ -62,21 +62,21 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
     Raises:
         InvalidPhone, CountryNotServed, TooManyRequests, SmsNotSent
     """
-    to = phone.parse(number, country=settings.default_country)
+    to = phone_numbers.parse(number, country=settings.default_country)
     if settings.sms_countries and to.country not in settings.sms_countries:
         raise CountryNotServed
-    counted = await sends.count(to, address=address, keys=keys, settings=settings)
+    counted = await send_limits.count(to, address=address, keys=keys, settings=settings)
     try:
         code = await codes.next_code(to, keys=keys, settings=settings)
         throttled = await _admit(code, address=address, keys=keys, settings=settings)
     except TooManyRequests:
-        await allowances.give_back(counted.all)
+        await rate_limits.give_back(counted.all)
         raise
     try:
         gateway = await _send(code, language=language, sender=sender, settings=settings)
     except sms.NotSentError:
         await codes.not_sent(code, tried=True)
-        await allowances.give_back(counted.of_phone + throttled)
+        await rate_limits.give_back(counted.of_phone + throttled)
         raise SmsNotSent from None
     now = await codes.sent(code, gateway=gateway)
     return SentCode(
@@ -98,7 +98,7 @@ async def register(
         InvalidPhone, InvalidCode, TooManyRequests
         PhoneAlreadyRegistered: the code is right, and stays unspent for `login`.
     """
-    whose = phone.parse(number, country=settings.default_country)
+    whose = phone_numbers.parse(number, country=settings.default_country)
     with failures.logged("register", whose, address=address, keys=keys):
         confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
         return await _registered(confirmed)
@@ -132,7 +132,7 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
         ClientNotFound: the code is right, and stays unspent for `register`.
         ClientBlocked: the code is right, and spent.
     """
-    whose = phone.parse(number, country=settings.default_country)
+    whose = phone_numbers.parse(number, country=settings.default_country)
     with failures.logged("login", whose, address=address, keys=keys):
         confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
         return await _known(confirmed)
@@ -152,7 +152,7 @@ async def _known(confirmed: codes.Confirmed) -> Client:
 
 async def _admit(code: Code, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
     try:
-        return await pumping.admit(code.traffic, address=address, keys=keys, settings=settings)
+        return await sms_pumping.admit(code.traffic, address=address, keys=keys, settings=settings)
     except TooManyRequests:
         await codes.not_sent(code, tried=False)
         raise

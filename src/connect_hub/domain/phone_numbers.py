@@ -10,7 +10,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.domain.typed import MAX_LENGTH, plain
+from connect_hub.domain.user_input import MAX_LENGTH, plain
 from connect_hub.settings import Settings, StartupError
 
 _MEANT = {"UK": "GB", "EL": "GR"}  # often written in place of ISO 3166 codes

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from connect_hub.domain import allowances, networks
-from connect_hub.domain.allowances import Allowance, Use
-from connect_hub.domain.phone import Phone
+from connect_hub.domain import networks, rate_limits
+from connect_hub.domain.phone_numbers import Phone
+from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
@@ -35,7 +35,7 @@ async def count(to: Phone, *, address: str, keys: Keys, settings: Settings) -> C
     """
     of_phone = _of_phone(to, address=address, keys=keys, settings=settings)
     others = _others(address, keys=keys, settings=settings)
-    uses = await allowances.spend(*of_phone, *others)
+    uses = await rate_limits.spend(*of_phone, *others)
     keys_of_phone = {allowance.key for allowance in of_phone}
     return Counted(
         of_phone=[use for use in uses if use.key in keys_of_phone],

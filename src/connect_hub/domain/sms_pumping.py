@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from connect_hub.domain import allowances, networks
-from connect_hub.domain.allowances import Allowance, Use
+from connect_hub.domain import networks, rate_limits
+from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.observability import metrics
 from connect_hub.security.keys import Keys
@@ -71,7 +71,7 @@ async def admit(traffic: Traffic, *, address: str, keys: Keys, settings: Setting
         return []
     if (free_at := traffic.free_at(alarmed_at)) > traffic.now:
         raise TooManyRequests(retry_at=free_at, now=traffic.now, limit=Limit.SERVER)
-    return await allowances.spend(of_network(traffic.prefix, address=address, keys=keys))
+    return await rate_limits.spend(of_network(traffic.prefix, address=address, keys=keys))
 
 
 def of_network(prefix: str, *, address: str, keys: Keys) -> Allowance:

@@ -6,7 +6,7 @@ from random import uniform
 
 import structlog
 
-from connect_hub.domain.pumping import PERIOD
+from connect_hub.domain.sms_pumping import PERIOD
 from connect_hub.observability import metrics
 from connect_hub.statements import fetch
 
