@@ -1,4 +1,4 @@
-"""As much of curl as the README's story needs, for a machine without curl."""
+"""As much of curl as the documented story needs, for a machine without curl."""
 
 import argparse
 import sys

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 SERVERS = ["app-1", "app-2", "app-3"]
-ENV = {  # what the README's line writes to .env
+ENV = {  # what the documented line writes to .env
     "SECRET_KEY": new_secret(),
     "POSTGRES_PASSWORD": "the owner's: @/%",
     "APP_PASSWORD": "0123456789abcdef",
@@ -85,7 +85,7 @@ def test_compose_migrates_a_database_of_a_former_version_and_serves_as_the_new_r
                 if name in settings:
                     host = quote(str(embedded.socket_folder(folder / "compose")), safe="")
                     settings[name] = settings[name].replace("@database/", "@/") + f"?host={host}"
-        own = {  # the README's: one role for both
+        own = {  # as documented before: one role for both
             "DATABASE_URL": migrated["MIGRATION_DATABASE_URL"],
             "PGPASSWORD": ENV["POSTGRES_PASSWORD"],
             "SECRET_KEY": ENV["SECRET_KEY"],

@@ -23,11 +23,19 @@ from connect_hub.domain.networks import SHARES
 from connect_hub.observability import metrics
 from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
-from tests.support.documentation import PAGES, REPOSITORY, TEXT, anchors, blocks, links, table
+from tests.support.documentation import (
+    ADDRESS,
+    PAGES,
+    REPOSITORY,
+    TEXT,
+    anchors,
+    blocks,
+    links,
+    table,
+)
 
 TEMPLATE = (REPOSITORY / ".env.template").read_text()
 SCHEMA = (REPOSITORY / "schema.graphql").read_text()
-ADDRESS = "http://127.0.0.1:8000"
 PATIENCE = 60  # seconds, with a server that starts
 
 FIELDS = Settings.model_fields

@@ -9,8 +9,7 @@ import pytest
 from connect_hub.security.keys import new_secret
 from tests.hub import Hub
 from tests.processes import Server, serving
-from tests.support.documentation import blocks
-from tests.test_docs import ADDRESS
+from tests.support.documentation import ADDRESS, blocks
 
 PATH = "/.well-known/jwks.json"
 

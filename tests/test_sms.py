@@ -156,7 +156,7 @@ async def test_wrong_credentials_hand_over_to_the_next(peer: Peer, url: str) -> 
 
 
 async def test_what_vonage_refuses_by_200_counts_as_sent(peer: Peer) -> None:
-    """As the README warns: should apprise learn to read the answer, this is to be deleted."""
+    """As docs/sms.md warns: should apprise learn to read the answer, this is to be deleted."""
     assert await send(VONAGE.replace(gateways.SECRET, "wrongwrongwrongw"), SMSC) == "vonage"
     assert peer.asked == ["sms"]
 

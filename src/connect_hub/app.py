@@ -44,7 +44,7 @@ from connect_hub.stopping import Stopping
 from connect_hub.traced import Traced
 
 GRAPHQL = "/graphql"
-KEYS_KEPT = timedelta(minutes=10)  # by caches; README tells to wait as long
+KEYS_KEPT = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
 READY_WITHIN = timedelta(seconds=1)
 
 

@@ -20,7 +20,7 @@ _REFUSED = {4401, 4403}
 
 
 class Follower(Teller):
-    """Goes on as README says: connect, ask for what was missed, subscribe; and again at an end."""
+    """Does as docs/live-updates.md says: connect, ask what was missed, subscribe, and again."""
 
     async def _story(self) -> None:
         _, session = await self._begin()

@@ -7,6 +7,7 @@ REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "README.md"
 PAGES = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
+ADDRESS = "http://127.0.0.1:8000"  # of the documented lines
 
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
@@ -17,11 +18,15 @@ def blocks(language: str) -> list[str]:
 
 
 def table(first_column: str) -> dict[str, list[str]]:
-    """Find the only table with this first column: the other cells of each row, by its `name`."""
-    _, text = TEXT.split(f"\n| {first_column} |")
-    rows, _, _ = text.partition("\n\n")
-    cells = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows.split("\n")]
-    return {first.strip("`"): rest for first, *rest in cells if first.startswith("`")}
+    """Join all tables with this first column: the other cells of each row, by its `name`."""
+    found: dict[str, list[str]] = {}
+    for text in TEXT.split(f"\n| {first_column} |")[1:]:
+        for row in text.partition("\n\n")[0].split("\n"):
+            first, *rest = (cell.strip() for cell in row.strip("| ").split(" | "))
+            if first.startswith("`"):
+                assert first.strip("`") not in found, first
+                found[first.strip("`")] = rest
+    return found
 
 
 def section(title: str) -> str:
