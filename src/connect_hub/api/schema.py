@@ -107,10 +107,11 @@ class Mutation:
     ) -> results.ApplyInviteResult | None:
         """Attach the viewer to the owner of the code."""
         use = info.context
-        viewer = await use.signed_in()
-        client = await invitations.apply_invite(
-            viewer.client, invitation_code, keys=use.keys, settings=use.settings
-        )
+        async with OneConnection():
+            viewer = await use.signed_in()
+            client = await invitations.apply_invite(
+                viewer.client, invitation_code, keys=use.keys, settings=use.settings
+            )
         return results.InviteApplied(client=types.Client.of(client, session_id=viewer.session_id))
 
     @strawberry.mutation(description="Exchange a refresh token for a new pair of tokens.")
