@@ -14,15 +14,16 @@ import uvicorn
 from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
-from connect_hub import database, embedded
 from connect_hub.app import create_app
-from connect_hub.database_url import credentials
+from connect_hub.database import config as database
+from connect_hub.database import embedded
+from connect_hub.database.connections import fetch
+from connect_hub.database.url import credentials
 from connect_hub.observability import logs, metrics
 from connect_hub.protocol import OPTIONS
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
-from connect_hub.statements import fetch
 from tests.hub import Hub
 from tests.leaks import codes_in, leaks
 from tests.sockets import Sockets

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from connect_hub.database_url import credentials
+from connect_hub.database.url import credentials
 from connect_hub.security.keys import new_secret
 
 

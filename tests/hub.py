@@ -12,9 +12,9 @@ import asyncpg
 import httpx
 import pytest
 
-from connect_hub.notifications import SIGN_OF_LIFE
+from connect_hub.database.connections import fetch
+from connect_hub.database.notifications import SIGN_OF_LIFE
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch
 
 CLIENT = """
 fragment Client on Client {

@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from connect_hub.database_url import credentials
-from connect_hub.models import Client
+from connect_hub.database.connections import fetch
+from connect_hub.database.models import Client
+from connect_hub.database.url import credentials
 from connect_hub.sms import Message, NotSentError, SimulatedSender
-from connect_hub.statements import fetch
 from tests.hub import CHANGE_PHONE, CLIENT, DELETE, Hub, Person, pass_time, wrong
 
 FORMER, NEXT = "+79991234567", "+79997654321"

@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
+from connect_hub.database.connections import fetch
 from connect_hub.domain import codes
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
-from connect_hub.statements import fetch
 from tests.hub import APPLY_INVITE, CLIENT, Hub, Person, pass_time, wrong
 from tests.processes import Server, eventually, serving
 

@@ -16,6 +16,7 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.responses import Response
 
 from connect_hub.auth import TokenBackend
+from connect_hub.database.connections import fetch
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.security.tokens import (
     AccessToken,
@@ -24,7 +25,6 @@ from connect_hub.security.tokens import (
     InvalidTokenError,
 )
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from connect_hub.database.models import Client, Session
 from connect_hub.domain import account
-from connect_hub.models import Client, Session
 from tests.hub import Hub, Person
 from tests.processes import ME, REQUEST_CODE, Server, run, serving
 

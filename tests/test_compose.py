@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import yaml
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from connect_hub.security.keys import new_secret
 from tests.processes import run
 

@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from connect_hub.database import tortoise_config
-from connect_hub.database_url import credentials, is_unbound
+from connect_hub.database.config import tortoise_config
+from connect_hub.database.url import credentials, is_unbound
 from connect_hub.settings import Settings, StartupError
 
 SECRET = "hunter2"

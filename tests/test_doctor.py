@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from connect_hub.security.keys import new_secret
 from tests.processes import ME, Server, command, environment, run, serving
 

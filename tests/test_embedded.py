@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from connect_hub.settings import StartupError
 
 ROOT = os.geteuid() == 0
@@ -28,7 +28,7 @@ only_root = pytest.mark.skipif(not ROOT, reason="only root can become another us
 OWNER = """
 import multiprocessing, os, sys, time
 from pathlib import Path
-from connect_hub import embedded
+from connect_hub.database import embedded
 data_dir, uid = Path(sys.argv[1]), int(sys.argv[2])
 sys.path[:0] = sys.argv[3:]
 if uid != os.geteuid():

@@ -15,10 +15,10 @@ import pytest
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 
-from connect_hub import statements
-from connect_hub.database import tortoise_config
+from connect_hub.database import connections
+from connect_hub.database.config import tortoise_config
+from connect_hub.database.connections import OneConnection, Within, fetch
 from connect_hub.settings import Settings
-from connect_hub.statements import OneConnection, Within, fetch
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
 from tests.faults.journal import Following, Journal, Life, Person, Subscription
@@ -237,7 +237,7 @@ async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> Non
     """Which takes as long as the database does not answer."""
     async with TortoiseContext() as context:
         await context.init(tortoise_config(_settings(stand)))
-        watch = asyncio.create_task(statements.watch())
+        watch = asyncio.create_task(connections.watch())
         await fetch("SELECT 1")
         stand.proxy.stall()
         began = time.monotonic()
@@ -258,7 +258,7 @@ async def test_connections_that_fell_silent_leave_the_pool(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though they were left by somebody who would not wait: others take their place."""
-    monkeypatch.setattr(statements, "_TIDIED_WITHIN", timedelta(seconds=0.3))
+    monkeypatch.setattr(connections, "_TIDIED_WITHIN", timedelta(seconds=0.3))
     async with TortoiseContext() as context:
         await context.init(tortoise_config(_settings(stand)))
         await fetch("SELECT 1")

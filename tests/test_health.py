@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from connect_hub.security.keys import new_secret
 from tests.processes import environment, eventually, run, starting
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connect_hub.statements import fetch
+from connect_hub.database.connections import fetch
 from tests.hub import CLIENT, ME, Hub
 
 JSON = "application/json"

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from tests.processes import command, environment, run
 
 TABLES = """

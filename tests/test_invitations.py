@@ -11,9 +11,9 @@ from asyncpg import InvalidTransactionStateError
 from tortoise.connection import get_connection
 from tortoise.exceptions import IntegrityError
 
+from connect_hub.database.connections import fetch, transaction
+from connect_hub.database.models import Client
 from connect_hub.domain import invitations
-from connect_hub.models import Client
-from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person, counted_statements
 
 APPLY = "UPDATE client SET inviter_id = $1 WHERE id = $2"

@@ -6,10 +6,10 @@ import pytest
 
 from connect_hub import background, sms
 from connect_hub.api import view
+from connect_hub.database.connections import Within, fetch
 from connect_hub.domain import cleanup
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
-from connect_hub.statements import Within, fetch
 from tests.hub import Hub, changed, counted_statements, is_about, pass_time, wrong
 from tests.test_pumping import codes_to_a_block
 

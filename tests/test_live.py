@@ -10,9 +10,9 @@ import pytest
 from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
+from connect_hub.database.connections import fetch
+from connect_hub.database.notifications import SIGN_OF_LIFE
 from connect_hub.domain.live_updates import MOST_WAITING
-from connect_hub.notifications import SIGN_OF_LIFE
-from connect_hub.statements import fetch
 from tests.hub import Hub, Person
 from tests.sockets import Sockets
 

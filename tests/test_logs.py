@@ -7,7 +7,7 @@ import pytest
 LOGGED = """
 import sys
 import structlog
-from connect_hub import logs
+from connect_hub.observability import logs
 logs.configure()
 try:
     raise ValueError(sys.argv[1])

@@ -19,7 +19,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-from connect_hub.database import (
+from connect_hub.database.config import (
     AERICH_CONFIG,
     MIGRATION_LOCK,
     UNAVAILABLE,
@@ -27,9 +27,9 @@ from connect_hub.database import (
     migrate,
     tortoise_config,
 )
-from connect_hub.database_url import credentials
+from connect_hub.database.connections import fetch
+from connect_hub.database.url import credentials
 from connect_hub.settings import Settings, StartupError
-from connect_hub.statements import fetch
 
 REPOSITORY = Path(__file__).parents[1]
 MIGRATIONS = sorted(
@@ -39,8 +39,9 @@ MIGRATIONS = sorted(
 NUMBERS = count(79160000000)
 REPLICA = """
 import asyncio, json
-from connect_hub import database, settings
-print(json.dumps(asyncio.run(database.migrate(database.tortoise_config(settings.load())))))
+from connect_hub import settings
+from connect_hub.database import config
+print(json.dumps(asyncio.run(config.migrate(config.tortoise_config(settings.load())))))
 """
 
 # What no model can declare, and a migration makes by hand.
@@ -452,7 +453,7 @@ def test_aerich_makes_a_migration_only_if_the_models_change(
     for folder in ("src", "migrations"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder)
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
-    models = tmp_path / "src/connect_hub/models.py"
+    models = tmp_path / "src/connect_hub/database/models.py"
     text = models.read_text()
     assert "count = fields.BigIntField()" in text
     models.write_text(text.replace("count = fields.BigIntField()", declaration))

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from connect_hub.statements import fetch, transaction
+from connect_hub.database.connections import fetch, transaction
 from tests.hub import CLIENT, ME, Hub, counted_statements
 from tests.sockets import Sockets
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from connect_hub import embedded
-from connect_hub.database import migrate, migration_config, tortoise_config
-from connect_hub.database_url import credentials
+from connect_hub.database import embedded
+from connect_hub.database.config import migrate, migration_config, tortoise_config
+from connect_hub.database.connections import fetch
+from connect_hub.database.url import credentials
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings, StartupError
-from connect_hub.statements import fetch
 from tests.hub import Hub
 from tests.processes import run, serving
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from connect_hub.database.connections import fetch
 from connect_hub.settings import Rate, Settings
-from connect_hub.statements import fetch
 from tests.hub import Hub, is_about, pass_time, rows_left
 
 MINUTE, HOUR = 60, 3600

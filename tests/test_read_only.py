@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from connect_hub.database import UNAVAILABLE
+from connect_hub.database.config import UNAVAILABLE
+from connect_hub.database.connections import fetch
 from connect_hub.security.keys import new_secret
-from connect_hub.statements import fetch
 from tests import databases
 from tests.databases import Database
 from tests.processes import REQUEST_CODE, Server, eventually, numbers, serving

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from connect_hub.database.connections import fetch
+from connect_hub.database.models import Client
 from connect_hub.domain import account
-from connect_hub.models import Client
 from connect_hub.settings import Rate, Settings
-from connect_hub.statements import fetch
 from tests.hub import Hub, Person, changed, pass_time, wrong
 
 PHONE = "+79991234567"

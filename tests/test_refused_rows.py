@@ -9,13 +9,13 @@ from random import Random
 import pytest
 
 from connect_hub import sms
+from connect_hub.database.connections import fetch
 from connect_hub.domain import rate_limits
 from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
-from connect_hub.statements import fetch
 from tests.hub import Hub, pass_time, rows_left, wrong
 
 PHONE = "+79991234567"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from connect_hub.security.keys import new_secret
 from tests.processes import Client, Server, eventually, serving
 from tests.sockets import Socket, Sockets

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from connect_hub.database import migrate, tortoise_config
-from connect_hub.database_url import credentials
+from connect_hub.database.config import migrate, tortoise_config
+from connect_hub.database.url import credentials
 from connect_hub.settings import Settings
 
 ANN, BEN, CID, DAN, EVE, FAY = (UUID(int=number) for number in range(1, 7))

@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from connect_hub.security.keys import new_secret
 from tests.processes import HTTP, ME, Client, Server, eventually, serving
 

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from connect_hub.app import create_app
+from connect_hub.database.connections import fetch
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
-from connect_hub.statements import fetch
 from tests.hub import Hub, Person, pass_time
 
 OLD, NEW = new_secret(), new_secret()

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from connect_hub.database.connections import fetch
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch
 from tests.hub import Hub, changed, pass_time
 
 PHONE = "+79991234567"

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from graphql import build_schema
 
-from connect_hub import embedded
 from connect_hub.app import create_app
+from connect_hub.database import embedded
 from connect_hub.settings import StartupError
 from tests.processes import (
     ME,

@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from connect_hub.database_url import credentials
+from connect_hub.database.connections import fetch
+from connect_hub.database.models import Client
+from connect_hub.database.url import credentials
 from connect_hub.domain import cleanup, sessions
 from connect_hub.domain.refusals import InvalidCode
-from connect_hub.models import Client
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch
 from tests.hub import CLIENT, ME, REFRESH, Hub, Person, counted_statements, pass_time
 from tests.processes import serving
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from connect_hub.statements import fetch
+from connect_hub.database.connections import fetch
 from tests.hub import Hub, Person, pass_time
 
 EXAMPLES = max(1, int(os.environ.get("FUZZ_EXAMPLES", "100")) // 3)

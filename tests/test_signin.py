@@ -3,9 +3,9 @@ from datetime import datetime
 
 import pytest
 
+from connect_hub.database.connections import fetch
 from connect_hub.domain.signin import INVITATION_ALPHABET
 from connect_hub.sms import SimulatedSender
-from connect_hub.statements import fetch
 from tests.hub import Hub, pass_time, wrong
 
 PHONE = "+79991234567"

@@ -18,12 +18,12 @@ from tortoise.connection import get_connection
 
 from connect_hub import sms
 from connect_hub.app import create_app
+from connect_hub.database.connections import fetch
 from connect_hub.settings import Settings, StartupError
 from connect_hub.sms import gateways as failover
 from connect_hub.sms.gateway import THREADS, Gateway
 from connect_hub.sms.gateways import Gateways
 from connect_hub.sms.plugins import plugin_of
-from connect_hub.statements import fetch
 from tests import gateways
 from tests.gateways import SECRETS, SMSC, TWILIO, VONAGE, Answer, Peer
 from tests.hub import Hub, pass_time

@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from connect_hub.app import create_app
+from connect_hub.database.connections import fetch
 from connect_hub.settings import Settings, TestPhone
 from connect_hub.sms import Message
-from connect_hub.statements import fetch
 from tests.hub import Hub, counted_statements, pass_time, wrong
 from tests.test_limits import DAY, guess_until_spent
 

@@ -19,13 +19,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from connect_hub.api import connection, messages
 from connect_hub.api import sockets as served
 from connect_hub.app import create_app
+from connect_hub.database.connections import fetch, transaction
 from connect_hub.domain import live_updates
 from connect_hub.protocol import OPTIONS, BoundedSocket
 from connect_hub.security.keys import Keys
 from connect_hub.security.tokens import AccessTokens
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
-from connect_hub.statements import fetch, transaction
 from tests.hub import Hub, Person
 from tests.sockets import SUBSCRIPTION, Socket, Sockets
 

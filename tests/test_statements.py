@@ -10,9 +10,15 @@ import pytest
 from tortoise.context import TortoiseContext
 
 from connect_hub.api import view
-from connect_hub.database import UNAVAILABLE, tortoise_config
+from connect_hub.database.config import UNAVAILABLE, tortoise_config
+from connect_hub.database.connections import (
+    OneConnection,
+    SharedConnection,
+    Within,
+    fetch,
+    transaction,
+)
 from connect_hub.settings import Settings
-from connect_hub.statements import OneConnection, SharedConnection, Within, fetch, transaction
 from tests.hub import Hub, counted_statements
 
 pytestmark = pytest.mark.usefixtures("hub")

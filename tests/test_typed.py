@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from connect_hub.database.connections import fetch
 from connect_hub.settings import Settings
-from connect_hub.statements import fetch
 from tests.hub import Hub, changed, wrong
 from tests.processes import run
 

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from tests.hub import wrong
 from tests.processes import HTTP, Server, numbers, serving
 from tests.visitors import Visit, browsing, has_shown, record_texts, visiting, visits

@@ -22,13 +22,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import background, database, pages, pool, sms, statements
+from connect_hub import background, pages, sms
 from connect_hub.addresses import ClientAddresses
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
 from connect_hub.api.sockets import GraphQLSockets
 from connect_hub.api.view import GraphQLView, failed
 from connect_hub.auth import TokenBackend
+from connect_hub.database import config as database
+from connect_hub.database import connections, pool_metrics
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import Live
 from connect_hub.entrance import Hosts, Shortcut
@@ -98,7 +100,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         _end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
-            background.running(statements.watch(), cleanup.sweep(), pool.observe()),
+            background.running(connections.watch(), cleanup.sweep(), pool_metrics.observe()),
             live.running(),
         ):
             with tracing.exported(settings), stopping.heeded():
@@ -205,13 +207,13 @@ def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            with statements.Within(READY_WITHIN):
+            with connections.Within(READY_WITHIN):
                 migrated = await database.is_ready()
         except database.UNAVAILABLE:
             was_unavailable = True
             return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
         if was_unavailable:
-            await statements.replace_connections()
+            await connections.replace_connections()
             was_unavailable = False
         if not migrated:
             return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)

@@ -18,13 +18,15 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import database, embedded, pages, sms
+from connect_hub import pages, sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.commands.clients import clients
 from connect_hub.commands.doctor import doctor
 from connect_hub.commands.import_demo import import_demo
 from connect_hub.commands.stats import stats
+from connect_hub.database import config as database
+from connect_hub.database import embedded
 from connect_hub.domain import phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics

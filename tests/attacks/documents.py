@@ -26,8 +26,9 @@ import orjson
 from graphql import get_introspection_query
 from starlette.applications import Starlette
 
-from connect_hub import database, embedded
 from connect_hub.app import create_app
+from connect_hub.database import config as database
+from connect_hub.database import embedded
 from connect_hub.observability import logs
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings

@@ -24,7 +24,7 @@ import asyncpg
 import click
 import orjson
 
-from connect_hub import embedded
+from connect_hub.database import embedded
 from tests.bench.client import request
 from tests.processes import Client, Server, serving
 

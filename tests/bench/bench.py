@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from connect_hub import database, embedded
+from connect_hub.database import config as database
+from connect_hub.database import embedded
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.security.tokens import AccessTokens
 from connect_hub.settings import Settings

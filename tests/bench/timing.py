@@ -32,7 +32,7 @@ import asyncpg
 import click
 
 import connect_hub
-from connect_hub import embedded
+from connect_hub.database import embedded
 
 PAIRS = 500
 WARM_UP = 50  # pairs before them

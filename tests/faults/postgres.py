@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 
-from connect_hub.embedded.binaries import find_binaries, find_package
-from connect_hub.embedded.folder import make_private
-from connect_hub.embedded.processes import child_options, run
+from connect_hub.database.embedded.binaries import find_binaries, find_package
+from connect_hub.database.embedded.folder import make_private
+from connect_hub.database.embedded.processes import child_options, run
 
 USER = "postgres"
 _SILENT = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}

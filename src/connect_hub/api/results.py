@@ -7,10 +7,10 @@ from uuid import UUID
 import strawberry
 from strawberry import field
 
-from connect_hub import models
 from connect_hub.api import errors
 from connect_hub.api.seconds import seconds_down, seconds_up
 from connect_hub.api.types import Client
+from connect_hub.database import models
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.signin import SentCode
 from connect_hub.security.tokens import AccessToken

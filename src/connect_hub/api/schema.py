@@ -13,11 +13,11 @@ from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS, BadUserInputError
 from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
+from connect_hub.database.connections import OneConnection
+from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, sessions, signin
 from connect_hub.domain.phone_numbers import PhoneNumber
-from connect_hub.models import Client, Session
 from connect_hub.sms.exposure import NOTICE
-from connect_hub.statements import OneConnection
 
 Info = strawberry.Info[Context, None]
 Phone = Annotated[

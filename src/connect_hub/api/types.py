@@ -8,9 +8,9 @@ import strawberry
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
 from strawberry import field
 
-from connect_hub import models
 from connect_hub.api import errors
 from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, position
+from connect_hub.database import models
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.phone_numbers import PhoneNumber
 

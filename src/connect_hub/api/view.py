@@ -26,8 +26,8 @@ from connect_hub.api.requests import (
     media_type_for,
     parameters_of,
 )
+from connect_hub.database.connections import Within
 from connect_hub.settings import Settings
-from connect_hub.statements import Within
 
 ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
 _BESIDES_SMS = timedelta(seconds=4)

@@ -7,9 +7,9 @@ from datetime import datetime
 import click
 
 from connect_hub.commands import work
+from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, phone_numbers, sessions
 from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.models import Client, Session
 from connect_hub.settings import StartupError, load
 
 _number = click.argument("number", metavar="PHONE")

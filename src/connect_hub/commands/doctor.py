@@ -7,15 +7,17 @@ from pathlib import Path
 
 import click
 
-from connect_hub import database, database_checks, privileges, sms
+from connect_hub import sms
 from connect_hub.app import create_app
 from connect_hub.commands import work
-from connect_hub.database_checks import Finding
-from connect_hub.database_url import is_unbound
+from connect_hub.database import checks, privileges
+from connect_hub.database import config as database
+from connect_hub.database.checks import Finding
+from connect_hub.database.connections import fetch
+from connect_hub.database.url import is_unbound
 from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
-from connect_hub.statements import fetch
 
 _NOTABLE, _TOO_FAR = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
 
@@ -82,9 +84,9 @@ def _of_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
 
 async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
     connections = database.most_connections(settings)
-    for finding in await database_checks.examine(fetch, connections=connections):
+    for finding in await checks.examine(fetch, connections=connections):
         yield finding
-    yield await database_checks.writes(fetch)
+    yield await checks.writes(fetch)
     yield await _clock()
     if not await database.is_migrated():
         yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")

@@ -13,13 +13,13 @@ import click
 from tortoise.exceptions import IntegrityError
 
 from connect_hub.commands import work
-from connect_hub.database import UNAVAILABLE
-from connect_hub.database_url import credentials
+from connect_hub.database.config import UNAVAILABLE
+from connect_hub.database.connections import Row, fetch
+from connect_hub.database.models import Client
+from connect_hub.database.url import credentials
 from connect_hub.domain import phone_numbers, signin
 from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.models import Client
 from connect_hub.settings import StartupError, load
-from connect_hub.statements import Row, fetch
 
 _CLIENTS = """
     SELECT client.id, phone, invitation_code, someone_invitation_code,

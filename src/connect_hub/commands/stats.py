@@ -3,7 +3,7 @@
 import click
 
 from connect_hub.commands import work
-from connect_hub.statements import Row, fetch
+from connect_hub.database.connections import Row, fetch
 
 _STATS = """
     SELECT

@@ -8,7 +8,8 @@ from typing import TypeVar
 import asyncpg
 from tortoise.context import TortoiseContext
 
-from connect_hub import database, embedded
+from connect_hub.database import config as database
+from connect_hub.database import embedded
 from connect_hub.observability import logs
 from connect_hub.settings import Settings, StartupError, load
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 import structlog
 
 from connect_hub import sms
+from connect_hub.database.connections import fetch, leaving, transaction
+from connect_hub.database.models import Client
 from connect_hub.domain import codes, failures, phone_numbers, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.sessions import Viewer
-from connect_hub.models import Client
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
-from connect_hub.statements import fetch, leaving, transaction
 
 _ANSWERED_WITHIN = timedelta(seconds=2)  # once the former phone is told
 

@@ -6,9 +6,9 @@ from random import uniform
 
 import structlog
 
+from connect_hub.database.connections import fetch
 from connect_hub.domain.sms_pumping import PERIOD
 from connect_hub.observability import metrics
-from connect_hub.statements import fetch
 
 EVERY = timedelta(minutes=1)
 _AGAIN = timedelta(seconds=0.1)  # after a whole batch, so that an attack cannot outrun it

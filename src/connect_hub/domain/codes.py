@@ -7,16 +7,16 @@ from secrets import token_bytes
 from string import digits as decimal_digits
 from uuid import uuid4
 
+from connect_hub.database.connections import Row, fetch, model_of
+from connect_hub.database.models import Client
 from connect_hub.domain import networks, rate_limits, sms_pumping
 from connect_hub.domain.phone_numbers import Phone
 from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
 from connect_hub.domain.user_input import MAX_LENGTH, compact
-from connect_hub.models import Client
 from connect_hub.observability import metrics
 from connect_hub.security.keys import Keys
 from connect_hub.settings import LONG_CODE, Settings
-from connect_hub.statements import Row, fetch, model_of
 
 # A phone whose guesses are spent is not locked, or any stranger could lock out its owner: its next
 # codes are so long that many guesses are worth nothing.

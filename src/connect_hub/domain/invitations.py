@@ -11,6 +11,8 @@ from asyncpg import IntegrityConstraintViolationError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from connect_hub.database.connections import ANY_ID, ANY_TIME, Rendered, fetch, model_of
+from connect_hub.database.models import Client, InvitedCount
 from connect_hub.domain import rate_limits
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.rate_limits import Allowance
@@ -23,10 +25,8 @@ from connect_hub.domain.refusals import (
     Refusal,
 )
 from connect_hub.domain.user_input import MAX_LENGTH, compact
-from connect_hub.models import Client, InvitedCount
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
-from connect_hub.statements import ANY_ID, ANY_TIME, Rendered, fetch, model_of
 
 _CODE = re.compile(r"[0-9A-Z]{6}")
 _REFUSED_BY: dict[str, type[Refusal]] = {

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import structlog
 
-from connect_hub import background, notifications
+from connect_hub import background
+from connect_hub.database import notifications
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited
 from connect_hub.observability import metrics

@@ -11,10 +11,10 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Self
 
+from connect_hub.database.connections import fetch
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate
-from connect_hub.statements import fetch
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,17 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from connect_hub.database.connections import Row, fetch, model_of
+from connect_hub.database.models import Client, Session
 from connect_hub.domain.refusals import (
     InvalidCode,
     InvalidRefreshToken,
     ReauthenticationRequired,
     SessionNotFound,
 )
-from connect_hub.models import Client, Session
 from connect_hub.observability import metrics
 from connect_hub.security.tokens import Claims, Refresh, RefreshTokens, read_refresh
 from connect_hub.settings import Settings
-from connect_hub.statements import Row, fetch, model_of
 
 MOST = 20  # sessions of a client
 FRESH = timedelta(minutes=10)  # since the client signed in

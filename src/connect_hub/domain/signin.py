@@ -8,6 +8,8 @@ from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms
+from connect_hub.database.connections import Rendered, leaving
+from connect_hub.database.models import Client
 from connect_hub.domain import codes, failures, phone_numbers, rate_limits, send_limits, sms_pumping
 from connect_hub.domain.codes import Code
 from connect_hub.domain.rate_limits import Use
@@ -20,11 +22,9 @@ from connect_hub.domain.refusals import (
     SmsNotSent,
     TooManyRequests,
 )
-from connect_hub.models import Client
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
-from connect_hub.statements import Rendered, leaving
 
 INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L
 INVITATION_LENGTH = 6

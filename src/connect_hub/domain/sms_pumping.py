@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from connect_hub.database.connections import fetch
 from connect_hub.domain import networks, rate_limits
 from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.observability import metrics
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
-from connect_hub.statements import fetch
 
 PERIOD = timedelta(hours=1)
 _UNCONFIRMED = 100  # codes in a period

@@ -13,8 +13,8 @@ from strawberry.types.scalar import ScalarDefinition
 from tortoise.contrib.starlette import RegisterTortoise
 from tortoise.query_utils import Prefetch
 
-from connect_hub import models
-from connect_hub.database import tortoise_config
+from connect_hub.database import models
+from connect_hub.database.config import tortoise_config
 from connect_hub.settings import load
 from tests.bench.servers.serving import serve
 from tests.bench.servers.tokens import viewer_of

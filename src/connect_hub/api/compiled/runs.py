@@ -25,7 +25,7 @@ from graphql.execution.values import VariableValues
 from connect_hub.api.compiled.compiler import Compiled, Compiler
 from connect_hub.api.compiled.executor import OurExecutor
 from connect_hub.api.compiled.plans import Outcome
-from connect_hub.statements import OneConnection, SharedConnection
+from connect_hub.database.connections import OneConnection, SharedConnection
 
 
 class Conditional(NamedTuple):

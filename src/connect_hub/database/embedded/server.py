@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any, cast
 
-from connect_hub.embedded.processes import last_words
+from connect_hub.database.embedded.processes import last_words
 from connect_hub.settings import StartupError
 
 _POLL = timedelta(milliseconds=20)

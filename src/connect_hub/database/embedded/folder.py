@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from connect_hub.embedded.processes import is_root, run
+from connect_hub.database.embedded.processes import is_root, run
 from connect_hub.settings import StartupError
 
 _POLL = timedelta(milliseconds=20)

@@ -16,7 +16,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from connect_hub import background
-from connect_hub.turns import turns_of
+from connect_hub.database.pool import turns_of
 
 MODEL = TypeVar("MODEL", bound=Model)
 Row = Mapping[str, Any]  # by column

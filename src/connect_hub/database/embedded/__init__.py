@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from connect_hub.embedded.binaries import find_binaries, find_package
-from connect_hub.embedded.database import check_major, create_database
-from connect_hub.embedded.folder import InUseError, claimed, make_way
-from connect_hub.embedded.processes import child_options
-from connect_hub.embedded.server import serving
+from connect_hub.database.embedded.binaries import find_binaries, find_package
+from connect_hub.database.embedded.database import check_major, create_database
+from connect_hub.database.embedded.folder import InUseError, claimed, make_way
+from connect_hub.database.embedded.processes import child_options
+from connect_hub.database.embedded.server import serving
 from connect_hub.settings import StartupError
 
 __all__ = ["APP_USER", "DATABASE", "USER", "credentials", "joined", "running", "socket_folder"]

@@ -13,11 +13,11 @@ from tortoise.context import TortoiseContext, require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.transactions import in_transaction
 
-from connect_hub import database_checks, embedded, privileges
-from connect_hub.database_url import credentials, pool_size
+from connect_hub.database import checks, embedded, privileges
+from connect_hub.database.connections import fetch
+from connect_hub.database.url import credentials, pool_size
 from connect_hub.observability import tracing
 from connect_hub.settings import Settings, StartupError
-from connect_hub.statements import fetch
 
 # The database does not answer, or not now: nobody's fault who asked, and worth another try.
 UNAVAILABLE: tuple[type[Exception], ...] = (
@@ -79,7 +79,7 @@ AERICH_CONFIG: dict[str, Any] = {
     "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": {}}},
     "apps": {
         "models": {
-            "models": ["connect_hub.models", "aerich.models"],
+            "models": ["connect_hub.database.models", "aerich.models"],
             "default_connection": "default",
         }
     },
@@ -111,7 +111,7 @@ def tortoise_config(
         **said,
         "server_settings": _session(said),
     }
-    apps = {"models": {"models": ["connect_hub.models"], "default_connection": "default"}}
+    apps = {"models": {"models": ["connect_hub.database.models"], "default_connection": "default"}}
     return _config(said) | {"apps": apps}
 
 
@@ -155,7 +155,7 @@ async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = 
     config = _config(said | {"init": _lift_transaction_timeout})
     owner = await connect(said)
     try:
-        database_checks.require(await database_checks.examine(owner.fetch))
+        checks.require(await checks.examine(owner.fetch))
         await owner.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         async with TortoiseContext() as context:
             await context.init(config)
@@ -180,7 +180,7 @@ async def _upgrade(config: dict[str, Any], owner: Any) -> list[str]:
     applied = await _applied(owner)
     if applied.issuperset(names):
         return []
-    database_checks.require([await database_checks.writes(owner.fetch)])
+    checks.require([await checks.writes(owner.fetch)])
     command = Command(config, location=str(_migrations()))
     await command.init()
     if applied:
@@ -242,12 +242,10 @@ async def check(settings: Settings) -> None:
     """
     connection = await connect(direct_config(settings)["connections"]["default"]["credentials"])
     try:
-        findings = await database_checks.examine(
-            connection.fetch, connections=most_connections(settings)
-        )
+        findings = await checks.examine(connection.fetch, connections=most_connections(settings))
     finally:
         await connection.close()
-    database_checks.require(findings)
+    checks.require(findings)
 
 
 async def connect(said: dict[str, Any]) -> Any:
@@ -372,6 +370,6 @@ def _migration_names() -> list[str]:
 
 
 def _migrations() -> Path:
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parents[1] / "migrations"

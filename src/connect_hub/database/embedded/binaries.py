@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from connect_hub.embedded.processes import is_root, last_words, run
+from connect_hub.database.embedded.processes import is_root, last_words, run
 from connect_hub.settings import StartupError
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")

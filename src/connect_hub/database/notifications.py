@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from connect_hub import database
+from connect_hub.database import config as database
 
 CHECK_EVERY = timedelta(seconds=1)
 ANSWERS_WITHIN = timedelta(seconds=2)

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from connect_hub.embedded.folder import make_private
-from connect_hub.embedded.processes import last_words, run
+from connect_hub.database.embedded.folder import make_private
+from connect_hub.database.embedded.processes import last_words, run
 from connect_hub.settings import StartupError
 
 _INITDB = (
