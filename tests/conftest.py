@@ -20,8 +20,8 @@ from connect_hub.database import embedded
 from connect_hub.database.connections import fetch
 from connect_hub.database.url import credentials
 from connect_hub.observability import logs, metrics
-from connect_hub.protocol import OPTIONS
 from connect_hub.security.keys import new_secret
+from connect_hub.server.http_protocol import OPTIONS
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from tests.hub import Hub

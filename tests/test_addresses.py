@@ -2,7 +2,7 @@ import pytest
 from starlette.types import Scope
 from structlog.testing import capture_logs
 
-from connect_hub.addresses import ClientAddresses
+from connect_hub.server.client_address import ClientAddresses
 from connect_hub.settings import Settings
 
 

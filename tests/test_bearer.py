@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.responses import Response
 
-from connect_hub.auth import TokenBackend
 from connect_hub.database.connections import fetch
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.security.tokens import (
@@ -24,6 +23,7 @@ from connect_hub.security.tokens import (
     ExpiredTokenError,
     InvalidTokenError,
 )
+from connect_hub.server.authentication import TokenBackend
 from connect_hub.settings import Settings
 from tests.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub
 

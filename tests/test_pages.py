@@ -7,16 +7,16 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from connect_hub import pages
 from connect_hub.api import graphiql
 from connect_hub.app import create_app
+from connect_hub.server import web_client
 from connect_hub.settings import Settings
 from tests.hub import Hub
 
 
 @pytest.fixture
 def not_built(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starlette:
-    monkeypatch.setattr(pages, "STATIC", tmp_path)
+    monkeypatch.setattr(web_client, "STATIC", tmp_path)
     return create_app(settings)
 
 

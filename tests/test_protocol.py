@@ -13,7 +13,7 @@ import uvicorn
 from graphql import get_introspection_query
 from starlette.applications import Starlette
 
-from connect_hub import protocol
+from connect_hub.server import http_protocol
 from connect_hub.sms import SimulatedSender
 from tests import hub as asks
 from tests.hub import Hub
@@ -101,8 +101,8 @@ def _slow_sending(sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "PATIENCE", timedelta(seconds=0.3))
-    monkeypatch.setattr(protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
+    monkeypatch.setattr(http_protocol, "PATIENCE", timedelta(seconds=0.3))
+    monkeypatch.setattr(http_protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
 
 
 async def test_what_follows_a_body_is_no_header(hub: Hub, sockets: Sockets) -> None:
@@ -225,17 +225,18 @@ async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
     app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that the client has closed, reading nothing of what is still to be sent."""
-    opened: list[protocol.BoundedSocket] = []
+    opened: list[http_protocol.BoundedSocket] = []
 
     def accept(
-        self: protocol.BoundedSocket, original: Any = protocol.BoundedSocket.start_keepalive
+        self: http_protocol.BoundedSocket,
+        original: Any = http_protocol.BoundedSocket.start_keepalive,
     ) -> None:
         opened.append(self)
         original(self)
 
-    monkeypatch.setattr(protocol.BoundedSocket, "start_keepalive", accept)
+    monkeypatch.setattr(http_protocol.BoundedSocket, "start_keepalive", accept)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **protocol.OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **http_protocol.OPTIONS))
     serving = asyncio.create_task(server.serve([listening]))
     stopping = Sockets(listening.getsockname()[1])
     async with _connected(stopping) as (_, writer), _connected(stopping) as (reader, asking):
@@ -267,7 +268,7 @@ async def test_nothing_is_upgraded_while_an_answer_is_due(sockets: Sockets) -> N
 async def test_few_requests_wait_for_the_answer_to_another(sockets: Sockets, count: int) -> None:
     async with _connected(sockets) as streams:
         streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + count * ALIVE)
-        if count > protocol.MAX_PIPELINED:
+        if count > http_protocol.MAX_PIPELINED:
             assert await _is_ended(streams)
             return
         for _ in range(1 + count):
@@ -333,9 +334,9 @@ async def test_a_head_that_is_too_long_is_refused_by_what_is_too_long(
 async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
     app: Starlette, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "PATIENCE", timedelta(seconds=0.2))
-    monkeypatch.setattr(protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
-    options = {**protocol.OPTIONS, "timeout_keep_alive": 1}
+    monkeypatch.setattr(http_protocol, "PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr(http_protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
+    options = {**http_protocol.OPTIONS, "timeout_keep_alive": 1}
     async with _serving(app, **options) as served, _connected(served) as streams:
         for pause in (0.6, 0):
             streams[1].write(ALIVE + more)
@@ -357,12 +358,13 @@ async def test_who_reads_its_answers_late_has_to_send_its_request_all_the_same(
     paused = asyncio.Event()
 
     def pause(
-        self: protocol.BoundedProtocol, original: Any = protocol.BoundedProtocol.pause_writing
+        self: http_protocol.BoundedProtocol,
+        original: Any = http_protocol.BoundedProtocol.pause_writing,
     ) -> None:
         paused.set()
         original(self)
 
-    monkeypatch.setattr(protocol.BoundedProtocol, "pause_writing", pause)
+    monkeypatch.setattr(http_protocol.BoundedProtocol, "pause_writing", pause)
     async with _connected(sockets) as (reader, writer):
         while not paused.is_set():
             writer.write(_asking(get_introspection_query()))

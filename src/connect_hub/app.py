@@ -22,28 +22,29 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 from tortoise.contrib.starlette import RegisterTortoise
 
-from connect_hub import background, pages, sms
-from connect_hub.addresses import ClientAddresses
+from connect_hub import background, sms
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
 from connect_hub.api.sockets import GraphQLSockets
 from connect_hub.api.view import GraphQLView, failed
-from connect_hub.auth import TokenBackend
 from connect_hub.database import config as database
 from connect_hub.database import connections, pool_metrics
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import Live
-from connect_hub.entrance import Hosts, Shortcut
-from connect_hub.envelope import Envelope
 from connect_hub.observability import logs, tracing
 from connect_hub.origins import Origins
 from connect_hub.security.keys import Keys, kept_secret
 from connect_hub.security.tokens import AccessTokens, RefreshTokens
+from connect_hub.server import web_client
+from connect_hub.server.authentication import TokenBackend
+from connect_hub.server.client_address import ClientAddresses
+from connect_hub.server.middleware import Envelope
+from connect_hub.server.routing import Hosts, Shortcut
+from connect_hub.server.shutdown import Stopping
+from connect_hub.server.traced import Traced
 from connect_hub.settings import Settings, load_to_serve
 from connect_hub.sms import texts
 from connect_hub.sms.exposure import NOTICE
-from connect_hub.stopping import Stopping
-from connect_hub.traced import Traced
 
 GRAPHQL = "/graphql"
 KEYS_KEPT = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
@@ -117,7 +118,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _readiness(stopping)),
-            *pages.routes(notice=notice, country=settings.default_country),
+            *web_client.routes(notice=notice, country=settings.default_country),
         ],
         middleware=[
             *(

@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from connect_hub import pages, sms
+from connect_hub import sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
 from connect_hub.commands.clients import clients
@@ -30,8 +30,9 @@ from connect_hub.database import embedded
 from connect_hub.domain import phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics
-from connect_hub.protocol import OPTIONS
 from connect_hub.security import keys
+from connect_hub.server import web_client
+from connect_hub.server.http_protocol import OPTIONS
 from connect_hub.settings import Settings, StartupError, load, load_to_serve
 from connect_hub.sms import exposure
 
@@ -213,7 +214,7 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
         click.echo(f"Migrated: {name}")
     port, metrics_port = ports
     served = f"http://{_in_url(settings.host)}:{port}"
-    if pages.are_built():
+    if web_client.are_built():
         click.echo(f"Web:      {served}")
     else:
         click.echo("Web:      not built; GraphiQL loads its scripts from a CDN")

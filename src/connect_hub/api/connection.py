@@ -36,13 +36,13 @@ from connect_hub.api.messages import Close, ClosedError
 from connect_hub.api.places import Places
 from connect_hub.api.requests import RequestError, parameters_in
 from connect_hub.api.view import ANSWER_WITHIN, GraphQLView
-from connect_hub.auth import TokenBackend
 from connect_hub.database.config import UNAVAILABLE
 from connect_hub.database.connections import Within
 from connect_hub.domain import invitations
 from connect_hub.domain.live_updates import Live, TooSlowError
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
+from connect_hub.server.authentication import TokenBackend
 
 INIT_WITHIN = timedelta(seconds=5)
 TAKEN_WITHIN = timedelta(seconds=5)  # by the reader, of a message

@@ -8,15 +8,15 @@ from uuid import UUID
 from starlette.authentication import BaseUser
 from starlette.types import Scope
 
-from connect_hub.addresses import ClientAddresses
 from connect_hub.api.errors import UnauthenticatedError
-from connect_hub.auth import RejectedUser, TokenUser
 from connect_hub.domain import sessions
 from connect_hub.domain.live_updates import Live
 from connect_hub.domain.sessions import Viewer
-from connect_hub.headers import header
 from connect_hub.security.keys import Keys
 from connect_hub.security.tokens import AccessTokens, InvalidTokenError, RefreshTokens
+from connect_hub.server.authentication import RejectedUser, TokenUser
+from connect_hub.server.client_address import ClientAddresses
+from connect_hub.server.headers import header
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender, texts
 

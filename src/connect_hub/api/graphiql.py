@@ -8,7 +8,7 @@ from hashlib import sha256
 from starlette.responses import HTMLResponse
 from strawberry.http.ides import get_graphql_ide_html
 
-from connect_hub import pages
+from connect_hub.server import web_client
 
 _SCRIPT = re.compile(r"<script[^>]*?src=\"(https://[^\"]+)\"", re.DOTALL)
 _STYLE = re.compile(r"<link[^>]*?href=\"(https://[^\"]+\.css)\"", re.DOTALL)
@@ -26,14 +26,14 @@ _POLICY = (
 @cache
 def page(notice: str | None) -> HTMLResponse:
     """Make the page, once."""
-    if pages.are_built():
-        return pages.page("graphiql.html", policy=_POLICY, notice=notice)
+    if web_client.are_built():
+        return web_client.page("graphiql.html", policy=_POLICY, notice=notice)
     return from_cdn(notice)
 
 
 def from_cdn(notice: str | None = None) -> HTMLResponse:
     """Make Strawberry's page, with a policy made from the assets it names."""
-    html = pages.with_notice(get_graphql_ide_html(), notice)
+    html = web_client.with_notice(get_graphql_ide_html(), notice)
     hashes = [sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(html)]
     scripts = _SCRIPT.findall(html) + [f"'sha256-{b64encode(h).decode()}'" for h in hashes]
     policy = {

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from connect_hub.headers import header
+from connect_hub.server.headers import header
 
 MAX_BODY = 64 * 1024  # bytes
 

@@ -13,9 +13,9 @@ from connect_hub.api.context import Context
 from connect_hub.api.messages import SUBPROTOCOL
 from connect_hub.api.places import Places
 from connect_hub.api.view import GraphQLView
-from connect_hub.auth import TokenBackend
 from connect_hub.domain.live_updates import Live
 from connect_hub.origins import Origins
+from connect_hub.server.authentication import TokenBackend
 from connect_hub.settings import Settings
 
 MOST = 10_000  # sockets of a process

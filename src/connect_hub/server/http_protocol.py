@@ -11,7 +11,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
-from connect_hub.headers import SECURITY
+from connect_hub.server.headers import SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
 MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection

@@ -16,8 +16,8 @@ from starlette.authentication import (
 )
 from starlette.requests import HTTPConnection
 
-from connect_hub.headers import header
 from connect_hub.security.tokens import AccessTokens, Claims, InvalidTokenError
+from connect_hub.server.headers import header
 
 _NOBODY = UnauthenticatedUser()
 _NO_SCOPES = AuthCredentials()

@@ -3,8 +3,8 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connect_hub.addresses import ClientAddresses
 from connect_hub.observability import tracing
+from connect_hub.server.client_address import ClientAddresses
 
 
 class Traced:

@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connect_hub.addresses import ClientAddresses
-from connect_hub.headers import SECURITY, header
 from connect_hub.observability import logs, metrics
-from connect_hub.stopping import Stopping
+from connect_hub.server.client_address import ClientAddresses
+from connect_hub.server.headers import SECURITY, header
+from connect_hub.server.shutdown import Stopping
 
 _REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone without +
 _Header = tuple[bytes, bytes]
