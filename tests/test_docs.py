@@ -15,9 +15,9 @@ from dotenv import dotenv_values
 from graphql import build_schema, parse, validate
 from prometheus_client.metrics import MetricWrapperBase
 
-from connect_hub.api import messages
-from connect_hub.api.messages import Close
 from connect_hub.api.schema import schema
+from connect_hub.api.transport import messages
+from connect_hub.api.transport.messages import Close
 from connect_hub.cli import main
 from connect_hub.domain.networks import SHARES
 from connect_hub.observability import metrics

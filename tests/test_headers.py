@@ -6,7 +6,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from connect_hub.api import graphiql
+from connect_hub.api.transport import graphiql
 from connect_hub.app import create_app
 from connect_hub.settings import Settings
 from tests.hub import Hub
@@ -86,7 +86,7 @@ async def test_what_fails_outside_the_view_is_answered_as_everything_else(
     def broken(*_: object) -> None:
         raise RuntimeError("the secret is 1234")
 
-    monkeypatch.setattr("connect_hub.api.view.media_type_for", broken)
+    monkeypatch.setattr("connect_hub.api.transport.http.media_type_for", broken)
     response = await hub.post("{ me { id } }", token=person.token)
     assert response.status_code == 500
     (error,) = response.json()["errors"]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from connect_hub.api import sockets
+from connect_hub.api.transport import websocket
 from connect_hub.app import create_app
 from connect_hub.settings import Settings
 from tests.hub import Hub
@@ -106,7 +106,7 @@ async def test_page_of_another_origin_may_not(settings: Settings, named: str, or
 async def test_websockets_are_opened_by_pages_of_equal_origins_only(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, named: str, origin: str, status: int
 ) -> None:
-    monkeypatch.setattr(sockets, "MOST", 0)  # whoever may connect is refused for that
+    monkeypatch.setattr(websocket, "MOST", 0)  # whoever may connect is refused for that
     for name in ("cors_origins", "public_url"):
         if name == "cors_origins" or named.lower().startswith("http"):
             app = create_app(Settings(_env_file=None, **{**settings.model_dump(), name: named}))
@@ -229,7 +229,7 @@ async def test_page_may_read_that_something_failed(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("connect_hub.api.view.media_type_for", broken)
+    monkeypatch.setattr("connect_hub.api.transport.http.media_type_for", broken)
     async with _client(settings, cors_origins="https://app.example") as http:
         response = await http.get("/graphql", headers={"Origin": "https://app.example"})
     assert response.status_code == 500

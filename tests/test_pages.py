@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from connect_hub.api import graphiql
+from connect_hub.api.transport import graphiql
 from connect_hub.app import create_app
 from connect_hub.server import web_client
 from connect_hub.settings import Settings

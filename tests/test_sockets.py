@@ -16,8 +16,8 @@ from starlette.types import Message
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from connect_hub.api import connection, messages
-from connect_hub.api import sockets as served
+from connect_hub.api.transport import connection, messages
+from connect_hub.api.transport import websocket as served
 from connect_hub.app import create_app
 from connect_hub.database.connections import fetch, transaction
 from connect_hub.domain import live_updates

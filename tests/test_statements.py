@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from tortoise.context import TortoiseContext
 
-from connect_hub.api import view
+from connect_hub.api.transport import http
 from connect_hub.database.config import UNAVAILABLE, tortoise_config
 from connect_hub.database.connections import (
     OneConnection,
@@ -93,7 +93,7 @@ async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind
 ) -> None:
     """What it leaves undone Python warns of, which fails a test."""
     person = await hub.person()
-    monkeypatch.setattr(view, "Within", lambda _: Within(timedelta(seconds=0.1)))
+    monkeypatch.setattr(http, "Within", lambda _: Within(timedelta(seconds=0.1)))
     async with transaction():
         await fetch("LOCK TABLE client")
         work = asyncio.create_task(hub.post("{ me { id } }", token=person.token), context=Context())

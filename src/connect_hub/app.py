@@ -25,8 +25,8 @@ from tortoise.contrib.starlette import RegisterTortoise
 from connect_hub import background, sms
 from connect_hub.api.context import Context
 from connect_hub.api.schema import schema
-from connect_hub.api.sockets import GraphQLSockets
-from connect_hub.api.view import GraphQLView, failed
+from connect_hub.api.transport.http import GraphQLView, failed
+from connect_hub.api.transport.websocket import GraphQLSockets
 from connect_hub.database import config as database
 from connect_hub.database import connections, pool_metrics
 from connect_hub.domain import cleanup, phone_numbers

@@ -27,15 +27,15 @@ from starlette.authentication import BaseUser, UnauthenticatedUser
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from connect_hub.api import messages
 from connect_hub.api.context import Context
 from connect_hub.api.documents import InvalidDocumentError
 from connect_hub.api.errors import BadRequestError, UnauthenticatedError, formatted
 from connect_hub.api.limits import MAX_ERRORS
-from connect_hub.api.messages import Close, ClosedError
-from connect_hub.api.places import Places
-from connect_hub.api.requests import RequestError, parameters_in
-from connect_hub.api.view import ANSWER_WITHIN, GraphQLView
+from connect_hub.api.transport import messages
+from connect_hub.api.transport.connection_limits import Places
+from connect_hub.api.transport.http import ANSWER_WITHIN, GraphQLView
+from connect_hub.api.transport.http_request import RequestError, parameters_in
+from connect_hub.api.transport.messages import Close, ClosedError
 from connect_hub.database.config import UNAVAILABLE
 from connect_hub.database.connections import Within
 from connect_hub.domain import invitations

@@ -8,11 +8,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from connect_hub.api.connection import Connection
 from connect_hub.api.context import Context
-from connect_hub.api.messages import SUBPROTOCOL
-from connect_hub.api.places import Places
-from connect_hub.api.view import GraphQLView
+from connect_hub.api.transport.connection import Connection
+from connect_hub.api.transport.connection_limits import Places
+from connect_hub.api.transport.http import GraphQLView
+from connect_hub.api.transport.messages import SUBPROTOCOL
 from connect_hub.domain.live_updates import Live
 from connect_hub.origins import Origins
 from connect_hub.server.authentication import TokenBackend

@@ -11,13 +11,14 @@ from starlette.authentication import BaseUser
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from connect_hub.api import compiled, graphiql
+from connect_hub.api import compiled
 from connect_hub.api.context import Context
 from connect_hub.api.documents import Documents, InvalidDocumentError, TrustedDocuments
 from connect_hub.api.errors import formatted
 from connect_hub.api.limits import MAX_ERRORS
 from connect_hub.api.prepared import Prepared
-from connect_hub.api.requests import (
+from connect_hub.api.transport import graphiql
+from connect_hub.api.transport.http_request import (
     GRAPHQL,
     HTML,
     JSON,
