@@ -31,8 +31,8 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from connect_hub.api import compiled
-from connect_hub.api.compiled import Plans
+from connect_hub.api import execution
+from connect_hub.api.execution.executor import Plans
 from connect_hub.api.scalars import SCALARS
 from connect_hub.domain.phone_numbers import PhoneNumber
 
@@ -341,7 +341,7 @@ async def _executed(
     if plans is None:
         executor = StrawberryGraphQLCoreExecutionContext.build(SCHEMA, document, **request)
     else:
-        executor = compiled.build(SCHEMA, document, plans, **request)
+        executor = execution.build(SCHEMA, document, plans, **request)
     if isinstance(executor, list):
         return ExecutionResult(None, executor)
     result = executor.execute_operation()

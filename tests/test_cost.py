@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from connect_hub.api import compiled
-from connect_hub.api.documents import Documents, InvalidDocumentError
+from connect_hub.api import execution
 from connect_hub.api.errors import formatted
+from connect_hub.api.execution.documents import Documents, InvalidDocumentError
 from connect_hub.api.schema import schema
 from tests.attacks.documents import KINDS, Attack
 from tests.hub import Hub
@@ -111,4 +111,4 @@ def _plan(attack: Attack) -> None:
             formatted(told, request_id="")
     else:
         variables = attack.variables
-        compiled.build(SCHEMA, known.document, known.plans, raw_variable_values=variables)
+        execution.build(SCHEMA, known.document, known.plans, raw_variable_values=variables)

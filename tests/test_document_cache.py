@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from connect_hub.api import compiled
-from connect_hub.api.document_cache import BUDGET
-from connect_hub.api.documents import Documents
-from connect_hub.api.prepared import Prepared
+from connect_hub.api import execution
+from connect_hub.api.execution.document_cache import BUDGET
+from connect_hub.api.execution.documents import Documents
+from connect_hub.api.execution.prepared_document import Prepared
 from connect_hub.api.schema import schema
 
 SCHEMA = schema._schema  # noqa: SLF001 (as in api/view.py)
@@ -27,7 +27,7 @@ def _ask(
     documents: Documents, text: str, name: str | None = None, variables: Any = None
 ) -> Prepared:
     prepared = documents.prepare(text)
-    compiled.build(
+    execution.build(
         SCHEMA,
         prepared.document,
         prepared.plans,

@@ -7,8 +7,8 @@ import pytest
 from graphql import ExecutionResult, get_introspection_query, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from connect_hub.api import compiled
-from connect_hub.api.limits import MAX_INTROSPECTED
+from connect_hub.api import execution
+from connect_hub.api.execution.query_limits import MAX_INTROSPECTED
 from connect_hub.api.schema import schema
 from tests.hub import Hub
 
@@ -54,7 +54,7 @@ async def test_answers_are_those_of_graphql_core(text: str) -> None:
     request: Any = {"raw_variable_values": {"yes": True, "name": "Client"}}
     document = parse(text)
     plain = StrawberryGraphQLCoreExecutionContext.build(schema._schema, document, **request)  # noqa: SLF001
-    ours = compiled.build(schema._schema, document, {}, **request)  # noqa: SLF001
+    ours = execution.build(schema._schema, document, {}, **request)  # noqa: SLF001
     assert await _result(ours) == await _result(plain)
 
 
@@ -68,6 +68,6 @@ async def test_what_an_operation_may_learn_of_the_schema_is_limited(hub: Hub) ->
 
 
 async def test_the_query_of_tools_may_double(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = "connect_hub.api.compiled.introspection.MAX_INTROSPECTED"
+    limit = "connect_hub.api.execution.introspection.MAX_INTROSPECTED"
     monkeypatch.setattr(limit, MAX_INTROSPECTED // 2)
     assert "errors" not in (await hub.post(STANDARD)).json()

@@ -28,9 +28,9 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from connect_hub.api.context import Context
-from connect_hub.api.documents import InvalidDocumentError
 from connect_hub.api.errors import BadRequestError, UnauthenticatedError, formatted
-from connect_hub.api.limits import MAX_ERRORS
+from connect_hub.api.execution.documents import InvalidDocumentError
+from connect_hub.api.execution.query_limits import MAX_ERRORS
 from connect_hub.api.transport import messages
 from connect_hub.api.transport.connection_limits import Places
 from connect_hub.api.transport.http import ANSWER_WITHIN, GraphQLView

@@ -11,12 +11,12 @@ from starlette.authentication import BaseUser
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from connect_hub.api import compiled
+from connect_hub.api import execution
 from connect_hub.api.context import Context
-from connect_hub.api.documents import Documents, InvalidDocumentError, TrustedDocuments
 from connect_hub.api.errors import formatted
-from connect_hub.api.limits import MAX_ERRORS
-from connect_hub.api.prepared import Prepared
+from connect_hub.api.execution.documents import Documents, InvalidDocumentError, TrustedDocuments
+from connect_hub.api.execution.prepared_document import Prepared
+from connect_hub.api.execution.query_limits import MAX_ERRORS
 from connect_hub.api.transport import graphiql
 from connect_hub.api.transport.http_request import (
     GRAPHQL,
@@ -152,7 +152,7 @@ class GraphQLView:
                 headers={"Allow": "POST"},
             )
         with Within(self._patience):
-            result = await compiled.executed(executor)
+            result = await execution.executed(executor)
         state["outcome"] = context.outcome
         if context.notice:
             result.extensions = {"notice": context.notice}
@@ -168,7 +168,7 @@ class GraphQLView:
 
     def executor(self, prepared: Prepared, parameters: Parameters, context: Context) -> Any:
         """Build what executes an operation, or tell its errors."""
-        return compiled.build(
+        return execution.build(
             self._schema,
             prepared.document,
             prepared.plans,

@@ -6,8 +6,8 @@ from typing import Any
 from graphql import GraphQLError, is_introspection_type
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from connect_hub.api.compiled.introspection import Introspection
-from connect_hub.api.compiled.plans import Answered
+from connect_hub.api.execution.introspection import Introspection
+from connect_hub.api.execution.plans import Answered
 
 
 class OurExecutor(StrawberryGraphQLCoreExecutionContext):

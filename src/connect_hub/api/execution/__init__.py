@@ -27,12 +27,11 @@ What keeps it right:
   variables, there is a plan for each of their values.
 - Limits, validation and the format of errors lie outside of execution: there is no second set.
 
-`runs` follows plans, `compiler` makes them of what is in `plans` and `resolvers`.
+`executor` follows plans, `compiler` makes them of what is in `plans` and `resolvers`.
 `tests/test_compiled.py` compares answers with those of graphql-core's own executor on generated
 operations.
 """
 
-from connect_hub.api.compiled.compiler import Compiled
-from connect_hub.api.compiled.runs import Plans, build, executed
+from connect_hub.api.execution.executor import build, executed
 
-__all__ = ["Compiled", "Plans", "build", "executed"]
+__all__ = ["build", "executed"]

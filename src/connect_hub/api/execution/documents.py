@@ -6,10 +6,10 @@ from pathlib import Path
 import orjson
 from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse
 
-from connect_hub.api.document_cache import DocumentCache
-from connect_hub.api.limits import MAX_ERRORS, MAX_LINES, MAX_TOKENS, exceeded
-from connect_hub.api.prepared import Prepared
-from connect_hub.api.validation import Validator
+from connect_hub.api.execution.document_cache import DocumentCache
+from connect_hub.api.execution.prepared_document import Prepared
+from connect_hub.api.execution.query_limits import MAX_ERRORS, MAX_LINES, MAX_TOKENS, exceeded
+from connect_hub.api.execution.validation import Validator
 from connect_hub.settings import StartupError
 
 MAX_LENGTH = 16 * 1024  # characters of a document

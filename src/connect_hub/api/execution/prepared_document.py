@@ -12,7 +12,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from connect_hub.api.compiled import Plans
+from connect_hub.api.execution.executor import Plans
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import Path
 
-from connect_hub.api.limits import MAX_INTROSPECTED
+from connect_hub.api.execution.query_limits import MAX_INTROSPECTED
 
 Details = list[FieldDetails]
 Read = Callable[[Any], Any]

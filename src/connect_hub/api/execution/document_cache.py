@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from typing import NamedTuple
 
-from connect_hub.api.compiled import Compiled
-from connect_hub.api.prepared import Prepared
+from connect_hub.api.execution.compiler import Compiled
+from connect_hub.api.execution.prepared_document import Prepared
 
 BUDGET = 8 * 1024 * 1024  # bytes, by the estimates below
 _RECENT = 0.2  # the part of it that is always left to documents asked for once

@@ -22,9 +22,9 @@ from graphql import (
 from graphql.execution import Executor
 from graphql.execution.values import VariableValues
 
-from connect_hub.api.compiled.compiler import Compiled, Compiler
-from connect_hub.api.compiled.executor import OurExecutor
-from connect_hub.api.compiled.plans import Outcome
+from connect_hub.api.execution.compiler import Compiled, Compiler
+from connect_hub.api.execution.fallback import OurExecutor
+from connect_hub.api.execution.plans import Outcome
 from connect_hub.database.connections import OneConnection, SharedConnection
 
 

@@ -19,9 +19,9 @@ from graphql.pyutils import Path
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
-from connect_hub.api.compiled import plans
-from connect_hub.api.compiled.plans import Plan
-from connect_hub.api.compiled.resolvers import Handlers, Place, is_callable, resolving
+from connect_hub.api.execution import plans
+from connect_hub.api.execution.plans import Plan
+from connect_hub.api.execution.resolvers import Handlers, Place, is_callable, resolving
 
 Details = list[FieldDetails]
 _BELOW_A_LIST = Path(None, "", None)

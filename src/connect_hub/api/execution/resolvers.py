@@ -12,7 +12,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import INFO_PARAMSPEC, SELF_PARAMSPEC
 from strawberry.utils.await_maybe import await_maybe
 
-from connect_hub.api.compiled.plans import Answered, Plan, Surprise
+from connect_hub.api.execution.plans import Answered, Plan, Surprise
 
 Handlers = Sequence[tuple[tuple[type[Exception], ...], Any]]
 """What Strawberry turns into members of a field's union: exceptions, and their handler."""

@@ -26,7 +26,7 @@ from graphql.validation import (
     VariablesInAllowedPositionRule,
 )
 
-from connect_hub.api.limits import MAX_ERRORS
+from connect_hub.api.execution.query_limits import MAX_ERRORS
 
 Rules = list[type[ASTValidationRule]]
 
