@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import click
 import httpx
 import pytest
 from dotenv import dotenv_values
-from graphql import build_schema, parse, validate
+from graphql import GraphQLEnumType, GraphQLInterfaceType, build_schema, parse, validate
 from prometheus_client.metrics import MetricWrapperBase
 
 from connect_hub.api.schema import schema
@@ -86,12 +87,17 @@ def test_the_schema_in_the_repository_is_the_one_printed() -> None:
     assert schema.as_str() + "\n" == SCHEMA, "run: connect-hub schema > schema.graphql"
 
 
-def test_the_documentation_names_every_operation() -> None:
+def test_the_documentation_has_every_operation() -> None:
     built = build_schema(SCHEMA)
-    for root in (built.query_type, built.mutation_type, built.subscription_type):
-        assert root
-        for name in root.fields:
-            assert re.search(rf"\b{name}\b", TEXT), name
+    roots = (built.query_type, built.mutation_type, built.subscription_type)
+    names = {name for root in roots if root for name in root.fields}
+    assert {name.partition("(")[0] for name in table("operation")} == names
+
+
+def test_the_documentation_has_every_refusal() -> None:
+    built = build_schema(SCHEMA)
+    refusals = built.get_implementations(cast("GraphQLInterfaceType", built.type_map["UserError"]))
+    assert set(table("refusal")) == {refusal.name for refusal in refusals.objects}
 
 
 def test_the_documentation_s_operations_fit_the_schema() -> None:
@@ -112,6 +118,27 @@ def test_the_documentation_has_every_setting_and_its_default(tmp_path: Path) -> 
         else:
             field = FIELDS[name.lower()]
             assert field.default_factory or not field.default, f"{name} has a default to tell"
+
+
+def test_the_documentation_names_only_settings_that_exist() -> None:
+    """Other names in capitals belong to docker compose, to the build, or to libraries."""
+    named = {
+        word
+        for page in PAGES
+        if page.name != "changelog.md"  # which keeps former names
+        for word in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)\b", page.read_text())
+    }
+    limits = cast("GraphQLEnumType", build_schema(SCHEMA).type_map["RequestLimit"])
+    assert named - {*NAMES, *table("code"), *limits.values} == {
+        "APP_PASSWORD",
+        "CONNECT_HUB_WEB",
+        "DEMO_PASSWORD",
+        "FUZZ_EXAMPLES",
+        "HTTPS_PROXY",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_TRACES_SAMPLER",
+        "POSTGRES_PASSWORD",
+    }
 
 
 def test_the_template_has_every_setting_and_its_default(tmp_path: Path) -> None:
