@@ -220,6 +220,14 @@ def test_the_documentation_has_the_networks_that_limits_count() -> None:
     assert all(share == same for _, share, same in rows)
 
 
+def test_the_chances_to_guess_a_code_are_computed_from_the_guesses() -> None:
+    rows = re.findall(r"^\| [\w ]+ \| (\d+)[^|]* \| ([\d.]+) % \|$", TEXT, re.MULTILINE)
+    assert len(rows) == 4
+    for guesses, chance in rows:
+        _, _, decimals = chance.partition(".")
+        assert f"{100 * (1 - 0.9999 ** int(guesses)):.{len(decimals)}f}" == chance
+
+
 def test_the_documentation_has_every_close_code() -> None:
     closes = [value for value in vars(messages).values() if isinstance(value, Close)]
     beside = {"1009", "1012"}  # of WebSocket itself
