@@ -22,36 +22,53 @@ PAGE = """
 
 # Those of signing in are copied from connect_hub.domain.
 SPEND = """
-    INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
-    SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + max(period)
-    FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
-    GROUP BY key ORDER BY key
-    ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
-        SELECT
-            CASE WHEN free_at > at THEN had.uses
-                 ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
-            CASE WHEN free_at > at THEN free_at END,
-            CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
-        FROM (
-            SELECT clock_timestamp() AS at, max(count) AS most, max(period) AS longest,
-                   allowance_free_at(had.uses, array_agg(count), array_agg(period)) AS free_at
-            FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
-            WHERE rate.key = excluded.key
-        ) AS verdict
+    WITH asked AS (
+        SELECT key, array_agg(count) AS counts, array_agg(period) AS periods,
+               max(count) AS most, max(period) AS longest
+        FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
+        GROUP BY key
+    ), refused AS (
+        SELECT key, allowance_free_at(uses, counts, periods) AS until
+        FROM asked JOIN allowance USING (key)
+        WHERE allowance_free_at(uses, counts, periods) > clock_timestamp()
+    ), spent AS (
+        INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
+        SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + longest
+        FROM asked WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
+        ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
+            SELECT
+                CASE WHEN free_at > at THEN had.uses
+                     ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
+                CASE WHEN free_at > at THEN free_at END,
+                CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
+            FROM (
+                SELECT clock_timestamp() AS at, most, longest,
+                       allowance_free_at(had.uses, counts, periods) AS free_at
+                FROM asked WHERE asked.key = excluded.key
+            ) AS verdict
+        )
+        RETURNING key, uses[cardinality(uses)] AS at, refused_until
     )
-    RETURNING key, uses[cardinality(uses)] AS at, refused_until
+    SELECT key, NULL AS at, until AS refused_until, clock_timestamp() AS now FROM refused
+    UNION ALL SELECT key, at, refused_until, clock_timestamp() FROM spent
 """
 GIVE_BACK = """
-    WITH mine AS (SELECT key FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
-    UPDATE allowance SET uses = array_remove(uses, use.at)
-    FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
-    WHERE allowance.key = mine.key
+    WITH mine AS (
+        SELECT key, uses FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE
+    ), rest AS (
+        SELECT key, CASE WHEN at IS NULL THEN '{}' ELSE array_remove(uses, at) END AS uses
+        FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
+    ), emptied AS (
+        DELETE FROM allowance USING rest WHERE allowance.key = rest.key AND rest.uses = '{}'
+    )
+    UPDATE allowance SET uses = rest.uses
+    FROM rest WHERE allowance.key = rest.key AND rest.uses <> '{}'
 """
 COUNT_GUESS = """
     UPDATE sign_in_code SET guesses = guesses + 1
     WHERE phone = $1 AND expires_at > now() AND key_id = ANY ($3)
     AND guesses < CASE length WHEN 8 THEN 100 ELSE $2 END
-    RETURNING key_id, nonce, length, guesses
+    RETURNING key_id, nonce, length, guesses, gateway
 """
 BY_PHONE = "SELECT id, phone, invitation_code FROM client WHERE phone = $1"
 SPEND_CODE = """
@@ -66,14 +83,15 @@ START_SESSION = """
     INSERT INTO session (id, client_id, nonce, generation, seen_at,
                          created_at, last_used_at, expires_at, device, address)
     SELECT $3, id, $4, 0, now(), now(), now(), now() + least($5, $6::interval), $7, $8
-    FROM client WHERE id = $1 AND phone = $2 FOR KEY SHARE
+    FROM client WHERE id = $1 AND phone = $2 AND blocked_at IS NULL FOR KEY SHARE
     RETURNING *
 """
 TRIM_SESSIONS = """
     WITH surplus AS (
-        SELECT id FROM session WHERE id = ANY (ARRAY(
-            SELECT id FROM session WHERE client_id = $1 ORDER BY last_used_at DESC, id OFFSET 20
-        )) ORDER BY id FOR UPDATE
+        SELECT id FROM session WHERE client_id = $1 AND (id = $2 OR id = ANY (ARRAY(
+            SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
+            ORDER BY last_used_at DESC, id OFFSET 20
+        ))) ORDER BY id FOR UPDATE
     )
-    DELETE FROM session USING surplus WHERE session.id = surplus.id
+    DELETE FROM session USING surplus WHERE session.id = surplus.id RETURNING session.id
 """
