@@ -20,8 +20,8 @@ from connect_hub.api.schema import schema
 from connect_hub.api.transport import messages
 from connect_hub.api.transport.messages import Close
 from connect_hub.cli import main
-from connect_hub.domain.networks import SHARES
 from connect_hub.observability import metrics
+from connect_hub.security.networks import SHARES
 from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
 from tests.support.documentation import (

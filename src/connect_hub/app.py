@@ -38,6 +38,7 @@ from connect_hub.security.tokens import AccessTokens, RefreshTokens
 from connect_hub.server import web_client
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.client_address import ClientAddresses
+from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 from connect_hub.server.middleware import Envelope
 from connect_hub.server.routing import Hosts, Shortcut
 from connect_hub.server.shutdown import Stopping
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     )
     refresh_tokens = RefreshTokens(keys)
     stopping = Stopping(settings.stop_delay)
+    limits = ConnectionLimits(addresses, most=settings.connections_per_network)
     backend = TokenBackend(tokens)
 
     config = database.tortoise_config(settings)
@@ -97,7 +99,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         )
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         _end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
@@ -105,11 +107,13 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             live.running(),
         ):
             with tracing.exported(settings), stopping.heeded():
-                yield
+                yield {CONNECTION_LIMITS: limits}
 
     notice = NOTICE if sender.simulated else None
     view = GraphQLView(schema, context=context, notice=notice, settings=settings)
-    sockets = GraphQLSockets(view, context=context, backend=backend, live=live, settings=settings)
+    sockets = GraphQLSockets(
+        view, context=context, backend=backend, live=live, limits=limits, settings=settings
+    )
     hosts = settings.allowed_hosts
     cross_origin = _cross_origin(settings)
     app = Starlette(

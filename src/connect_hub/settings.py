@@ -358,6 +358,7 @@ class Settings(BaseSettings):
     stop_delay: Wait = timedelta(seconds=0)
     stop_within: PositiveWait = timedelta(seconds=10)
     allowed_hosts: Hosts = ("localhost", "127.0.0.1", "[::1]")
+    connections_per_network: int = Field(default=256, ge=1, le=1_000_000)
     trusted_proxies: Networks = ()
     cors_origins: Origins = ()
     hsts: Duration | None = None

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from connect_hub.database.connections import Row, fetch, model_of
 from connect_hub.database.models import Client
-from connect_hub.domain import networks, rate_limits, sms_pumping
+from connect_hub.domain import rate_limits, sms_pumping
 from connect_hub.domain.phone_numbers import Phone
 from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
@@ -219,7 +219,7 @@ async def confirm(
         TooManyRequests: this address has guessed wrong too often.
     """
     uses = await rate_limits.spend(
-        *networks.allowances_of(
+        *rate_limits.of_networks(
             address,
             "guesses of an address",
             rates=settings.guesses_per_address,

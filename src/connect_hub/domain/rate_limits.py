@@ -14,6 +14,7 @@ from typing import Self
 from connect_hub.database.connections import fetch
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.security.keys import Keys
+from connect_hub.security.networks import networks_of
 from connect_hub.settings import Rate
 
 
@@ -34,6 +35,22 @@ class Allowance:
     ) -> Self:
         """Name what a subject may do."""
         return cls(keys.pseudonym(subject, purpose=what), rates, limit)
+
+
+def of_networks(
+    address: str, what: str, *, rates: tuple[Rate, ...], limit: Limit, keys: Keys
+) -> list[Allowance]:
+    """List what the networks of an address may do, given the rates of one address."""
+    return [
+        Allowance.of(
+            network,
+            what,
+            rates=tuple(Rate(rate.count * share, rate.period) for rate in rates),
+            limit=limit,
+            keys=keys,
+        )
+        for network, share in networks_of(address)
+    ]
 
 
 @dataclass(frozen=True)

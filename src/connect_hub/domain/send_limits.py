@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from connect_hub.domain import networks, rate_limits
+from connect_hub.domain import rate_limits
 from connect_hub.domain.phone_numbers import Phone
 from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit
+from connect_hub.security import networks
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
 
@@ -61,7 +62,7 @@ def _of_phone(to: Phone, *, address: str, keys: Keys, settings: Settings) -> lis
 
 def _others(address: str, *, keys: Keys, settings: Settings) -> list[Allowance]:
     return [
-        *networks.allowances_of(
+        *rate_limits.of_networks(
             address,
             "sends of an address",
             rates=settings.sends_per_address,

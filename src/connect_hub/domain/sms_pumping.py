@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from connect_hub.database.connections import fetch
-from connect_hub.domain import networks, rate_limits
+from connect_hub.domain import rate_limits
 from connect_hub.domain.rate_limits import Allowance, Use
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.observability import metrics
+from connect_hub.security import networks
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
 

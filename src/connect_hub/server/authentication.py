@@ -17,7 +17,7 @@ from starlette.authentication import (
 from starlette.requests import HTTPConnection
 
 from connect_hub.security.tokens import AccessTokens, Claims, InvalidTokenError
-from connect_hub.server.headers import header
+from connect_hub.server.headers import MAX_TOKEN, header
 
 _NOBODY = UnauthenticatedUser()
 _NO_SCOPES = AuthCredentials()
@@ -61,7 +61,7 @@ class TokenBackend(AuthenticationBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Name the user of a request; called by the middleware."""
-        user = self.user_of(header(conn.scope, b"authorization"))
+        user = self.user_of(header(conn.scope, b"authorization", limit=MAX_TOKEN))
         return (_CLIENT_SCOPES if user.is_authenticated else _NO_SCOPES), user
 
     def user_of(self, authorization: str | None) -> BaseUser:

@@ -13,6 +13,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _REMEMBERED = 1024  # addresses
+_MOST_HOPS = 32  # proxies in a row
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))  # RFC 6052, RFC 7915
 _TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # RFC 8215
 _SUBSCRIBER = 64  # bits of an IPv6 address; whoever has these changes the others at will
@@ -34,7 +35,8 @@ class ClientAddresses:
         if peer is None:  # a unix socket
             return "local"
         said = (text for name, text in scope["headers"] if name == b"x-forwarded-for")
-        for hop in reversed(b",".join(said).decode("latin-1").split(",")):
+        hops = b",".join(said).decode("latin-1").rsplit(",", _MOST_HOPS)
+        for hop in reversed(hops[-_MOST_HOPS:]):
             if not hop.strip():
                 continue
             if not any(peer in network for network in self._trusted):
@@ -45,6 +47,17 @@ class ClientAddresses:
                 break
             peer = forwarded
         return _counted(_unwrapped(peer))
+
+    def of_connection(self, peer: tuple[str, int] | None) -> str | None:
+        """Tell the address of the other end of a connection, as limits count it.
+
+        Returns:
+            None for a trusted proxy and for a unix socket, which hold many people's connections.
+        """
+        address = _parsed(peer[0]) if peer else None
+        if address is None or any(address in network for network in self._trusted):
+            return None
+        return _counted(_unwrapped(address))
 
     def is_proxied(self, scope: Scope) -> bool:
         """Tell whether a request comes from a trusted proxy."""

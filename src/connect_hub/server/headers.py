@@ -12,14 +12,18 @@ SECURITY = {
 """They tell browsers to do nothing with an answer that nobody asked them to do."""
 
 
-def header(scope: Scope, name: bytes) -> str | None:
-    """Read a request's first header of a name, which is in small letters.
+MAX_PARSED = 1024  # bytes of a header; parsers of lists take long for long ones
+MAX_TOKEN = 8 * 1024  # bytes of an Authorization header
+
+
+def header(scope: Scope, name: bytes, *, limit: int = MAX_PARSED) -> str | None:
+    """Read the first bytes of a request's first header of a name, which is in small letters.
 
     Browsers and apps send other letters in UTF-8; what is not UTF-8 is read as Latin-1.
     """
     for each, value in scope["headers"]:
         if each == name:
-            return _decoded(value)
+            return _decoded(value[:limit])
     return None
 
 

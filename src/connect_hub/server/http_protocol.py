@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from connect_hub.server.client_address import ClientAddresses
+from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits, Unfinished
 from connect_hub.server.headers import SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
@@ -20,7 +23,9 @@ _REFUSALS = {
     400: ("Bad Request", "Invalid HTTP request received."),
     408: ("Request Timeout", f"Send a request within {PATIENCE.seconds} seconds."),
     414: ("URI Too Long", f"Send at most {MAX_HEAD} bytes besides the body: use POST."),
+    429: ("Too Many Requests", "Too many connections are open from your network; close some."),
     431: ("Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes besides the body."),
+    503: ("Service Unavailable", "Too many requests are unfinished; send yours again, faster."),
 }
 _LOOK_EVERY = timedelta(seconds=5)
 _LENGTHS = {b"transfer-encoding", b"content-length"}
@@ -47,19 +52,35 @@ class BoundedProtocol(HttpToolsProtocol):
     _awaited: tuple[object, ...] | None = None  # where we waited for it at the last look
     _awaited_since = 0.0
     _look: asyncio.TimerHandle
+    _held: ExitStack  # the place of the connection
+    _unfinished: Unfinished
+    _size = 0  # bytes of the request that has not ended
 
     def connection_made(
         self,
         transport: asyncio.Transport,  # type: ignore[override] # as uvicorn has it
     ) -> None:
-        """Begin to look."""
+        """Begin to look, unless the network has too many connections."""
         super().connection_made(transport)
         self._look_later()
+        limits = _limits_in(self.app_state)
+        self._unfinished = Unfinished(limits)
+        self._held = ExitStack()
+        address = limits.addresses.of_connection(self.client)
+        if address and not limits.are_left(address):
+            self._refuse(429)
+        elif address:
+            self._held.enter_context(limits.taken(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more."""
+        """Look no more, and leave the place to others."""
         self._look.cancel()
+        self._leave()
         super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        self._held.close()
+        self._unfinished.are(0)
 
     def _look_later(self) -> None:
         self._look = self.loop.call_later(_LOOK_EVERY.total_seconds(), self._look_now)
@@ -161,6 +182,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._look.cancel()
+        self._leave()  # the other protocol takes the place
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -194,8 +216,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._read = len(data)
         self._feed(data)
         self._beside += len(data)
-        if self._is_partial and self._beside > MAX_HEAD and not self.transport.is_closing():
+        self._size = self._size + len(data) if self._is_partial else 0
+        if self.transport.is_closing():
+            return
+        if self._is_partial and self._beside > MAX_HEAD:
             self._refuse_size()
+        elif not self._unfinished.are(self._size):
+            self._refuse(503)
 
     def _feed(self, data: bytes) -> None:
         self._fed = data
@@ -209,9 +236,30 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     uvicorn closes a connection once all is written; who never reads would keep it for ever.
     """
 
+    _held: ExitStack
+    _unfinished: Unfinished
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the place that the connection had while it was HTTP."""
+        super().connection_made(transport)
+        limits = _limits_in(self.app_state)
+        self._unfinished = Unfinished(limits)
+        self._held = ExitStack()
+        if address := limits.addresses.of_connection(self.client):
+            self._held.enter_context(limits.taken(address))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the place to others."""
+        self._held.close()
+        self._unfinished.are(0)
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         """Refuse what websockets does before there is a request, for which uvicorn would wait."""
         super().data_received(data)
+        size = len(self.conn.reader.buffer) + sum(map(len, self.frames))
+        if not self._unfinished.are(size) and not self.transport.is_closing():
+            self.transport.abort()
         if not self.handshake_initiated:  # a line of its head is too long, or there are too many
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
@@ -281,6 +329,13 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def _end_soon(self) -> None:
         if not self.disconnected:
             self.loop.call_later(GONE_WITHIN.total_seconds(), self.transport.abort)
+
+
+def _limits_in(app_state: dict[str, Any]) -> ConnectionLimits:
+    """Find what the application's lifespan passed on; without a lifespan nothing is limited."""
+    return app_state.get(CONNECTION_LIMITS) or ConnectionLimits(
+        ClientAddresses(()), most=sys.maxsize
+    )
 
 
 OPTIONS: dict[str, Any] = {

@@ -1,10 +1,10 @@
 """A span for each HTTP request, named by what it asked for."""
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connect_hub.observability import tracing
 from connect_hub.server.client_address import ClientAddresses
+from connect_hub.server.headers import header
 
 
 class Traced:
@@ -20,7 +20,8 @@ class Traced:
             await self._app(scope, receive, send)
             return
         # A stranger's `traceparent` would choose which requests are sampled, and in whose trace.
-        headers = Headers(scope=scope) if self._addresses.is_proxied(scope) else {}
+        names = ("traceparent", "tracestate") if self._addresses.is_proxied(scope) else ()
+        headers = {name: header(scope, name.encode()) or "" for name in names}
         status = 0
 
         async def send_and_note(message: Message) -> None:

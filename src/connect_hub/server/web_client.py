@@ -5,12 +5,13 @@ import re
 from html import escape
 from pathlib import Path
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from connect_hub.server.headers import header
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -73,7 +74,7 @@ class _Assets(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         """Answer with a file, in the smallest form that the browser takes."""
-        accepted = _accepted(Headers(scope=scope).get("accept-encoding", ""))
+        accepted = _accepted(header(scope, b"accept-encoding") or "")
         encoding, found = None, Path(full_path)
         for name, suffix in (("br", ".br"), ("gzip", ".gz")):
             compressed = Path(f"{full_path}{suffix}")

@@ -32,7 +32,6 @@ from connect_hub.api.errors import BadRequestError, UnauthenticatedError, format
 from connect_hub.api.execution.documents import InvalidDocumentError
 from connect_hub.api.execution.query_limits import MAX_ERRORS
 from connect_hub.api.transport import messages
-from connect_hub.api.transport.connection_limits import Places
 from connect_hub.api.transport.http import ANSWER_WITHIN, GraphQLView
 from connect_hub.api.transport.http_request import RequestError, parameters_in
 from connect_hub.api.transport.messages import Close, ClosedError
@@ -43,6 +42,7 @@ from connect_hub.domain.live_updates import Live, TooSlowError
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.server.authentication import TokenBackend
+from connect_hub.server.connection_limits import Places
 
 INIT_WITHIN = timedelta(seconds=5)
 TAKEN_WITHIN = timedelta(seconds=5)  # by the reader, of a message

@@ -1,7 +1,7 @@
 """GraphQL over WebSocket: who may connect, and how many."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from starlette.authentication import BaseUser
 from starlette.responses import PlainTextResponse, Response
@@ -10,12 +10,12 @@ from starlette.websockets import WebSocket
 
 from connect_hub.api.context import Context
 from connect_hub.api.transport.connection import Connection
-from connect_hub.api.transport.connection_limits import Places
 from connect_hub.api.transport.http import GraphQLView
 from connect_hub.api.transport.messages import SUBPROTOCOL
 from connect_hub.domain.live_updates import Live
 from connect_hub.origins import Origins
 from connect_hub.server.authentication import TokenBackend
+from connect_hub.server.connection_limits import ConnectionLimits, Places
 from connect_hub.settings import Settings
 
 MOST = 10_000  # sockets of a process
@@ -26,19 +26,21 @@ MOST_OF_A_CLIENT = 20
 class GraphQLSockets:
     """An ASGI application for the WebSockets of one process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what all connections use)
         self,
         view: GraphQLView,
         *,
         context: Callable[[Scope, BaseUser], Context],
         backend: TokenBackend,
         live: Live,
+        limits: ConnectionLimits,
         settings: Settings,
     ) -> None:
         self._view = view
         self._context = context
         self._backend = backend
         self._live = live
+        self._limits = limits
         self._origins = Origins((*settings.cors_origins, settings.public_url or ""))
         self._all = Places(MOST)
         self._strangers = Places(MOST_STRANGERS)
@@ -47,11 +49,14 @@ class GraphQLSockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it before it is one."""
         websocket = WebSocket(scope, receive, send)
-        address = self._context(scope, scope["user"]).address
-        if refusal := self._refusal(websocket, address):
+        addresses = self._limits.addresses
+        address = addresses.of(scope)
+        is_proxied = addresses.is_proxied(scope)  # others were counted when they connected
+        if refusal := self._refusal(websocket, address, is_proxied=is_proxied):
             await refusal(scope, receive, send)
             return
-        with self._all.taken(None), ExitStack() as stranger:
+        of_network = self._limits.taken(address) if is_proxied else nullcontext()
+        with self._all.taken(None), of_network, ExitStack() as stranger:
             stranger.enter_context(self._strangers.taken(address))
             connection = Connection(
                 websocket,
@@ -64,13 +69,15 @@ class GraphQLSockets:
             )
             await connection.run()
 
-    def _refusal(self, websocket: WebSocket, address: str) -> Response | None:
+    def _refusal(self, websocket: WebSocket, address: str, *, is_proxied: bool) -> Response | None:
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
             return _refused(400, f"Connect with the subprotocol {SUBPROTOCOL}.")
         if not self._is_ours(websocket):
             return _refused(403, "Pages of this origin may not connect: see CORS_ORIGINS.")
         if not self._all.are_left(None):
             return _refused(503, "Too many are connected; try again in a while.")
+        if is_proxied and not self._limits.are_left(address):
+            return _refused(429, "Too many connections are open from your network; close some.")
         if not self._strangers.are_left(address):
             return _refused(429, "Too many of your address wait: send connection_init.")
         return None

@@ -19,13 +19,12 @@ _GSM = set(
 _GSM_EXTENSION = set("^{}\\[~]|€\f")
 
 _WISH = re.compile(r"([A-Za-z]{1,8})(?:-[A-Za-z0-9-]+)?(?: *; *q=([01](?:\.\d{0,3})?))?")
-_LONGEST_HEADER = 256  # characters; the rest is not read
 
 
 def language_of(accept_language: str) -> str:
     """Choose the language somebody likes best of those there are (RFC 9110, 12.5.4)."""
     best, most = DEFAULT, 0.0
-    for each in accept_language[:_LONGEST_HEADER].split(","):
+    for each in accept_language.split(","):
         if not (wish := _WISH.fullmatch(each.strip())):
             continue
         language, liking = wish[1].lower(), float(wish[2] or 1)
