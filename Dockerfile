@@ -35,6 +35,6 @@ ENV PATH=/opt/connect-hub/bin:$PATH \
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-m", "connect_hub.health"]
+    CMD ["python", "-m", "connect_hub.cli.health"]
 ENTRYPOINT ["connect-hub"]
 CMD ["serve"]

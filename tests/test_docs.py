@@ -19,7 +19,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from connect_hub.api.schema import schema
 from connect_hub.api.transport import messages
 from connect_hub.api.transport.messages import Close
-from connect_hub.cli import main
+from connect_hub.cli.main import main
 from connect_hub.observability import metrics
 from connect_hub.security.networks import SHARES
 from connect_hub.settings import EXAMPLES, Settings

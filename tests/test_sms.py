@@ -413,7 +413,7 @@ async def test_no_log_has_a_code_a_phone_or_a_password(
 
 
 def test_who_sends_nothing_does_not_load_apprise() -> None:
-    code = "import sys, connect_hub.cli; sys.exit('apprise' in sys.modules)"
+    code = "import sys, connect_hub.cli.main; sys.exit('apprise' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
 
 

@@ -12,7 +12,7 @@ import structlog
 from click.testing import CliRunner
 
 from connect_hub.app import create_app
-from connect_hub.cli import main
+from connect_hub.cli.main import main
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Rate, Settings, StartupError, load
 from tests import processes

@@ -1,3 +1,3 @@
-from connect_hub.cli import main
+from connect_hub.cli.main import main
 
 main()

@@ -1,4 +1,4 @@
-"""`python -m connect_hub.health`: exits with 0 if the server of these settings is alive.
+"""`python -m connect_hub.cli.health`: exits with 0 if the server of these settings is alive.
 
 The image's HEALTHCHECK runs it, so it imports no more than the settings.
 """

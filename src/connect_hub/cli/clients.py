@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from connect_hub.commands import work
+from connect_hub.cli import database as work
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, phone_numbers, sessions
 from connect_hub.domain.refusals import InvalidPhone

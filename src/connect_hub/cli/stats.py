@@ -2,7 +2,7 @@
 
 import click
 
-from connect_hub.commands import work
+from connect_hub.cli import database as work
 from connect_hub.database.connections import Row, fetch
 
 _STATS = """

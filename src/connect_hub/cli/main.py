@@ -21,10 +21,10 @@ from uvicorn.supervisors import Multiprocess
 from connect_hub import sms
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.app import create_app
-from connect_hub.commands.clients import clients
-from connect_hub.commands.doctor import doctor
-from connect_hub.commands.import_demo import import_demo
-from connect_hub.commands.stats import stats
+from connect_hub.cli.clients import clients
+from connect_hub.cli.doctor import doctor
+from connect_hub.cli.import_demo import import_demo
+from connect_hub.cli.stats import stats
 from connect_hub.database import config as database
 from connect_hub.database import embedded
 from connect_hub.domain import phone_numbers

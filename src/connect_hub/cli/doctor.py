@@ -9,7 +9,7 @@ import click
 
 from connect_hub import sms
 from connect_hub.app import create_app
-from connect_hub.commands import work
+from connect_hub.cli import database as work
 from connect_hub.database import checks, privileges
 from connect_hub.database import config as database
 from connect_hub.database.checks import Finding

@@ -12,7 +12,7 @@ import asyncpg
 import click
 from tortoise.exceptions import IntegrityError
 
-from connect_hub.commands import work
+from connect_hub.cli import database as work
 from connect_hub.database.config import UNAVAILABLE
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client
