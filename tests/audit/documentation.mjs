@@ -12,3 +12,11 @@ export const blockThatImports = (name) => {
   if (found.length !== 1) throw new Error(`${found.length} blocks import ${name}`);
   return found[0];
 };
+
+/** The cells of each row of the only table whose first column is named so. */
+export const rowsOf = (column) => {
+  const tables = text.split(`\n| ${column} |`);
+  if (tables.length !== 2) throw new Error(`${tables.length - 1} tables begin with ${column}`);
+  const [, , ...rows] = tables[1].split("\n\n")[0].split("\n");
+  return rows.map((row) => row.split("|").slice(1, -1).map((cell) => cell.trim().replaceAll("`", "")));
+};
