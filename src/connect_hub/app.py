@@ -32,7 +32,6 @@ from connect_hub.database import connections, pool_metrics
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import Live
 from connect_hub.observability import logs, tracing
-from connect_hub.origins import Origins
 from connect_hub.security.keys import Keys, kept_secret
 from connect_hub.security.tokens import AccessTokens, RefreshTokens
 from connect_hub.server import web_client
@@ -44,6 +43,7 @@ from connect_hub.server.routing import Hosts, Shortcut
 from connect_hub.server.shutdown import Stopping
 from connect_hub.server.traced import Traced
 from connect_hub.settings import Settings, load_to_serve
+from connect_hub.settings.origins import Origins
 from connect_hub.sms import texts
 from connect_hub.sms.exposure import NOTICE
 

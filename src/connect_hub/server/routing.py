@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Iterable
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connect_hub.origins import canonical_host
 from connect_hub.server.headers import header
+from connect_hub.settings.origins import canonical_host
 
 _REMEMBERED = 64  # Host headers
 _REFUSAL = PlainTextResponse("This host is not served here: see ALLOWED_HOSTS.\n", 400)

@@ -6,8 +6,8 @@ A simulated SMS hands its code to whoever asks, so whoever reaches the server ca
 import socket
 from ipaddress import IPv6Address, ip_address
 
-from connect_hub.origins import canonical_host, canonical_origin
 from connect_hub.settings import Settings, StartupError
+from connect_hub.settings.origins import canonical_host, canonical_origin
 
 NOTICE = "SMS are simulated on this server: anyone can sign in with any phone number."
 _WAYS_OUT = (

@@ -13,10 +13,10 @@ from connect_hub.api.transport.connection import Connection
 from connect_hub.api.transport.http import GraphQLView
 from connect_hub.api.transport.messages import SUBPROTOCOL
 from connect_hub.domain.live_updates import Live
-from connect_hub.origins import Origins
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.connection_limits import ConnectionLimits, Places
 from connect_hub.settings import Settings
+from connect_hub.settings.origins import Origins
 
 MOST = 10_000  # sockets of a process
 MOST_STRANGERS = 20  # of an address, before they have said who they are

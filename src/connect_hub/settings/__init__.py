@@ -30,8 +30,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from connect_hub.origins import canonical_host, canonical_origin
-from connect_hub.setting_sources import EnvFile, EnvFileError, Environment, read_env_file
+from connect_hub.settings.origins import canonical_host, canonical_origin
+from connect_hub.settings.sources import EnvFile, EnvFileError, Environment, read_env_file
 
 
 class StartupError(Exception):
