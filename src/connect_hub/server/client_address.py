@@ -13,7 +13,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _REMEMBERED = 1024  # addresses
-_MOST_HOPS = 32  # proxies in a row
+_MAX_HOPS = 32  # proxies in a row
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))  # RFC 6052, RFC 7915
 _TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # RFC 8215
 _SUBSCRIBER = 64  # bits of an IPv6 address; whoever has these changes the others at will
@@ -31,38 +31,40 @@ class ClientAddresses:
 
         `X-Forwarded-For` is read from its right end, as far as trusted proxies wrote it.
         """
-        peer = _parsed(scope["client"][0]) if scope["client"] else None
-        if peer is None:  # a unix socket
-            return "local"
-        said = (text for name, text in scope["headers"] if name == b"x-forwarded-for")
-        hops = b",".join(said).decode("latin-1").rsplit(",", _MOST_HOPS)
-        for hop in reversed(hops[-_MOST_HOPS:]):
+        peer = scope["client"][0] if scope["client"] else ""
+        forwarded = [text for name, text in scope["headers"] if name == b"x-forwarded-for"]
+        if peer and forwarded:
+            hops = b",".join(forwarded).decode("latin-1").rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]
+            peer = self._first_untrusted(peer, hops)
+        return _network_of(peer) or "local"  # a unix socket has no address
+
+    def _first_untrusted(self, peer: str, hops: list[str]) -> str:
+        for hop in reversed(hops):
             if not hop.strip():
                 continue
-            if not any(peer in network for network in self._trusted):
+            if not self._is_trusted(peer):
                 self._warn()
                 break
-            forwarded = _parsed(hop)
-            if forwarded is None:
+            if _parsed(hop) is None:
                 break
-            peer = forwarded
-        return _counted(_unwrapped(peer))
+            peer = hop
+        return peer
 
     def of_connection(self, peer: tuple[str, int] | None) -> str | None:
-        """Tell the address of the other end of a connection, as limits count it.
+        """Return the address of the other end of a connection, as limits count it.
 
         Returns:
-            None for a trusted proxy and for a unix socket, which hold many people's connections.
+            None for a trusted proxy and for a unix socket, which carry many people's connections.
         """
-        address = _parsed(peer[0]) if peer else None
-        if address is None or any(address in network for network in self._trusted):
-            return None
-        return _counted(_unwrapped(address))
+        return None if not peer or self._is_trusted(peer[0]) else _network_of(peer[0])
 
     def is_proxied(self, scope: Scope) -> bool:
         """Tell whether a request comes from a trusted proxy."""
-        peer = _parsed(scope["client"][0]) if scope["client"] else None
-        return peer is not None and any(peer in network for network in self._trusted)
+        return bool(scope["client"]) and self._is_trusted(scope["client"][0])
+
+    def _is_trusted(self, peer: str) -> bool:
+        address = _parsed(peer)
+        return address is not None and any(address in network for network in self._trusted)
 
     def _warn(self) -> None:
         """Say once that the header is not believed: the peer may be a proxy that nobody named."""
@@ -89,13 +91,16 @@ def _parsed(text: str) -> Address | None:
 
 
 @lru_cache(_REMEMBERED)
-def _counted(address: Address) -> str:
+def _network_of(peer: str) -> str | None:
+    address = _parsed(peer)
+    if address is None:
+        return None
+    address = _unwrapped(address)
     if isinstance(address, IPv4Address):
         return str(address)
     return str(ip_network((address, _SUBSCRIBER), strict=False))
 
 
-@lru_cache(_REMEMBERED)
 def _unwrapped(address: Address) -> Address:
     """Find the IPv4 address of a client that came through a translator or a tunnel.
 

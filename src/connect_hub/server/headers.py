@@ -23,12 +23,8 @@ def header(scope: Scope, name: bytes, *, limit: int = MAX_PARSED) -> str | None:
     """
     for each, value in scope["headers"]:
         if each == name:
-            return _decoded(value[:limit])
+            try:
+                return str(value[:limit], "utf-8")
+            except UnicodeDecodeError:
+                return str(value[:limit], "latin-1")
     return None
-
-
-def _decoded(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
