@@ -11,7 +11,7 @@ import pytest
 from connect_hub import sms
 from connect_hub.database.connections import fetch
 from connect_hub.domain import rate_limits
-from connect_hub.domain.rate_limits import Allowance, Use
+from connect_hub.domain.rate_limits import Hit, RateLimit
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
@@ -177,51 +177,51 @@ async def test_wrong_guess_leaves_a_row_of_the_networks_and_of_the_phone_with_a_
     assert (await rows_left())["allowance"] == before + 3
 
 
-async def test_given_back_uses_leave_nothing_though_many_meet_on_crossed_keys(hub: Hub) -> None:
+async def test_concurrent_refunds_on_crossed_keys_leave_no_rows(hub: Hub) -> None:
     del hub  # every table is empty
     random = Random(20)  # noqa: S311 (an order, no secret)
     keys = Keys(new_secret())
-    several = [
-        Allowance.of(
-            str(n), "test", rates=(Rate(9, timedelta(hours=1)),), limit=Limit.SENDS, keys=keys
+    limits = [
+        RateLimit.of(
+            str(n), "test", rates=(Rate(9, timedelta(hours=1)),), kind=Limit.SENDS, keys=keys
         )
         for n in range(6)
     ]
 
-    async def use_and_give_back() -> int:
+    async def consume_and_refund() -> int:
         refused = 0
         for _ in range(40):
             try:
-                uses = await rate_limits.spend(*random.sample(several, 3))
+                hits = await rate_limits.consume(*random.sample(limits, 3))
             except TooManyRequests:
                 refused += 1
                 continue
-            random.shuffle(uses)
-            await rate_limits.give_back(uses)
+            random.shuffle(hits)
+            await rate_limits.refund(hits)
         return refused
 
     async with asyncio.timeout(60):  # a deadlock would be found, and raised, in a second
-        await asyncio.gather(*(use_and_give_back() for _ in range(12)))
+        await asyncio.gather(*(consume_and_refund() for _ in range(12)))
     assert (await rows_left())["allowance"] == 0
 
 
-async def test_use_is_never_lost_while_others_give_back_the_last_one(hub: Hub) -> None:
+async def test_hit_is_never_lost_while_others_refund_the_last_one(hub: Hub) -> None:
     del hub
     rates = (Rate(100, timedelta(hours=1)),)
-    one = Allowance.of("1", "test", rates=rates, limit=Limit.SENDS, keys=Keys(new_secret()))
-    kept: list[Use] = []
+    limit = RateLimit.of("1", "test", rates=rates, kind=Limit.SENDS, keys=Keys(new_secret()))
+    kept: list[Hit] = []
 
-    async def use_some() -> None:
+    async def consume_some() -> None:
         for n in range(20):
-            uses = await rate_limits.spend(one)
+            hits = await rate_limits.consume(limit)
             if n % 10:
-                await rate_limits.give_back(uses)
+                await rate_limits.refund(hits)
             else:
-                kept.extend(uses)
+                kept.extend(hits)
 
-    await asyncio.gather(*(use_some() for _ in range(8)))
+    await asyncio.gather(*(consume_some() for _ in range(8)))
     (row,) = await fetch("SELECT uses FROM allowance")
-    assert sorted(row["uses"]) == sorted(use.at for use in kept if use.at)
+    assert sorted(row["uses"]) == sorted(hit.at for hit in kept if hit.at)
     assert len(kept) == 16
 
 

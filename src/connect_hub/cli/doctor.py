@@ -65,7 +65,7 @@ def _of_sms(settings: Settings) -> Finding:
     sender = sms.sender_from(settings)
     if sender.simulated:
         return _of_simulation(settings, sender)
-    most = send_limits.most_in(send_limits.DAY, settings.sends_total or ())
+    most = send_limits.max_hits(settings.sends_total or (), period=send_limits.DAY)
     if most is None:
         told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
         return Finding("sms", "warning", told)

@@ -11,7 +11,7 @@ from connect_hub.database.connections import Row, fetch, model_of
 from connect_hub.database.models import Client
 from connect_hub.domain import rate_limits, sms_pumping
 from connect_hub.domain.phone_numbers import Phone
-from connect_hub.domain.rate_limits import Allowance, Use
+from connect_hub.domain.rate_limits import Hit, RateLimit
 from connect_hub.domain.refusals import InvalidCode, Limit, LiveCode, TooManyRequests
 from connect_hub.domain.user_input import MAX_LENGTH, compact
 from connect_hub.observability import metrics
@@ -42,8 +42,8 @@ class Confirmed:
     phone: Phone
     nonce: bytes
     gateway: str | None  # that sent it
-    uses: list[Use]  # those of a wrong guess, until it is released or spent
-    throttled: Use  # of its block of numbers, by this network, until it is spent
+    hits: list[Hit]  # those of a wrong guess, until it is released or spent
+    throttled: Hit  # of its block of numbers, by this network, until it is spent
 
 
 # A live code is sent again, any other is replaced; both wait for resend_at.
@@ -109,7 +109,7 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
     Raises:
         TooManyRequests: until the wait since the last send is over.
     """
-    guesses = _guesses_of(phone, keys=keys, settings=settings)
+    guesses = _phone_guess_limit(phone, keys=keys, settings=settings)
     fixed = settings.test_code(phone.e164)
     rows = await fetch(
         _NEXT,
@@ -143,7 +143,7 @@ async def next_code(phone: Phone, *, keys: Keys, settings: Settings) -> Code:
 
 
 async def _wait(
-    phone: Phone, guesses: Allowance, *, keys: Keys, settings: Settings
+    phone: Phone, guesses: RateLimit, *, keys: Keys, settings: Settings
 ) -> TooManyRequests:
     (row,) = await fetch(
         _WAIT,
@@ -218,12 +218,12 @@ async def confirm(
         InvalidCode: it is wrong, or no code is alive.
         TooManyRequests: this address has guessed wrong too often.
     """
-    uses = await rate_limits.spend(
+    hits = await rate_limits.consume(
         *rate_limits.of_networks(
             address,
             "guesses of an address",
             rates=settings.guesses_per_address,
-            limit=Limit.GUESSES,
+            kind=Limit.GUESSES,
             keys=keys,
         )
     )
@@ -233,22 +233,24 @@ async def confirm(
         raise InvalidCode(attempts_left=0)
     row = rows[0]
     is_long = row["length"] == LONG_CODE
-    of_phone = _guesses_of(phone, keys=keys, settings=settings)
+    of_phone = _phone_guess_limit(phone, keys=keys, settings=settings)
     if not is_long:
         try:
-            uses += await rate_limits.spend(of_phone)
+            hits += await rate_limits.consume(of_phone)
         except TooManyRequests:  # this code is dead: the next one is long
             metrics.GUESSES.labels("late").inc()
             raise InvalidCode(attempts_left=0) from None
     digits = _digits(phone, row, keys=keys, settings=settings)
     if compare_digest(_read(typed).encode(), digits.encode()):
         metrics.GUESSES.labels("right").inc()
-        throttled = Use(sms_pumping.of_network(phone.block, address=address, keys=keys).key, None)
-        return Confirmed(phone, row["nonce"], row["gateway"], uses, throttled)
+        throttled = Hit(
+            sms_pumping.network_limit(phone.block, address=address, keys=keys).key, None
+        )
+        return Confirmed(phone, row["nonce"], row["gateway"], hits, throttled)
     metrics.GUESSES.labels("wrong").inc()
     if is_long:
         raise InvalidCode(attempts_left=GUESSES_PER_LONG_CODE - row["guesses"])
-    left = min(settings.guesses_per_code - row["guesses"], await rate_limits.left(of_phone))
+    left = min(settings.guesses_per_code - row["guesses"], await rate_limits.remaining(of_phone))
     raise InvalidCode(attempts_left=left)
 
 
@@ -263,7 +265,7 @@ async def release(confirmed: Confirmed) -> None:
     Raises:
         InvalidCode: it is not alive any more.
     """
-    await rate_limits.give_back(confirmed.uses)
+    await rate_limits.refund(confirmed.hits)
     if not await fetch(_RELEASE, confirmed.phone.e164, confirmed.nonce):
         raise InvalidCode(attempts_left=0)
 
@@ -345,16 +347,16 @@ async def _spend(sql: str, confirmed: Confirmed, *values: object) -> list[Row]:
     rows = await fetch(sql, phone.e164, confirmed.nonce, phone.block, *values)
     if rows:
         metrics.SMS_CONFIRMED.labels(confirmed.gateway or "unknown", phone.country).inc()
-        await rate_limits.give_back([*confirmed.uses, confirmed.throttled])
+        await rate_limits.refund([*confirmed.hits, confirmed.throttled])
     return rows
 
 
-def _guesses_of(phone: Phone, *, keys: Keys, settings: Settings) -> Allowance:
-    return Allowance.of(
+def _phone_guess_limit(phone: Phone, *, keys: Keys, settings: Settings) -> RateLimit:
+    return RateLimit.of(
         phone.e164,
         "guesses of a phone",
         rates=settings.guesses_per_phone,
-        limit=Limit.GUESSES,
+        kind=Limit.GUESSES,
         keys=keys,
     )
 

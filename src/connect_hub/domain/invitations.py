@@ -15,7 +15,7 @@ from connect_hub.database.connections import ANY_ID, ANY_TIME, Rendered, fetch, 
 from connect_hub.database.models import Client, InvitedCount
 from connect_hub.domain import rate_limits
 from connect_hub.domain.phone_numbers import PhoneNumber
-from connect_hub.domain.rate_limits import Allowance
+from connect_hub.domain.rate_limits import RateLimit
 from connect_hub.domain.refusals import (
     InvitationAlreadyApplied,
     InvitationCodeNotFound,
@@ -64,12 +64,12 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
         TooManyRequests: this phone has tried unknown codes, its own or closed rings too often.
     """
-    uses = await rate_limits.spend(
-        Allowance.of(
+    hits = await rate_limits.consume(
+        RateLimit.of(
             client.phone or "",  # a new account of the same phone begins with what the former used
             "unknown invitation codes",
             rates=settings.unknown_invitations_per_client,
-            limit=Limit.INVITATIONS,
+            kind=Limit.INVITATIONS,
             keys=keys,
         )
     )
@@ -82,7 +82,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         if refusal := _REFUSED_BY.get(error.constraint_name or ""):
             raise refusal from None
         raise
-    await rate_limits.give_back(uses)  # a refusal above stays counted; a repeated call does not
+    await rate_limits.refund(hits)  # a refusal above stays counted; a repeated call does not
     if not applied:
         (now,) = await fetch(_APPLIED, client.id)
         raise InvitationAlreadyApplied(someone_invitation_code=now["applied_code"] or "")

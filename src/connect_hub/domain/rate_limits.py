@@ -1,8 +1,9 @@
-"""How often what may be tried: exact under concurrency, the same for all replicas.
+"""Rate limits, exact under concurrency and shared by all replicas.
 
-An allowance is one row in PostgreSQL: the times of the latest uses. Whether another is free needs
-no counting: of the rate "10 in a day" the tenth use back must be a day ago. One upsert, under the
-lock of its row, looks and writes; the time is the database's. An allowance without uses has no row.
+Each limit of one subject is a row of the table `allowance`, which stores the times of the latest
+hits. The rate "10 per day" has room if the tenth-latest hit is a day old, so nothing is counted.
+One upsert checks and writes under the row's lock, by the database's clock. A limit without hits
+has no row.
 """
 
 from collections.abc import Iterable
@@ -19,34 +20,47 @@ from connect_hub.settings import Rate
 
 
 @dataclass(frozen=True)
-class Allowance:
-    """What one subject may do: at most so many times in any of the periods.
+class RateLimit:
+    """How often one subject may do one thing; every rate must hold."""
 
-    Its key is a keyed hash, so that no phone and no address stands in the table.
-    """
-
-    key: bytes
+    key: bytes  # a keyed hash, so that the table stores no phones and no addresses
     rates: tuple[Rate, ...]
-    limit: Limit  # the reason of a refusal
+    kind: Limit  # the reason that a refusal gives
 
     @classmethod
     def of(
-        cls, subject: str, what: str, *, rates: tuple[Rate, ...], limit: Limit, keys: Keys
+        cls, subject: str, action: str, *, rates: tuple[Rate, ...], kind: Limit, keys: Keys
     ) -> Self:
-        """Name what a subject may do."""
-        return cls(keys.pseudonym(subject, purpose=what), rates, limit)
+        """Make the limit of one subject.
+
+        Args:
+            subject: the phone or network that is limited.
+            action: what is limited; limits with different actions do not share hits.
+            rates: how often, for each period; none of them means without limit.
+            kind: the reason that a refusal gives.
+            keys: for the keyed hash.
+        """
+        return cls(keys.pseudonym(subject, purpose=action), rates, kind)
 
 
 def of_networks(
-    address: str, what: str, *, rates: tuple[Rate, ...], limit: Limit, keys: Keys
-) -> list[Allowance]:
-    """List what the networks of an address may do, given the rates of one address."""
+    address: str, action: str, *, rates: tuple[Rate, ...], kind: Limit, keys: Keys
+) -> list[RateLimit]:
+    """Make the limits of all networks that contain an address.
+
+    Args:
+        address: the client's address.
+        action: as in `RateLimit.of`.
+        rates: those of a single address; wider networks get a multiple.
+        kind: as in `RateLimit.of`.
+        keys: as in `RateLimit.of`.
+    """
     return [
-        Allowance.of(
+        RateLimit.of(
             network,
-            what,
+            action,
             rates=tuple(Rate(rate.count * share, rate.period) for rate in rates),
-            limit=limit,
+            kind=kind,
             keys=keys,
         )
         for network, share in networks_of(address)
@@ -54,91 +68,93 @@ def of_networks(
 
 
 @dataclass(frozen=True)
-class Use:
-    """One use of an allowance, which can be given back."""
+class Hit:
+    """One consumption of a limit, which can be refunded."""
 
     key: bytes
-    at: datetime | None  # None stands for all uses
+    at: datetime | None  # None stands for all hits of the limit
 
 
-# A request that is refused writes nothing, since limits are read first. The upsert looks again,
-# under the lock of the row: others may have spent the last use meanwhile.
-_SPEND = """
-    WITH asked AS (
+# The statement first reads all limits, so that a refused request writes nothing. The upsert checks
+# again under the row's lock, because another request may have consumed the last hit in between.
+_CONSUME = """
+    WITH requested AS (
         SELECT key, array_agg(count) AS counts, array_agg(period) AS periods,
-               max(count) AS most, max(period) AS longest
+               max(count) AS max_count, max(period) AS max_period
         FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
         GROUP BY key
     ), refused AS (
         SELECT key, allowance_free_at(uses, counts, periods) AS until
-        FROM asked JOIN allowance USING (key)
+        FROM requested JOIN allowance USING (key)
         WHERE allowance_free_at(uses, counts, periods) > clock_timestamp()
-    ), spent AS (
-        INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
-        SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + longest
-        FROM asked WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
+    ), consumed AS (
+        INSERT INTO allowance AS current (key, uses, refused_until, expires_at)
+        SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + max_period
+        FROM requested WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
         ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
             SELECT
-                CASE WHEN free_at > at THEN had.uses
-                     ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
+                CASE WHEN free_at > at THEN current.uses
+                     ELSE (current.uses || at)
+                          [greatest(cardinality(current.uses) + 2 - max_count, 1) :] END,
                 CASE WHEN free_at > at THEN free_at END,
-                CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
+                CASE WHEN free_at > at THEN current.expires_at ELSE at + max_period END
             FROM (
-                SELECT clock_timestamp() AS at, most, longest,
-                       allowance_free_at(had.uses, counts, periods) AS free_at
-                FROM asked WHERE asked.key = excluded.key
-            ) AS verdict
+                SELECT clock_timestamp() AS at, max_count, max_period,
+                       allowance_free_at(current.uses, counts, periods) AS free_at
+                FROM requested WHERE requested.key = excluded.key
+            ) AS checked
         )
         RETURNING key, uses[cardinality(uses)] AS at, refused_until
     )
     SELECT key, NULL AS at, until AS refused_until, clock_timestamp() AS now FROM refused
-    UNION ALL SELECT key, at, refused_until, clock_timestamp() FROM spent
+    UNION ALL SELECT key, at, refused_until, clock_timestamp() FROM consumed
 """
 
 
-async def spend(*allowances: Allowance) -> list[Use]:
-    """Use each allowance once, or none of them if one is used up.
+async def consume(*limits: RateLimit) -> list[Hit]:
+    """Count one hit on each limit, or on none of them if one is exhausted.
 
     Raises:
-        TooManyRequests: until the time when all are free again.
+        TooManyRequests: a limit is exhausted; `retry_at` is when all have room again.
     """
-    rated = [(each.key, rate.count, rate.period) for each in allowances for rate in each.rates]
+    rated = [(limit.key, rate.count, rate.period) for limit in limits for rate in limit.rates]
     if not rated:
         return []
-    rows = await fetch(_SPEND, *(list(column) for column in zip(*rated, strict=True)))
+    rows = await fetch(_CONSUME, *(list(column) for column in zip(*rated, strict=True)))
     refused = [row for row in rows if row["refused_until"]]
-    uses = [Use(row["key"], row["at"]) for row in rows if not row["refused_until"]]
+    hits = [Hit(row["key"], row["at"]) for row in rows if not row["refused_until"]]
     if refused:
-        await give_back(uses)
+        await refund(hits)
         last = max(refused, key=itemgetter("refused_until"))
-        limits = {each.key: each.limit for each in allowances}
+        kinds = {limit.key: limit.kind for limit in limits}
         raise TooManyRequests(
-            retry_at=last["refused_until"], now=last["now"], limit=limits[last["key"]]
+            retry_at=last["refused_until"], now=last["now"], limit=kinds[last["key"]]
         )
-    return uses
+    return hits
 
 
-_LEFT = """
-    SELECT min(count - (SELECT count(*) FROM unnest(uses) AS at WHERE at > now() - period)) AS left
+_REMAINING = """
+    SELECT min(count - (SELECT count(*) FROM unnest(uses) AS at WHERE at > now() - period))
+           AS remaining
     FROM allowance, unnest($2::int[], $3::interval[]) AS rate (count, period) WHERE key = $1
 """
 
 
-async def left(allowance: Allowance) -> int:
-    """Tell how many uses are left now, of an allowance that was used before."""
-    counts = [rate.count for rate in allowance.rates]
-    periods = [rate.period for rate in allowance.rates]
-    (row,) = await fetch(_LEFT, allowance.key, counts, periods)
-    return max(0, row["left"] or 0)
+async def remaining(limit: RateLimit) -> int:
+    """Return how many hits remain of a limit that has been consumed before."""
+    counts = [rate.count for rate in limit.rates]
+    periods = [rate.period for rate in limit.rates]
+    (row,) = await fetch(_REMAINING, limit.key, counts, periods)
+    return max(0, row["remaining"] or 0)
 
 
-# Rows are locked in the order of their keys, as `spend` does: no two statements wait in a circle.
-_GIVE_BACK = """
-    WITH mine AS (
+# This locks rows in the order of their keys, as `consume` does, so that the two cannot deadlock.
+_REFUND = """
+    WITH locked AS (
         SELECT key, uses FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE
     ), rest AS (
         SELECT key, CASE WHEN at IS NULL THEN '{}' ELSE array_remove(uses, at) END AS uses
-        FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
+        FROM locked JOIN unnest($1::bytea[], $2::timestamptz[]) AS hit (key, at) USING (key)
     ), emptied AS (
         DELETE FROM allowance USING rest WHERE allowance.key = rest.key AND rest.uses = '{}'
     )
@@ -147,8 +163,8 @@ _GIVE_BACK = """
 """
 
 
-async def give_back(uses: Iterable[Use]) -> None:
-    """Undo uses that turned out to be none; an allowance without uses is deleted."""
-    uses = list(uses)
-    if uses:
-        await fetch(_GIVE_BACK, [use.key for use in uses], [use.at for use in uses])
+async def refund(hits: Iterable[Hit]) -> None:
+    """Remove hits that should not count; delete the rows that have none left."""
+    hits = list(hits)
+    if hits:
+        await fetch(_REFUND, [hit.key for hit in hits], [hit.at for hit in hits])

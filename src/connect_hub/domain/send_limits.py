@@ -1,4 +1,4 @@
-"""What each code that is sent counts against: its phone, the networks that asked, and the whole."""
+"""The rate limits of sending codes: per phone, per network and in total."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from math import ceil
 
 from connect_hub.domain import rate_limits
 from connect_hub.domain.phone_numbers import Phone
-from connect_hub.domain.rate_limits import Allowance, Use
+from connect_hub.domain.rate_limits import Hit, RateLimit
 from connect_hub.domain.refusals import Limit
 from connect_hub.security import networks
 from connect_hub.security.keys import Keys
@@ -16,63 +16,68 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Counted:
-    """The uses of one send; those of the phone are given back where no gateway takes it."""
+class SendHits:
+    """The hits of one send; those of the phone are refunded if no gateway accepts the message."""
 
-    of_phone: list[Use]
-    others: list[Use]
+    of_phone: list[Hit]
+    others: list[Hit]
 
     @property
-    def all(self) -> list[Use]:
-        """Every use."""
+    def all(self) -> list[Hit]:
+        """Every hit."""
         return self.of_phone + self.others
 
 
-async def count(to: Phone, *, address: str, keys: Keys, settings: Settings) -> Counted:
-    """Count a send by every limit, or by none if one is used up.
+async def consume(phone: Phone, *, address: str, keys: Keys, settings: Settings) -> SendHits:
+    """Count a send on every limit, or on none of them if one is exhausted.
 
     Raises:
-        TooManyRequests: until the time when all are free again.
+        TooManyRequests: a limit is exhausted.
     """
-    of_phone = _of_phone(to, address=address, keys=keys, settings=settings)
-    others = _others(address, keys=keys, settings=settings)
-    uses = await rate_limits.spend(*of_phone, *others)
-    keys_of_phone = {allowance.key for allowance in of_phone}
-    return Counted(
-        of_phone=[use for use in uses if use.key in keys_of_phone],
-        others=[use for use in uses if use.key not in keys_of_phone],
+    of_phone = _phone_limits(phone, address=address, keys=keys, settings=settings)
+    others = _other_limits(address, keys=keys, settings=settings)
+    hits = await rate_limits.consume(*of_phone, *others)
+    phone_keys = {limit.key for limit in of_phone}
+    return SendHits(
+        of_phone=[hit for hit in hits if hit.key in phone_keys],
+        others=[hit for hit in hits if hit.key not in phone_keys],
     )
 
 
-def _of_phone(to: Phone, *, address: str, keys: Keys, settings: Settings) -> list[Allowance]:
-    # Of the networks only the widest: a narrower one would need a limit that is lower still.
-    of_one_network = f"{to.e164} {networks.widest(address)}"
-    rates = settings.sends_per_phone, settings.sends_per_phone_and_address
+def _phone_limits(phone: Phone, *, address: str, keys: Keys, settings: Settings) -> list[RateLimit]:
+    # Only the widest network is limited: a narrower one would need an even lower limit.
+    phone_and_network = f"{phone.e164} {networks.widest(address)}"
     return [
-        Allowance.of(to.e164, "sends to a phone", rates=rates[0], limit=Limit.SENDS, keys=keys),
-        Allowance.of(
-            of_one_network,
+        RateLimit.of(
+            phone.e164,
+            "sends to a phone",
+            rates=settings.sends_per_phone,
+            kind=Limit.SENDS,
+            keys=keys,
+        ),
+        RateLimit.of(
+            phone_and_network,
             "sends to a phone from a network",
-            rates=rates[1],
-            limit=Limit.SENDS,
+            rates=settings.sends_per_phone_and_address,
+            kind=Limit.SENDS,
             keys=keys,
         ),
     ]
 
 
-def _others(address: str, *, keys: Keys, settings: Settings) -> list[Allowance]:
+def _other_limits(address: str, *, keys: Keys, settings: Settings) -> list[RateLimit]:
     return [
         *rate_limits.of_networks(
             address,
             "sends of an address",
             rates=settings.sends_per_address,
-            limit=Limit.NETWORK,
+            kind=Limit.NETWORK,
             keys=keys,
         ),
-        Allowance.of("", "sends", rates=settings.sends_total or (), limit=Limit.SERVER, keys=keys),
+        RateLimit.of("", "sends", rates=settings.sends_total or (), kind=Limit.SERVER, keys=keys),
     ]
 
 
-def most_in(period: timedelta, rates: tuple[Rate, ...]) -> int | None:
-    """Tell how many uses any such period can hold; None: without limit."""
+def max_hits(rates: tuple[Rate, ...], *, period: timedelta) -> int | None:
+    """Return how many hits the rates allow in any such period; None means without limit."""
     return min((rate.count * ceil(period / rate.period) for rate in rates), default=None)

@@ -12,7 +12,7 @@ from connect_hub.database.connections import Rendered, leaving
 from connect_hub.database.models import Client
 from connect_hub.domain import codes, failures, phone_numbers, rate_limits, send_limits, sms_pumping
 from connect_hub.domain.codes import Code
-from connect_hub.domain.rate_limits import Use
+from connect_hub.domain.rate_limits import Hit
 from connect_hub.domain.refusals import (
     ClientBlocked,
     ClientNotFound,
@@ -65,18 +65,18 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
     to = phone_numbers.parse(number, country=settings.default_country)
     if settings.sms_countries and to.country not in settings.sms_countries:
         raise CountryNotServed
-    counted = await send_limits.count(to, address=address, keys=keys, settings=settings)
+    hits = await send_limits.consume(to, address=address, keys=keys, settings=settings)
     try:
         code = await codes.next_code(to, keys=keys, settings=settings)
         throttled = await _admit(code, address=address, keys=keys, settings=settings)
     except TooManyRequests:
-        await rate_limits.give_back(counted.all)
+        await rate_limits.refund(hits.all)
         raise
     try:
         gateway = await _send(code, language=language, sender=sender, settings=settings)
     except sms.NotSentError:
         await codes.not_sent(code, tried=True)
-        await rate_limits.give_back(counted.of_phone + throttled)
+        await rate_limits.refund(hits.of_phone + throttled)
         raise SmsNotSent from None
     now = await codes.sent(code, gateway=gateway)
     return SentCode(
@@ -150,7 +150,7 @@ async def _known(confirmed: codes.Confirmed) -> Client:
     return client
 
 
-async def _admit(code: Code, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
+async def _admit(code: Code, *, address: str, keys: Keys, settings: Settings) -> list[Hit]:
     try:
         return await sms_pumping.admit(code.traffic, address=address, keys=keys, settings=settings)
     except TooManyRequests:

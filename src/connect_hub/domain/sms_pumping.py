@@ -12,7 +12,7 @@ import structlog
 
 from connect_hub.database.connections import fetch
 from connect_hub.domain import rate_limits
-from connect_hub.domain.rate_limits import Allowance, Use
+from connect_hub.domain.rate_limits import Hit, RateLimit
 from connect_hub.domain.refusals import Limit, TooManyRequests
 from connect_hub.observability import metrics
 from connect_hub.security import networks
@@ -56,7 +56,7 @@ class Traffic:
         return min(alarmed_at + _EACH * excess, alarmed_at + PERIOD)
 
 
-async def admit(traffic: Traffic, *, address: str, keys: Keys, settings: Settings) -> list[Use]:
+async def admit(traffic: Traffic, *, address: str, keys: Keys, settings: Settings) -> list[Hit]:
     """Log an alarm once a period; where the guard blocks, throttle the block until a period after.
 
     Returns:
@@ -72,16 +72,16 @@ async def admit(traffic: Traffic, *, address: str, keys: Keys, settings: Setting
         return []
     if (free_at := traffic.free_at(alarmed_at)) > traffic.now:
         raise TooManyRequests(retry_at=free_at, now=traffic.now, limit=Limit.SERVER)
-    return await rate_limits.spend(of_network(traffic.prefix, address=address, keys=keys))
+    return await rate_limits.consume(network_limit(traffic.prefix, address=address, keys=keys))
 
 
-def of_network(prefix: str, *, address: str, keys: Keys) -> Allowance:
+def network_limit(prefix: str, *, address: str, keys: Keys) -> RateLimit:
     """Name the codes that a network may ask for in a throttled block of numbers."""
-    return Allowance.of(
+    return RateLimit.of(
         f"{prefix} {networks.widest(address)}",
         "sends to a throttled block",
         rates=(Rate(_PER_NETWORK, PERIOD),),
-        limit=Limit.SERVER,
+        kind=Limit.SERVER,
         keys=keys,
     )
 

@@ -50,16 +50,16 @@ async def login(request: Request) -> Response:
     asked = orjson.loads(await request.body())["variables"]
     phone, code = asked["phone"], asked["code"]
     async with request.app.state.pool.acquire() as database:
-        uses = await _spend(database, "127.0.0.1", "guesses of an address")
+        hits = await _consume(database, "127.0.0.1", "guesses of an address")
         live = await database.fetchrow(statements.COUNT_GUESS, phone, 3, keys.code_key_ids)
-        uses += await _spend(database, phone, "guesses of a phone")
+        hits += await _consume(database, phone, "guesses of a phone")
         of_code = {name: live[name] for name in ("key_id", "nonce", "length")}
         if not compare_digest(code, keys.code(phone, **of_code)):
             return _answer({"login": None})
         client = await database.fetchrow(statements.BY_PHONE, phone)
         await database.fetch(statements.SPEND_CODE, phone, live["nonce"], phone[:6])
-        given_back = [use["key"] for use in uses], [use["at"] for use in uses]
-        await database.fetch(statements.GIVE_BACK, *given_back)
+        refunded = [hit["key"] for hit in hits], [hit["at"] for hit in hits]
+        await database.fetch(statements.REFUND, *refunded)
         identity = client["id"], phone, uuid4(), token_bytes(16)
         session = await database.fetchrow(
             statements.START_SESSION, *identity, *LIVES, None, "127.0.0.1"
@@ -77,11 +77,11 @@ async def login(request: Request) -> Response:
     return _answer({"login": signed_in})
 
 
-async def _spend(database: Any, subject: str, what: str) -> list[Any]:
-    key = keys.pseudonym(subject, purpose=what)
-    counts, periods = RATES[what]
-    uses: list[Any] = await database.fetch(statements.SPEND, [key] * len(counts), counts, periods)
-    return uses
+async def _consume(database: Any, subject: str, action: str) -> list[Any]:
+    key = keys.pseudonym(subject, purpose=action)
+    counts, periods = RATES[action]
+    hits: list[Any] = await database.fetch(statements.CONSUME, [key] * len(counts), counts, periods)
+    return hits
 
 
 def _shown(client: Any) -> dict[str, Any]:

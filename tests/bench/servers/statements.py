@@ -21,43 +21,44 @@ PAGE = """
 """
 
 # Those of signing in are copied from connect_hub.domain.
-SPEND = """
-    WITH asked AS (
+CONSUME = """
+    WITH requested AS (
         SELECT key, array_agg(count) AS counts, array_agg(period) AS periods,
-               max(count) AS most, max(period) AS longest
+               max(count) AS max_count, max(period) AS max_period
         FROM unnest($1::bytea[], $2::int[], $3::interval[]) AS rate (key, count, period)
         GROUP BY key
     ), refused AS (
         SELECT key, allowance_free_at(uses, counts, periods) AS until
-        FROM asked JOIN allowance USING (key)
+        FROM requested JOIN allowance USING (key)
         WHERE allowance_free_at(uses, counts, periods) > clock_timestamp()
-    ), spent AS (
-        INSERT INTO allowance AS had (key, uses, refused_until, expires_at)
-        SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + longest
-        FROM asked WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
+    ), consumed AS (
+        INSERT INTO allowance AS current (key, uses, refused_until, expires_at)
+        SELECT key, ARRAY[clock_timestamp()], NULL, clock_timestamp() + max_period
+        FROM requested WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
         ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
             SELECT
-                CASE WHEN free_at > at THEN had.uses
-                     ELSE (had.uses || at)[greatest(cardinality(had.uses) + 2 - most, 1) :] END,
+                CASE WHEN free_at > at THEN current.uses
+                     ELSE (current.uses || at)
+                          [greatest(cardinality(current.uses) + 2 - max_count, 1) :] END,
                 CASE WHEN free_at > at THEN free_at END,
-                CASE WHEN free_at > at THEN had.expires_at ELSE at + longest END
+                CASE WHEN free_at > at THEN current.expires_at ELSE at + max_period END
             FROM (
-                SELECT clock_timestamp() AS at, most, longest,
-                       allowance_free_at(had.uses, counts, periods) AS free_at
-                FROM asked WHERE asked.key = excluded.key
-            ) AS verdict
+                SELECT clock_timestamp() AS at, max_count, max_period,
+                       allowance_free_at(current.uses, counts, periods) AS free_at
+                FROM requested WHERE requested.key = excluded.key
+            ) AS checked
         )
         RETURNING key, uses[cardinality(uses)] AS at, refused_until
     )
     SELECT key, NULL AS at, until AS refused_until, clock_timestamp() AS now FROM refused
-    UNION ALL SELECT key, at, refused_until, clock_timestamp() FROM spent
+    UNION ALL SELECT key, at, refused_until, clock_timestamp() FROM consumed
 """
-GIVE_BACK = """
-    WITH mine AS (
+REFUND = """
+    WITH locked AS (
         SELECT key, uses FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE
     ), rest AS (
         SELECT key, CASE WHEN at IS NULL THEN '{}' ELSE array_remove(uses, at) END AS uses
-        FROM mine JOIN unnest($1::bytea[], $2::timestamptz[]) AS use (key, at) USING (key)
+        FROM locked JOIN unnest($1::bytea[], $2::timestamptz[]) AS hit (key, at) USING (key)
     ), emptied AS (
         DELETE FROM allowance USING rest WHERE allowance.key = rest.key AND rest.uses = '{}'
     )
