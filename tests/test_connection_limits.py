@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from connect_hub.server.connection_limits import MAX_UNFINISHED
+from connect_hub.server.connection_limits import MAX_PENDING
 from connect_hub.server.headers import MAX_PARSED
 from tests.processes import Server, eventually, serving
 
@@ -92,7 +92,7 @@ def test_networks_wider_than_a_64_are_limited_too(proxied: Server) -> None:
 def test_unfinished_requests_are_limited_together(folder: Path) -> None:
     piece = b" " * 60_000
     with serving(folder / "pieces", CONNECTIONS_PER_NETWORK="10000") as server, ExitStack() as held:
-        many = [_opened(server, held) for _ in range(MAX_UNFINISHED // len(piece) + 20)]
+        many = [_opened(server, held) for _ in range(MAX_PENDING // len(piece) + 20)]
         for connection in many:
             connection.sendall(_head(len(piece) + len(ASK)) + piece)
         refused = [_read(connection) for connection in many[-10:]]

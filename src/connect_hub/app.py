@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     )
     refresh_tokens = RefreshTokens(keys)
     stopping = Stopping(settings.stop_delay)
-    limits = ConnectionLimits(addresses, most=settings.connections_per_network)
+    limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
     backend = TokenBackend(tokens)
 
     config = database.tortoise_config(settings)

@@ -1,4 +1,4 @@
-"""How many connections may be open at once, and how much of unfinished requests is kept."""
+"""Limits of one process: connections per network, and bytes of unfinished requests."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
@@ -11,74 +11,81 @@ from connect_hub.server.client_address import ClientAddresses
 
 log = structlog.get_logger()
 
-CONNECTION_LIMITS = "connection_limits"  # the name under which the lifespan passes them on
-MAX_UNFINISHED = 32 * 1024 * 1024  # bytes of all requests and messages that have not ended
-SMALL = 4 * 1024  # bytes; a request that is not larger is never refused for the sake of others
+CONNECTION_LIMITS = "connection_limits"  # the key in the lifespan's state
+MAX_PENDING = 32 * 1024 * 1024  # bytes of all unfinished requests and messages
+ALWAYS_ACCEPTED = 4 * 1024  # bytes; a smaller request is never rejected because of others
 
 
-class Places:
-    """Counts what is taken, for as long as it is."""
+class ConnectionLimiter:
+    """Limits how many connections each key, such as an address, may have open."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken: Counter[Hashable] = Counter()
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: Counter[Hashable] = Counter()
 
-    def are_left(self, whose: Hashable) -> bool:
-        """Tell whether somebody may take one more."""
-        return self._taken[whose] < self._most
+    def has_capacity(self, key: Hashable) -> bool:
+        """Tell whether this key may open one more connection."""
+        return self._open[key] < self._limit
 
     @contextmanager
-    def taken(self, whose: Hashable) -> Iterator[None]:
-        """Take one, as long as this lasts."""
-        self._taken[whose] += 1
+    def slot(self, key: Hashable) -> Iterator[None]:
+        """Count one connection of this key until the context ends."""
+        self._open[key] += 1
         try:
             yield
         finally:
-            self._taken[whose] -= 1
-            if not self._taken[whose]:
-                del self._taken[whose]
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
 
 
 class ConnectionLimits:
-    """The limits that all connections of one process share."""
+    """The limits that all connections of one process share.
 
-    def __init__(self, addresses: ClientAddresses, *, most: int) -> None:
-        """Limit each network to so many connections; those wider than a /64 have more."""
+    Args:
+        addresses: find the network that a connection is counted for.
+        per_network: connections that an IPv4 address or an IPv6 /64 may have open; wider IPv6
+            networks may have a multiple of it (see SHARES).
+    """
+
+    def __init__(self, addresses: ClientAddresses, *, per_network: int) -> None:
         self.addresses = addresses
-        self._most = most
-        self._of_networks = {share: Places(most * share) for share in SHARES.values()}
-        self._full: set[str] = set()  # addresses that were refused, until one of theirs closes
-        self.unfinished = 0  # bytes
+        self.pending = 0  # bytes of all connections together
+        self._per_network = per_network
+        self._by_share = {
+            share: ConnectionLimiter(per_network * share) for share in SHARES.values()
+        }
+        self._refused: set[str] = set()  # addresses, until one of their connections closes
 
-    def are_left(self, address: str) -> bool:
-        """Tell whether an address may open one more connection; log the first that it may not."""
+    def has_capacity(self, address: str) -> bool:
+        """Tell whether an address may open one more connection; log its first refusal."""
         networks = networks_of(address)
-        if all(self._of_networks[share].are_left(network) for network, share in networks):
+        if all(self._by_share[share].has_capacity(network) for network, share in networks):
             return True
-        if address not in self._full:
-            self._full.add(address)
-            log.warning("too many connections", network=address, most=self._most)
+        if address not in self._refused:
+            self._refused.add(address)
+            log.warning("too many connections", network=address, most=self._per_network)
         return False
 
     @contextmanager
-    def taken(self, address: str) -> Iterator[None]:
-        """Count one connection of an address, as long as this lasts."""
-        with ExitStack() as held:
+    def slot(self, address: str) -> Iterator[None]:
+        """Count one connection of an address until the context ends."""
+        with ExitStack() as slots:
             for network, share in networks_of(address):
-                held.enter_context(self._of_networks[share].taken(network))
+                slots.enter_context(self._by_share[share].slot(network))
             yield
-        self._full.discard(address)
+        self._refused.discard(address)
 
 
-class Unfinished:
-    """The bytes of a request or message that has begun on one connection and has not ended."""
+class PendingBytes:
+    """The bytes of the unfinished request or message of one connection."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self._size = 0
 
-    def are(self, size: int) -> bool:
-        """Note how many there are now; False: there are too many of all connections together."""
-        self._limits.unfinished += size - self._size
+    def update(self, size: int) -> bool:
+        """Set the number of bytes; return False if all connections together have too many."""
+        self._limits.pending += size - self._size
         self._size = size
-        return size <= SMALL or self._limits.unfinished <= MAX_UNFINISHED
+        return size <= ALWAYS_ACCEPTED or self._limits.pending <= MAX_PENDING

@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 
 from connect_hub.server.client_address import ClientAddresses
-from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits, Unfinished
+from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits, PendingBytes
 from connect_hub.server.headers import SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
@@ -53,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _awaited_since = 0.0
     _look: asyncio.TimerHandle
     _held: ExitStack  # the place of the connection
-    _unfinished: Unfinished
+    _pending_bytes: PendingBytes
     _size = 0  # bytes of the request that has not ended
 
     def connection_made(
@@ -64,13 +64,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._look_later()
         limits = _limits_in(self.app_state)
-        self._unfinished = Unfinished(limits)
+        self._pending_bytes = PendingBytes(limits)
         self._held = ExitStack()
         address = limits.addresses.of_connection(self.client)
-        if address and not limits.are_left(address):
+        if address and not limits.has_capacity(address):
             self._refuse(429)
         elif address:
-            self._held.enter_context(limits.taken(address))
+            self._held.enter_context(limits.slot(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Look no more, and leave the place to others."""
@@ -80,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _leave(self) -> None:
         self._held.close()
-        self._unfinished.are(0)
+        self._pending_bytes.update(0)
 
     def _look_later(self) -> None:
         self._look = self.loop.call_later(_LOOK_EVERY.total_seconds(), self._look_now)
@@ -221,7 +221,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._is_partial and self._beside > MAX_HEAD:
             self._refuse_size()
-        elif not self._unfinished.are(self._size):
+        elif not self._pending_bytes.update(self._size):
             self._refuse(503)
 
     def _feed(self, data: bytes) -> None:
@@ -237,28 +237,28 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     """
 
     _held: ExitStack
-    _unfinished: Unfinished
+    _pending_bytes: PendingBytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the place that the connection had while it was HTTP."""
         super().connection_made(transport)
         limits = _limits_in(self.app_state)
-        self._unfinished = Unfinished(limits)
+        self._pending_bytes = PendingBytes(limits)
         self._held = ExitStack()
         if address := limits.addresses.of_connection(self.client):
-            self._held.enter_context(limits.taken(address))
+            self._held.enter_context(limits.slot(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the place to others."""
         self._held.close()
-        self._unfinished.are(0)
+        self._pending_bytes.update(0)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Refuse what websockets does before there is a request, for which uvicorn would wait."""
         super().data_received(data)
         size = len(self.conn.reader.buffer) + sum(map(len, self.frames))
-        if not self._unfinished.are(size) and not self.transport.is_closing():
+        if not self._pending_bytes.update(size) and not self.transport.is_closing():
             self.transport.abort()
         if not self.handshake_initiated:  # a line of its head is too long, or there are too many
             self.transport.write(b"".join(self.conn.data_to_send()))
@@ -334,7 +334,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
 def _limits_in(app_state: dict[str, Any]) -> ConnectionLimits:
     """Find what the application's lifespan passed on; without a lifespan nothing is limited."""
     return app_state.get(CONNECTION_LIMITS) or ConnectionLimits(
-        ClientAddresses(()), most=sys.maxsize
+        ClientAddresses(()), per_network=sys.maxsize
     )
 
 

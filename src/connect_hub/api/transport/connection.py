@@ -42,7 +42,7 @@ from connect_hub.domain.live_updates import Live, TooSlowError
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.server.authentication import TokenBackend
-from connect_hub.server.connection_limits import Places
+from connect_hub.server.connection_limits import ConnectionLimiter
 
 INIT_WITHIN = timedelta(seconds=5)
 TAKEN_WITHIN = timedelta(seconds=5)  # by the reader, of a message
@@ -64,7 +64,7 @@ class RefusedError(Exception):
 class Connection:
     """One client, from its first message to the last."""
 
-    def __init__(  # noqa: PLR0913 (what all connections use, and the places this one takes)
+    def __init__(  # noqa: PLR0913 (what all connections use, and the limiter this one takes)
         self,
         websocket: WebSocket,
         *,
@@ -73,7 +73,7 @@ class Connection:
         backend: TokenBackend,
         live: Live,
         stranger: ExitStack,
-        places: Places,
+        limiter: ConnectionLimiter,
     ) -> None:
         self._websocket = websocket
         self._view = view
@@ -81,7 +81,7 @@ class Connection:
         self._backend = backend
         self._live = live
         self._stranger = stranger  # to be closed once it is known who is there
-        self._places = places
+        self._limiter = limiter
         self._user: BaseUser = UnauthenticatedUser()
         self._is_known = False
         self._since: datetime | None = None  # what the first subscription begins with
@@ -147,9 +147,9 @@ class Connection:
         self._user = self._backend.user_of(messages.authorization(message))
         viewer = await self._viewer()
         client = viewer.client
-        if not self._places.are_left(client.id):
+        if not self._limiter.has_capacity(client.id):
             raise ClosedError(messages.CROWDED)
-        self._held.enter_context(self._places.taken(client.id))
+        self._held.enter_context(self._limiter.slot(client.id))
         self._since = await invitations.latest(client)
         self._is_known = True
         self._stranger.close()
@@ -187,7 +187,7 @@ class Connection:
         if not self._is_known:
             raise ClosedError(messages.NOT_YET)
         if name in self._operations:
-            raise ClosedError(messages.NAME_TAKEN)
+            raise ClosedError(messages.DUPLICATE_ID)
         try:
             with Within(ANSWER_WITHIN):
                 results = await self._results(messages.payload(message))

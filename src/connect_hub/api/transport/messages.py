@@ -24,7 +24,7 @@ NOT_YET = Close(4401, "Send connection_init first.")
 SESSION_ENDED = Close(4401, "The session has ended; sign in again.")
 EXPIRED = Close(4403, "The bearer token has expired; refresh it and connect again.")
 NO_INIT = Close(4408, "Send connection_init within 5 seconds.")
-NAME_TAKEN = Close(4409, "There is a subscription of this id; take another id.")
+DUPLICATE_ID = Close(4409, "There is a subscription of this id; take another id.")
 INIT_TWICE = Close(4429, "connection_init was sent before.")
 # After 1013 clients connect again; npm's graphql-ws takes 4429, 4500 and 1011 as final.
 CROWDED = Close(1013, "This client has too many connections; use one for all subscriptions.")

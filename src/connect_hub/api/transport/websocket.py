@@ -14,7 +14,7 @@ from connect_hub.api.transport.http import GraphQLView
 from connect_hub.api.transport.messages import SUBPROTOCOL
 from connect_hub.domain.live_updates import Live
 from connect_hub.server.authentication import TokenBackend
-from connect_hub.server.connection_limits import ConnectionLimits, Places
+from connect_hub.server.connection_limits import ConnectionLimiter, ConnectionLimits
 from connect_hub.settings import Settings
 from connect_hub.settings.origins import Origins
 
@@ -42,9 +42,9 @@ class GraphQLSockets:
         self._live = live
         self._limits = limits
         self._origins = Origins((*settings.cors_origins, settings.public_url or ""))
-        self._all = Places(MOST)
-        self._strangers = Places(MOST_STRANGERS)
-        self._of_clients = Places(MOST_OF_A_CLIENT)
+        self._all = ConnectionLimiter(MOST)
+        self._strangers = ConnectionLimiter(MOST_STRANGERS)
+        self._of_clients = ConnectionLimiter(MOST_OF_A_CLIENT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it before it is one."""
@@ -55,9 +55,9 @@ class GraphQLSockets:
         if refusal := self._refusal(websocket, address, is_proxied=is_proxied):
             await refusal(scope, receive, send)
             return
-        of_network = self._limits.taken(address) if is_proxied else nullcontext()
-        with self._all.taken(None), of_network, ExitStack() as stranger:
-            stranger.enter_context(self._strangers.taken(address))
+        of_network = self._limits.slot(address) if is_proxied else nullcontext()
+        with self._all.slot(None), of_network, ExitStack() as stranger:
+            stranger.enter_context(self._strangers.slot(address))
             connection = Connection(
                 websocket,
                 view=self._view,
@@ -65,7 +65,7 @@ class GraphQLSockets:
                 backend=self._backend,
                 live=self._live,
                 stranger=stranger,
-                places=self._of_clients,
+                limiter=self._of_clients,
             )
             await connection.run()
 
@@ -74,11 +74,11 @@ class GraphQLSockets:
             return _refused(400, f"Connect with the subprotocol {SUBPROTOCOL}.")
         if not self._is_ours(websocket):
             return _refused(403, "Pages of this origin may not connect: see CORS_ORIGINS.")
-        if not self._all.are_left(None):
+        if not self._all.has_capacity(None):
             return _refused(503, "Too many are connected; try again in a while.")
-        if is_proxied and not self._limits.are_left(address):
+        if is_proxied and not self._limits.has_capacity(address):
             return _refused(429, "Too many connections are open from your network; close some.")
-        if not self._strangers.are_left(address):
+        if not self._strangers.has_capacity(address):
             return _refused(429, "Too many of your address wait: send connection_init.")
         return None
 
