@@ -24,6 +24,7 @@ from connect_hub.observability import metrics
 from connect_hub.security.networks import SHARES
 from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
+from tests.faults.faults import FAULTS
 from tests.support.documentation import (
     ADDRESS,
     PAGES,
@@ -226,6 +227,16 @@ def test_the_chances_to_guess_a_code_are_computed_from_the_guesses() -> None:
     for guesses, chance in rows:
         _, _, decimals = chance.partition(".")
         assert f"{100 * (1 - 0.9999 ** int(guesses)):.{len(decimals)}f}" == chance
+
+
+def test_the_documentation_has_every_fault() -> None:
+    assert set(re.findall(r"[\w-]+", " ".join(table("fault")))) == set(FAULTS)
+
+
+def test_the_documentation_has_every_audit() -> None:
+    audits = re.search(r"^audits=\((.*)\)$", (REPOSITORY / "tests/audit/run").read_text(), re.M)
+    assert audits
+    assert list(table("audit")) == audits[1].split()
 
 
 def test_the_documentation_has_every_close_code() -> None:
