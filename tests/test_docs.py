@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -234,9 +235,16 @@ def test_the_documentation_has_every_fault() -> None:
 
 
 def test_the_documentation_has_every_audit() -> None:
-    audits = re.search(r"^audits=\((.*)\)$", (REPOSITORY / "tests/audit/run").read_text(), re.M)
-    assert audits
-    assert list(table("audit")) == audits[1].split()
+    script = (REPOSITORY / "tests/audit/run").read_text()
+    (audits,) = re.findall(r"^audits=\((.*)\)$", script, re.MULTILINE)
+    assert list(table("audit")) == audits.split()
+
+
+def test_the_changelog_has_the_version_of_the_package() -> None:
+    changelog = (REPOSITORY / "docs/changelog.md").read_text()
+    latest, *_ = re.findall(r"^## (\d\S+) - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert project["version"] == latest
 
 
 def test_the_documentation_has_every_close_code() -> None:
