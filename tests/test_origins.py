@@ -106,7 +106,7 @@ async def test_page_of_another_origin_may_not(settings: Settings, named: str, or
 async def test_websockets_are_opened_by_pages_of_equal_origins_only(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, named: str, origin: str, status: int
 ) -> None:
-    monkeypatch.setattr(websocket, "MOST", 0)  # whoever may connect is refused for that
+    monkeypatch.setattr(websocket, "MAX_CONNECTIONS", 0)  # whoever may connect is refused for that
     for name in ("cors_origins", "public_url"):
         if name == "cors_origins" or named.lower().startswith("http"):
             app = create_app(Settings(_env_file=None, **{**settings.model_dump(), name: named}))

@@ -132,7 +132,7 @@ async def test_a_connection_ends_when_its_session_is_swept(hub: Hub, sockets: So
 async def test_connection_init_comes_in_time(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "INIT_WITHIN", timedelta(seconds=0.05))
+    monkeypatch.setattr(connection, "INIT_TIMEOUT", timedelta(seconds=0.05))
     async with sockets.connected() as socket:
         assert await socket.end() == (4408, "Send connection_init within 5 seconds.")
 
@@ -251,7 +251,7 @@ async def test_a_subscription_by_http_is_told_to_come_by_websocket(hub: Hub) -> 
 async def test_one_connection_takes_so_many_subscriptions(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MOST_OPERATIONS", 2)
+    monkeypatch.setattr(connection, "MAX_SUBSCRIPTIONS", 2)
     person = await hub.person()
     async with sockets.connected(person.token) as socket:
         for name in "123":
@@ -266,22 +266,22 @@ async def test_a_subscription_that_the_database_keeps_waiting_ends_the_connectio
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = await hub.person()
-    monkeypatch.setattr(connection, "ANSWER_WITHIN", timedelta(seconds=0.1))
+    monkeypatch.setattr(connection, "RESPONSE_TIMEOUT", timedelta(seconds=0.1))
     async with sockets.connected(owner.token) as socket, transaction():
         await fetch("LOCK TABLE session")
         await socket.subscribe()
         async with asyncio.timeout(5):
-            assert await socket.end() == messages.NO_DATABASE
+            assert await socket.end() == messages.DATABASE_UNAVAILABLE
 
 
 async def test_one_client_takes_so_many_connections(hub: Hub, sockets: Sockets) -> None:
     one, other = await hub.people(2)
     async with AsyncExitStack() as held:
-        for _ in range(served.MOST_OF_A_CLIENT):
+        for _ in range(served.MAX_PER_CLIENT):
             await held.enter_async_context(sockets.connected(one.token))
         crowded = await held.enter_async_context(sockets.connected())
         await crowded.send("connection_init", payload={"Authorization": f"Bearer {one.token}"})
-        assert await crowded.end() == messages.CROWDED
+        assert await crowded.end() == messages.TOO_MANY_CONNECTIONS
         await held.enter_async_context(sockets.connected(other.token))
     async with sockets.connected(one.token):
         pass  # there is room again
@@ -291,7 +291,7 @@ async def test_one_address_takes_so_many_strangers(hub: Hub, sockets: Sockets) -
     person = await hub.person()
     here: dict[str, Any] = {"headers": {"X-Forwarded-For": "192.0.2.1"}}
     async with AsyncExitStack() as strangers:
-        for _ in range(served.MOST_STRANGERS):
+        for _ in range(served.MAX_UNAUTHENTICATED):
             await strangers.enter_async_context(sockets.connected(**here))
         refused = await _refused(sockets, **here)
         assert refused == (429, "Too many of your address wait: send connection_init.\n")
@@ -304,7 +304,7 @@ async def test_one_address_takes_so_many_strangers(hub: Hub, sockets: Sockets) -
 async def test_so_many_connections_are_taken_in_all(
     settings: Settings, sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "MOST", 0)
+    monkeypatch.setattr(served, "MAX_CONNECTIONS", 0)
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -433,7 +433,7 @@ async def test_who_reads_too_slowly_is_let_go_and_nobody_waits_for_it(
 
     monkeypatch.setattr(BoundedSocket, "pause_writing", pause)
     monkeypatch.setattr(BoundedSocket, "resume_writing", resume)
-    monkeypatch.setattr(connection, "TAKEN_WITHIN", timedelta(seconds=within))
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=within))
     monkeypatch.setattr(live_updates, "MOST_WAITING", waiting)
     owner, *guests = await hub.people(6)
     narrow = socket.socket()

@@ -32,7 +32,7 @@ from connect_hub.api.errors import BadRequestError, UnauthenticatedError, format
 from connect_hub.api.execution.documents import InvalidDocumentError
 from connect_hub.api.execution.query_limits import MAX_ERRORS
 from connect_hub.api.transport import messages
-from connect_hub.api.transport.http import ANSWER_WITHIN, GraphQLView
+from connect_hub.api.transport.http import RESPONSE_TIMEOUT, GraphQLView
 from connect_hub.api.transport.http_request import RequestError, parameters_in
 from connect_hub.api.transport.messages import Close, ClosedError
 from connect_hub.database.config import UNAVAILABLE
@@ -44,9 +44,9 @@ from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.connection_limits import ConnectionLimiter
 
-INIT_WITHIN = timedelta(seconds=5)
-TAKEN_WITHIN = timedelta(seconds=5)  # by the reader, of a message
-MOST_OPERATIONS = 20
+INIT_TIMEOUT = timedelta(seconds=5)
+SEND_TIMEOUT = timedelta(seconds=5)  # by the reader, of a message
+MAX_SUBSCRIPTIONS = 20
 
 Results = AsyncGenerator[ExecutionResult, None]
 
@@ -72,21 +72,21 @@ class Connection:
         context: Callable[[Scope, BaseUser], Context],
         backend: TokenBackend,
         live: Live,
-        stranger: ExitStack,
-        limiter: ConnectionLimiter,
+        unauthenticated: ExitStack,
+        per_client: ConnectionLimiter,
     ) -> None:
         self._websocket = websocket
         self._view = view
         self._context = partial(context, websocket.scope)
         self._backend = backend
         self._live = live
-        self._stranger = stranger  # to be closed once it is known who is there
-        self._limiter = limiter
+        self._unauthenticated = unauthenticated  # to be closed once it is known who is there
+        self._per_client = per_client
         self._user: BaseUser = UnauthenticatedUser()
         self._is_known = False
         self._since: datetime | None = None  # what the first subscription begins with
         self._operations: dict[str, asyncio.Task[None]] = {}
-        self._close = messages.NO_INIT  # if the time is up
+        self._close = messages.INIT_TOO_LATE  # if the time is up
         self._is_open = True
 
     async def run(self) -> None:
@@ -94,7 +94,7 @@ class Connection:
         try:
             await self._websocket.accept(messages.SUBPROTOCOL)
             with ExitStack() as self._held:
-                async with asyncio.timeout(INIT_WITHIN.total_seconds()) as self._time:
+                async with asyncio.timeout(INIT_TIMEOUT.total_seconds()) as self._time:
                     await self._listen()
         except WebSocketDisconnect:
             return
@@ -130,30 +130,30 @@ class Connection:
         }
         try:
             while True:
-                kind, message = messages.read(await self._websocket.receive())
-                await handlers.get(kind, messages.unknown)(message)
+                kind, message = messages.parse(await self._websocket.receive())
+                await handlers.get(kind, messages.reject)(message)
         except (ClosedError, WebSocketDisconnect):
             raise
         except UNAVAILABLE:
-            raise ClosedError(messages.NO_DATABASE) from None
+            raise ClosedError(messages.DATABASE_UNAVAILABLE) from None
         except Exception:
             log.exception("internal error")
-            raise ClosedError(messages.BROKEN) from None
+            raise ClosedError(messages.INTERNAL_ERROR) from None
 
     async def _init(self, message: dict[str, Any]) -> None:
         if self._is_known:
-            raise ClosedError(messages.INIT_TWICE)
-        self._close = messages.NO_DATABASE
+            raise ClosedError(messages.DUPLICATE_INIT)
+        self._close = messages.DATABASE_UNAVAILABLE
         self._user = self._backend.user_of(messages.authorization(message))
         viewer = await self._viewer()
         client = viewer.client
-        if not self._limiter.has_capacity(client.id):
-            raise ClosedError(messages.CROWDED)
-        self._held.enter_context(self._limiter.slot(client.id))
+        if not self._per_client.has_capacity(client.id):
+            raise ClosedError(messages.TOO_MANY_CONNECTIONS)
+        self._held.enter_context(self._per_client.slot(client.id))
         self._since = await invitations.latest(client)
         self._is_known = True
-        self._stranger.close()
-        self._close = messages.EXPIRED
+        self._unauthenticated.close()
+        self._close = messages.TOKEN_EXPIRED
         left = viewer.signed_in_until - datetime.now(UTC)
         self._time.reschedule(asyncio.get_running_loop().time() + left.total_seconds())
         await self._send({"type": "connection_ack"})
@@ -163,11 +163,11 @@ class Connection:
         try:
             viewer = await self._context(self._user).authenticate()
         except ExpiredTokenError:
-            raise ClosedError(messages.EXPIRED) from None
+            raise ClosedError(messages.TOKEN_EXPIRED) from None
         except InvalidTokenError as error:
             raise ClosedError(Close(4401, str(error))) from None
         if viewer is None:
-            raise ClosedError(messages.NO_TOKEN)
+            raise ClosedError(messages.TOKEN_MISSING)
         ended = partial(self.end, messages.SESSION_ENDED)
         self._held.enter_context(self._live.ending(viewer.session_id, ended))
         return viewer
@@ -179,17 +179,17 @@ class Connection:
         """Take what some clients send as a sign of life."""
 
     async def _complete(self, message: dict[str, Any]) -> None:
-        if operation := self._operations.pop(messages.name(message), None):
+        if operation := self._operations.pop(messages.operation_id(message), None):
             operation.cancel()
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
-        name = messages.name(message)
+        name = messages.operation_id(message)
         if not self._is_known:
-            raise ClosedError(messages.NOT_YET)
+            raise ClosedError(messages.INIT_MISSING)
         if name in self._operations:
             raise ClosedError(messages.DUPLICATE_ID)
         try:
-            with Within(ANSWER_WITHIN):
+            with Within(RESPONSE_TIMEOUT):
                 results = await self._results(messages.payload(message))
         except (RefusedError, InvalidDocumentError) as error:
             payload = self._formatted(error.errors)
@@ -230,8 +230,8 @@ class Connection:
             raise RefusedError(executor)
         if executor.operation.operation is not OperationType.SUBSCRIPTION:
             raise RefusedError([BadRequestError("Send queries and mutations by POST.")])
-        if len(self._operations) == MOST_OPERATIONS:
-            message = f"A connection takes {MOST_OPERATIONS} subscriptions: complete one first."
+        if len(self._operations) == MAX_SUBSCRIPTIONS:
+            message = f"A connection takes {MAX_SUBSCRIPTIONS} subscriptions: complete one first."
             raise RefusedError([BadRequestError(message)])
         return executor
 
@@ -242,14 +242,14 @@ class Connection:
                 async for result in results:
                     await self._send({"id": name, "type": "next", "payload": self._shown(result)})
         except TooSlowError:
-            self.end(messages.TOO_SLOW)
+            self.end(messages.SLOW_CONSUMER)
         except ClosedError as closed:
             self.end(closed.close)
         except WebSocketDisconnect:
             pass  # the reader of messages sees it too
         except Exception:
             log.exception("internal error")
-            self.end(messages.BROKEN)
+            self.end(messages.INTERNAL_ERROR)
 
     def _shown(self, result: ExecutionResult) -> dict[str, Any]:
         errors = {"errors": self._formatted(result.errors)} if result.errors else {}
@@ -261,10 +261,10 @@ class Connection:
 
     async def _send(self, message: dict[str, Any]) -> None:
         try:
-            async with asyncio.timeout(TAKEN_WITHIN.total_seconds()):
+            async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
                 await self._websocket.send_text(orjson.dumps(message).decode())
         except TimeoutError:
-            raise ClosedError(messages.TOO_SLOW) from None
+            raise ClosedError(messages.SLOW_CONSUMER) from None
 
 
 def _executed(build: Callable[[], Any], copied: Any) -> Any:

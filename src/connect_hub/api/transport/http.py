@@ -30,7 +30,7 @@ from connect_hub.api.transport.http_request import (
 from connect_hub.database.connections import Within
 from connect_hub.settings import Settings
 
-ANSWER_WITHIN = timedelta(seconds=14)  # proxies and people do not wait much longer
+RESPONSE_TIMEOUT = timedelta(seconds=14)  # proxies and people do not wait much longer
 _BESIDES_SMS = timedelta(seconds=4)
 
 # Where nothing was answered but refusals of one of these codes, the whole request was refused.
@@ -90,7 +90,7 @@ class GraphQLView:
         self._context = context
         self._notice = notice  # what GraphiQL has to say
         self._settings = settings
-        self._patience = max(ANSWER_WITHIN, settings.sms_timeout + _BESIDES_SMS)
+        self._patience = max(RESPONSE_TIMEOUT, settings.sms_timeout + _BESIDES_SMS)
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
 

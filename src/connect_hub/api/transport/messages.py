@@ -7,7 +7,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 SUBPROTOCOL = "graphql-transport-ws"
-MAX_NAME = 128  # characters of an operation's `id`
+MAX_ID = 128  # characters of an operation's `id`
 
 
 class Close(NamedTuple):
@@ -17,20 +17,22 @@ class Close(NamedTuple):
     reason: str  # of at most 123 bytes
 
 
-NO_MESSAGE = Close(4400, f"This is no message of {SUBPROTOCOL}.")
-NO_NAME = Close(4400, f"A subscription takes an `id` of 1 to {MAX_NAME} characters.")
-NO_TOKEN = Close(4401, 'Sign in, and send {"Authorization": "Bearer …"} with connection_init.')
-NOT_YET = Close(4401, "Send connection_init first.")
+INVALID_MESSAGE = Close(4400, f"This is no message of {SUBPROTOCOL}.")
+INVALID_ID = Close(4400, f"A subscription takes an `id` of 1 to {MAX_ID} characters.")
+TOKEN_MISSING = Close(4401, 'Sign in, and send {"Authorization": "Bearer …"} with connection_init.')
+INIT_MISSING = Close(4401, "Send connection_init first.")
 SESSION_ENDED = Close(4401, "The session has ended; sign in again.")
-EXPIRED = Close(4403, "The bearer token has expired; refresh it and connect again.")
-NO_INIT = Close(4408, "Send connection_init within 5 seconds.")
+TOKEN_EXPIRED = Close(4403, "The bearer token has expired; refresh it and connect again.")
+INIT_TOO_LATE = Close(4408, "Send connection_init within 5 seconds.")
 DUPLICATE_ID = Close(4409, "There is a subscription of this id; take another id.")
-INIT_TWICE = Close(4429, "connection_init was sent before.")
+DUPLICATE_INIT = Close(4429, "connection_init was sent before.")
 # After 1013 clients connect again; npm's graphql-ws takes 4429, 4500 and 1011 as final.
-CROWDED = Close(1013, "This client has too many connections; use one for all subscriptions.")
-BROKEN = Close(1013, "Something went wrong on our side; connect again.")
-TOO_SLOW = Close(1013, "You read too slowly; connect again and query what you missed.")
-NO_DATABASE = Close(1013, "The database does not answer; try again in a moment.")
+TOO_MANY_CONNECTIONS = Close(
+    1013, "This client has too many connections; use one for all subscriptions."
+)
+INTERNAL_ERROR = Close(1013, "Something went wrong on our side; connect again.")
+SLOW_CONSUMER = Close(1013, "You read too slowly; connect again and query what you missed.")
+DATABASE_UNAVAILABLE = Close(1013, "The database does not answer; try again in a moment.")
 
 
 class ClosedError(Exception):
@@ -41,7 +43,7 @@ class ClosedError(Exception):
         self.close = close
 
 
-def read(received: Message) -> tuple[str, dict[str, Any]]:
+def parse(received: Message) -> tuple[str, dict[str, Any]]:
     """Read what came by WebSocket: the type of a message, and the message.
 
     Raises:
@@ -55,28 +57,28 @@ def read(received: Message) -> tuple[str, dict[str, Any]]:
     except ValueError:  # also where it is binary, or nested too deeply
         message = None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ClosedError(NO_MESSAGE)
+        raise ClosedError(INVALID_MESSAGE)
     return message["type"], message
 
 
-async def unknown(_message: dict[str, Any]) -> None:
+async def reject(_message: dict[str, Any]) -> None:
     """Take no message of another type.
 
     Raises:
         ClosedError
     """
-    raise ClosedError(NO_MESSAGE)
+    raise ClosedError(INVALID_MESSAGE)
 
 
-def name(message: dict[str, Any]) -> str:
+def operation_id(message: dict[str, Any]) -> str:
     """Read by what name a client has its operation.
 
     Raises:
         ClosedError: by none.
     """
     given = message.get("id")
-    if not isinstance(given, str) or not 1 <= len(given) <= MAX_NAME:
-        raise ClosedError(NO_NAME)
+    if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID:
+        raise ClosedError(INVALID_ID)
     return given
 
 
@@ -88,7 +90,7 @@ def payload(message: dict[str, Any]) -> dict[str, Any]:
     """
     given = message.get("payload")
     if not isinstance(given, dict):
-        raise ClosedError(NO_MESSAGE)
+        raise ClosedError(INVALID_MESSAGE)
     return given
 
 
@@ -102,5 +104,5 @@ def authorization(message: dict[str, Any]) -> str:
     said = given if isinstance(given, dict) else {}
     found = [value for name, value in said.items() if name.lower() == "authorization"]
     if len(found) != 1 or not isinstance(found[0], str):
-        raise ClosedError(NO_TOKEN)
+        raise ClosedError(TOKEN_MISSING)
     return found[0]

@@ -18,9 +18,9 @@ from connect_hub.server.connection_limits import ConnectionLimiter, ConnectionLi
 from connect_hub.settings import Settings
 from connect_hub.settings.origins import Origins
 
-MOST = 10_000  # sockets of a process
-MOST_STRANGERS = 20  # of an address, before they have said who they are
-MOST_OF_A_CLIENT = 20
+MAX_CONNECTIONS = 10_000  # sockets of a process
+MAX_UNAUTHENTICATED = 20  # of an address, before they have said who they are
+MAX_PER_CLIENT = 20
 
 
 class GraphQLSockets:
@@ -42,9 +42,9 @@ class GraphQLSockets:
         self._live = live
         self._limits = limits
         self._origins = Origins((*settings.cors_origins, settings.public_url or ""))
-        self._all = ConnectionLimiter(MOST)
-        self._strangers = ConnectionLimiter(MOST_STRANGERS)
-        self._of_clients = ConnectionLimiter(MOST_OF_A_CLIENT)
+        self._all = ConnectionLimiter(MAX_CONNECTIONS)
+        self._unauthenticated = ConnectionLimiter(MAX_UNAUTHENTICATED)
+        self._per_client = ConnectionLimiter(MAX_PER_CLIENT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it before it is one."""
@@ -56,16 +56,16 @@ class GraphQLSockets:
             await refusal(scope, receive, send)
             return
         of_network = self._limits.slot(address) if is_proxied else nullcontext()
-        with self._all.slot(None), of_network, ExitStack() as stranger:
-            stranger.enter_context(self._strangers.slot(address))
+        with self._all.slot(None), of_network, ExitStack() as unauthenticated:
+            unauthenticated.enter_context(self._unauthenticated.slot(address))
             connection = Connection(
                 websocket,
                 view=self._view,
                 context=self._context,
                 backend=self._backend,
                 live=self._live,
-                stranger=stranger,
-                limiter=self._of_clients,
+                unauthenticated=unauthenticated,
+                per_client=self._per_client,
             )
             await connection.run()
 
@@ -78,7 +78,7 @@ class GraphQLSockets:
             return _refused(503, "Too many are connected; try again in a while.")
         if is_proxied and not self._limits.has_capacity(address):
             return _refused(429, "Too many connections are open from your network; close some.")
-        if not self._strangers.has_capacity(address):
+        if not self._unauthenticated.has_capacity(address):
             return _refused(429, "Too many of your address wait: send connection_init.")
         return None
 
