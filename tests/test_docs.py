@@ -165,7 +165,7 @@ def test_the_documentation_has_every_metric_and_its_labels() -> None:
     for metric in counted:
         if names := metric._labelnames:  # noqa: SLF001 (there is no other way to ask)
             metric.labels(*names)
-    with metrics.exposed(Settings(_env_file=None, metrics_port=0)) as port:
+    with metrics.serve_metrics(Settings(_env_file=None, metrics_port=0)) as port:
         shown = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
     samples = re.findall(r"^(\w+?)(?:_bucket|_count|_sum)?(?:\{(.*)\})? ", shown, re.MULTILINE)
     labels: dict[str, set[str]] = {}

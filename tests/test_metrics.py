@@ -181,12 +181,12 @@ def test_no_answer_no_log_and_no_metric_tells_a_code_a_phone_or_a_password(
 def test_a_test_phone_is_no_longer_counted_after_its_day(settings: Settings) -> None:
     ended = TestPhone(TEST_PHONE, "4821", datetime(2026, 1, 1, tzinfo=UTC).date())
     changed = {"test_phones": (ended,), "metrics_port": 0}
-    with metrics.exposed(settings.model_copy(update=changed)) as port:
+    with metrics.serve_metrics(settings.model_copy(update=changed)) as port:
         assert "connect_hub_test_phones 0.0" in HTTP.get(f"http://127.0.0.1:{port}/metrics").text
 
 
 def test_without_a_port_nothing_is_exposed(settings: Settings) -> None:
-    with metrics.exposed(settings) as port:
+    with metrics.serve_metrics(settings) as port:
         assert port is None
 
 
@@ -197,7 +197,7 @@ def test_without_a_temporary_folder_several_workers_do_not_start(
     changed = {"workers": 2, "metrics_port": 0}
     with (
         pytest.raises(StartupError, match=r"METRICS_PORT takes a temporary folder .* TMPDIR .*\.$"),
-        metrics.exposed(settings.model_copy(update=changed)),
+        metrics.serve_metrics(settings.model_copy(update=changed)),
     ):
         pass
 
@@ -207,7 +207,7 @@ def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(StartupError, match=rf"METRICS_PORT: .* port {port} .*"),
-            metrics.exposed(settings.model_copy(update={"metrics_port": port})),
+            metrics.serve_metrics(settings.model_copy(update={"metrics_port": port})),
         ):
             pass
 
@@ -215,7 +215,7 @@ def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
 async def test_subscribers_and_how_long_they_wait_are_counted() -> None:
     def counted() -> tuple[Any, Any]:
         count, seconds = "connect_hub_subscribers", "connect_hub_event_seconds_sum"
-        read = metrics._here.get_sample_value  # noqa: SLF001 (of a process that exposes nothing)
+        read = metrics.REGISTRY.get_sample_value
         return read(count), read(seconds)
 
     subscribers, seconds = counted()

@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     texts.check(settings)
     phone_numbers.check_countries(settings)
     phone_numbers.check_test_phones(settings)
-    tracing.check(settings)
+    tracing.check_installed(settings)
     sender = sender or sms.sender_from(settings)
     secret = settings.secret_key
     keys = Keys(secret.get_secret_value() if secret else kept_secret(settings.data_dir))
@@ -106,7 +106,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             background.running(connections.watch(), cleanup.sweep(), pool_metrics.observe()),
             live.running(),
         ):
-            with tracing.exported(settings), stopping.heeded():
+            with tracing.export_traces(settings), stopping.heeded():
                 yield {CONNECTION_LIMITS: limits}
 
     notice = NOTICE if sender.simulated else None

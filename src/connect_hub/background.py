@@ -18,17 +18,17 @@ async def running(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def later(work: Coroutine[Any, Any, object]) -> None:
+def spawn(work: Coroutine[Any, Any, object]) -> None:
     """See some work done for which nobody waits, nor for how it ends."""
     task = asyncio.create_task(work)
-    _going_on.add(task)
-    task.add_done_callback(_forget)
+    _tasks.add(task)
+    task.add_done_callback(_discard)
 
 
-_going_on: set[asyncio.Task[object]] = set()  # asyncio itself would forget them
+_tasks: set[asyncio.Task[object]] = set()  # asyncio itself would forget them
 
 
-def _forget(task: asyncio.Task[object]) -> None:
-    _going_on.discard(task)
+def _discard(task: asyncio.Task[object]) -> None:
+    _tasks.discard(task)
     if not task.cancelled():
         task.exception()  # asyncio would log it: nobody else asks

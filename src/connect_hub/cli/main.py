@@ -88,7 +88,7 @@ def serve(**options: str | int | None) -> None:
     with (
         _listening(settings) as listening,
         _database(settings),
-        metrics.exposed(settings) as metrics_port,
+        metrics.serve_metrics(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
         applied = asyncio.run(_prepared(settings))

@@ -330,7 +330,7 @@ async def _keep_session(_connection: object) -> None:
 async def _prepare(connection: Any, *, traced: bool) -> None:
     _notice_silence(connection)
     if traced:
-        await tracing.watch(connection)
+        await tracing.trace_connection(connection)
 
 
 def _notice_silence(connection: Any) -> None:

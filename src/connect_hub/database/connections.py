@@ -142,7 +142,7 @@ class OneConnection:
             self._turns = turns_of(database._pool or await _opened(database))  # noqa: SLF001 (Tortoise has no name for it)
             connection = await self._turns.take()
             if self not in _waiting:  # whoever asked has gone meanwhile
-                background.later(self._turns.give_back(connection))
+                background.spawn(self._turns.give_back(connection))
                 raise TimeoutError
             self._connection = connection
         try:
@@ -156,7 +156,7 @@ class OneConnection:
                     self._connection.terminate()
             # Else asyncpg cancels the statement before the next one: nobody waits for that.
             give_back = self._turns.give_back(self._connection, tidied_within=_TIDIED_WITHIN)
-            background.later(give_back)
+            background.spawn(give_back)
             self._connection = None
             raise
         return rows

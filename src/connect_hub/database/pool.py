@@ -70,7 +70,7 @@ class Turns:
 
     def _leave(self, connection: Any) -> None:
         if connection:
-            background.later(self.give_back(connection))
+            background.spawn(self.give_back(connection))
         else:
             self._pass(None)
 

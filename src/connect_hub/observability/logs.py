@@ -55,7 +55,7 @@ def configure() -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def request(*, path: str, operation: str, **told: object) -> None:
+def log_request(*, path: str, operation: str, **told: object) -> None:
     """Log an answered request; its path and operation are what its client chose to send.
 
     This line is written as all others look, without asking structlog what to do with it: that would

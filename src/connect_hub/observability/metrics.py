@@ -29,75 +29,86 @@ from connect_hub.settings import Settings, StartupError
 
 disable_created_metrics()  # twice as many lines, and none with several workers
 
-_OF_SMS = ["gateway", "country"]  # the gateway's name; the phone's ISO 3166 code
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SMS_LABELS = ["gateway", "country"]  # the gateway's name; the phone's ISO 3166 code
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-_here = CollectorRegistry()  # of this process
+REGISTRY = CollectorRegistry()  # of this process
 OPERATIONS = Counter(
-    "connect_hub_operations", "Operations answered.", ["operation", "outcome"], registry=_here
+    "connect_hub_operations",
+    "Operations answered.",
+    ["operation", "outcome"],
+    registry=REGISTRY,
 )
 OPERATION_SECONDS = Histogram(
     "connect_hub_operation_seconds",
     "How long operations took.",
     ["operation"],
-    buckets=_SECONDS,
-    registry=_here,
+    buckets=_BUCKETS,
+    registry=REGISTRY,
 )
-SMS_SENT = Counter("connect_hub_sms_sent", "Codes that a gateway took.", _OF_SMS, registry=_here)
+SMS_SENT = Counter(
+    "connect_hub_sms_sent", "Codes that a gateway took.", _SMS_LABELS, registry=REGISTRY
+)
 SMS_FAILED = Counter(
-    "connect_hub_sms_failed", "Codes that a gateway did not take.", _OF_SMS, registry=_here
+    "connect_hub_sms_failed",
+    "Codes that a gateway did not take.",
+    _SMS_LABELS,
+    registry=REGISTRY,
 )
 SMS_CONFIRMED = Counter(
-    "connect_hub_sms_confirmed", "Codes that somebody signed in with.", _OF_SMS, registry=_here
+    "connect_hub_sms_confirmed",
+    "Codes that somebody signed in with.",
+    _SMS_LABELS,
+    registry=REGISTRY,
 )
-GUESSES = Counter("connect_hub_guesses", "Codes that were typed.", ["result"], registry=_here)
+GUESSES = Counter("connect_hub_guesses", "Codes that were typed.", ["result"], registry=REGISTRY)
 PUMPING_ALARMS = Counter(
-    "connect_hub_pumping_alarms", "Alarms of the pumping guard.", registry=_here
+    "connect_hub_pumping_alarms", "Alarms of the pumping guard.", registry=REGISTRY
 )
 REFRESH_REUSE = Counter(
     "connect_hub_refresh_reuse",
     "Refresh tokens that came again.",
     ["result"],
-    registry=_here,
+    registry=REGISTRY,
 )
 SUBSCRIBERS = Gauge(
     "connect_hub_subscribers",
     "Subscriptions that are open.",
     multiprocess_mode="livesum",
-    registry=_here,
+    registry=REGISTRY,
 )
 EVENT_SECONDS = Histogram(
     "connect_hub_event_seconds",
     "How long it took until subscribers were told.",
-    buckets=_SECONDS,
-    registry=_here,
+    buckets=_BUCKETS,
+    registry=REGISTRY,
 )
 POOL = Gauge(
     "connect_hub_pool_connections",
     "Connections to the database.",
     ["state"],
     multiprocess_mode="livesum",
-    registry=_here,
+    registry=REGISTRY,
 )
-SWEPT = Counter("connect_hub_swept_rows", "Expired rows removed.", ["table"], registry=_here)
-SWEEPS_FAILED = Counter("connect_hub_sweeps_failed", "Sweeps that failed.", registry=_here)
+SWEPT = Counter("connect_hub_swept_rows", "Expired rows removed.", ["table"], registry=REGISTRY)
+SWEEPS_FAILED = Counter("connect_hub_sweeps_failed", "Sweeps that failed.", registry=REGISTRY)
 
 
-def answered(operation: str, *, outcome: str, seconds: float) -> None:
+def record_operation(operation: str, *, outcome: str, seconds: float) -> None:
     """Count an operation; neither name may be one that a client chose."""
-    answers, lasted = _of_operation(operation, outcome)
+    answers, lasted = _metrics_of(operation, outcome)
     answers.inc()
     lasted.observe(seconds)
 
 
 @cache
-def _of_operation(operation: str, outcome: str) -> tuple[Counter, Histogram]:
+def _metrics_of(operation: str, outcome: str) -> tuple[Counter, Histogram]:
     """Find both once: to find them takes longer than to count."""
     return OPERATIONS.labels(operation, outcome), OPERATION_SECONDS.labels(operation)
 
 
 @contextmanager
-def exposed(settings: Settings) -> Iterator[int | None]:
+def serve_metrics(settings: Settings) -> Iterator[int | None]:
     """Answer Prometheus as long as this lasts, and tell the port, if METRICS_PORT is set.
 
     Several workers count in files of a folder that lives as long; they are told where it is by the
@@ -109,10 +120,10 @@ def exposed(settings: Settings) -> Iterator[int | None]:
     if settings.metrics_port is None:
         yield None
         return
-    with _counted(settings) as counted:
+    with _collector(settings) as counted:
         exposition = CollectorRegistry()
         exposition.register(counted)
-        exposition.register(_TestPhones(settings))
+        exposition.register(_TestPhoneCount(settings))
         try:
             server, thread = start_http_server(
                 settings.metrics_port, settings.metrics_host, exposition
@@ -132,9 +143,9 @@ def exposed(settings: Settings) -> Iterator[int | None]:
 
 
 @contextmanager
-def _counted(settings: Settings) -> Iterator[Collector]:
+def _collector(settings: Settings) -> Iterator[Collector]:
     if settings.workers == 1:
-        yield _here
+        yield REGISTRY
         return
     try:
         made = TemporaryDirectory(prefix="connect-hub-metrics-")
@@ -145,10 +156,10 @@ def _counted(settings: Settings) -> Iterator[Collector]:
         ) from None
     with made as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        yield _Workers(folder)
+        yield _WorkerTotals(folder)
 
 
-class _TestPhones(Collector):
+class _TestPhoneCount(Collector):
     """The phones that sign in without an SMS, at the moment."""
 
     def __init__(self, settings: Settings) -> None:
@@ -160,7 +171,7 @@ class _TestPhones(Collector):
         yield GaugeMetricFamily("connect_hub_test_phones", "Test phones in force.", count)
 
 
-class _Workers(MultiProcessCollector):
+class _WorkerTotals(MultiProcessCollector):
     """The sums over all workers, and over those that have ended: a counter never falls."""
 
     def __init__(self, folder: str) -> None:
@@ -173,17 +184,17 @@ class _Workers(MultiProcessCollector):
         with self._lock:
             for file in self._folder.glob("*_[1-9]*.db"):
                 kind, _, pid = file.stem.rpartition("_")
-                if _lives(int(pid)):
+                if _is_running(int(pid)):
                     continue
                 if kind.startswith("gauge_live"):
                     file.unlink()  # what is no more is not counted
                 else:
-                    _add(file, to=file.with_name(f"{kind}_0.db"))
+                    _merge(file, to=file.with_name(f"{kind}_0.db"))
             metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]  # nor
         return metrics
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except OSError:  # there is none, or its id is another user's by now
@@ -191,7 +202,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _add(file: Path, *, to: Path) -> None:
+def _merge(file: Path, *, to: Path) -> None:
     total = MmapedDict(str(to))
     for key, value, at, _ in MmapedDict.read_all_values_from_file(str(file)):
         total.write_value(key, total.read_value(key)[0] + value, at)

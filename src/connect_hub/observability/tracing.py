@@ -15,7 +15,7 @@ _tracers: list[Any] = []  # one, while traces are exported
 
 
 @contextmanager
-def exported(settings: Settings) -> Iterator[None]:
+def export_traces(settings: Settings) -> Iterator[None]:
     """Export traces by OTLP over HTTP, if an endpoint is set, as long as this lasts."""
     endpoint = settings.otel_exporter_otlp_endpoint
     if not endpoint:
@@ -40,7 +40,7 @@ def exported(settings: Settings) -> Iterator[None]:
         provider.shutdown()
 
 
-def check(settings: Settings) -> None:
+def check_installed(settings: Settings) -> None:
     """See that what traces take is installed.
 
     Raises:
@@ -57,7 +57,7 @@ def check(settings: Settings) -> None:
             ) from None
 
 
-def request(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
+def trace_request(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
     """Trace a request, below the span that its `traceparent` names (W3C Trace Context)."""
     if not _tracers:
         return nullcontext()
@@ -70,7 +70,7 @@ def request(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
     return span
 
 
-def sending(gateway: str, *, country: str) -> AbstractContextManager[Any]:
+def trace_sms(gateway: str, *, country: str) -> AbstractContextManager[Any]:
     """Trace a message on its way to a gateway."""
     if not _tracers:
         return nullcontext()
@@ -81,12 +81,12 @@ def sending(gateway: str, *, country: str) -> AbstractContextManager[Any]:
     return span
 
 
-async def watch(connection: Any) -> None:
+async def trace_connection(connection: Any) -> None:
     """Trace what a connection of asyncpg runs."""
-    connection.add_query_logger(_ran)
+    connection.add_query_logger(_record_query)
 
 
-def _ran(record: Any) -> None:
+def _record_query(record: Any) -> None:
     """Make a span of a statement that has just ended; asyncpg calls this where it was run."""
     if _tracers:
         ended = time.time_ns()

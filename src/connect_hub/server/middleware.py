@@ -77,10 +77,10 @@ class Envelope:
         finally:
             seconds = perf_counter() - began
             if self._counts and "outcome" in state:  # of GraphQL
-                metrics.answered(
+                metrics.record_operation(
                     state.get("field", "none"), outcome=state["outcome"], seconds=seconds
                 )
-            logs.request(
+            logs.log_request(
                 request_id=request_id,
                 method=scope["method"],
                 path=scope["path"],
@@ -113,11 +113,13 @@ class Envelope:
             if message["type"] == "websocket.accept":
                 began = perf_counter()
                 message["headers"] = self._with_ours(message["headers"], request_id)
-                logs.request(event="socket opened", status=101, **told, **self._asker(scope))
+                logs.log_request(event="socket opened", status=101, **told, **self._asker(scope))
             elif message["type"] == "websocket.http.response.start":
                 message["headers"] = self._with_ours(message["headers"], request_id)
                 status = message["status"]
-                logs.request(event="socket refused", status=status, **told, **self._asker(scope))
+                logs.log_request(
+                    event="socket refused", status=status, **told, **self._asker(scope)
+                )
             elif message["type"] == "websocket.close":
                 code, reason = message["code"], message["reason"]
             await send(message)
@@ -128,7 +130,7 @@ class Envelope:
             if began:
                 seconds = round(perf_counter() - began, 1)
                 told |= self._asker(scope)
-                logs.request(
+                logs.log_request(
                     event="socket closed", code=code, outcome=reason, seconds=seconds, **told
                 )
 

@@ -30,7 +30,7 @@ class Traced:
                 status = message["status"]
             await send(message)
 
-        with tracing.request(headers) as span:
+        with tracing.trace_request(headers) as span:
             state = scope.setdefault("state", {})
             try:
                 await self._app(scope, receive, send_and_note)

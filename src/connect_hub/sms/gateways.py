@@ -78,7 +78,7 @@ class Gateways:
 async def _took(route: Route, message: Message, *, within: timedelta) -> bool:
     name, country = route.gateway.name, message.country
     try:
-        with tracing.sending(name, country=country):
+        with tracing.trace_sms(name, country=country):
             await route.gateway.send(message, within=within)
     except NotSentError as error:
         if not isinstance(error, UnreachableError):  # which is the number's fault
