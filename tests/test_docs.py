@@ -262,6 +262,14 @@ def test_the_documentation_has_every_folder() -> None:
     )
 
 
+def test_files_that_the_documentation_names_exist() -> None:
+    named = re.findall(r"`([\w./-]+\.(?:py|mjs|ts|yml|toml|txt|graphql|template))`", TEXT)
+    folders = [REPOSITORY, REPOSITORY / "src/connect_hub", REPOSITORY / "tests/audit"]
+    assert named
+    for name in named:
+        assert any((folder / name).exists() for folder in folders), name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_into_the_repository_resolve(page: Path) -> None:
     for text, target in links(page):
