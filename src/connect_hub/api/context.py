@@ -17,6 +17,7 @@ from connect_hub.security.tokens import AccessTokens, InvalidTokenError, Refresh
 from connect_hub.server.authentication import RejectedUser, TokenUser
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.headers import header
+from connect_hub.server.request_log import RequestLog, request_log
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender, texts
 
@@ -38,10 +39,14 @@ class Context:
     user: BaseUser  # by the token in the header or in `connection_init`
     since: datetime = _NEVER  # what a subscription tells is later
     notice: str | None = None  # what the answer tells whoever reads it
-    outcome: str = "ok"  # what the log says of this request
     _turn: Lock = field(default_factory=Lock, init=False)
     _known: bool = field(default=False, init=False)
     _viewer: Viewer | None = field(default=None, init=False)
+
+    @property
+    def log(self) -> RequestLog:
+        """What the log tells about this request."""
+        return request_log(self.scope)
 
     @property
     def address(self) -> str:
@@ -80,7 +85,7 @@ class Context:
         viewer = await sessions.find(self.user.claims)
         if viewer is None:
             raise InvalidTokenError("The session of this token has ended; sign in again.")
-        self.scope["state"]["client"] = str(viewer.client.id)  # for the log
+        self.log.client = str(viewer.client.id)
         if viewer.is_touch_due:
             await sessions.touch(viewer, address=self.address, settings=self.settings)
         return viewer

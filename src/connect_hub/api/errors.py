@@ -200,7 +200,7 @@ class RefusalHandler:
     ) -> UserError:
         """Build the error from the refusal."""
         del field
-        info.context.outcome = self.error_type.__name__
+        info.context.log.outcome = self.error_type.__name__
         return self.error_type.of(exception)
 
 

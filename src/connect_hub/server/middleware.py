@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from random import getrandbits
 from time import perf_counter
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connect_hub.observability import logs, metrics
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.headers import SECURITY, header
+from connect_hub.server.request_log import request_log
 from connect_hub.server.shutdown import Stopping
 
 _REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone without +
@@ -54,9 +53,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _new_request_id()
-        state: dict[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = request_id
+        log = request_log(scope)
+        request_id = log.request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)  # this task serves no other
         status = 0
         began = perf_counter()
@@ -76,17 +74,15 @@ class Envelope:
             await self._failed(scope, error)(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - began
-            if self._counts and "outcome" in state:  # of GraphQL
-                metrics.record_operation(
-                    state.get("field", "none"), outcome=state["outcome"], seconds=seconds
-                )
+            if self._counts and log.outcome:  # of GraphQL
+                metrics.record_operation(log.field or "none", outcome=log.outcome, seconds=seconds)
             logs.log_request(
                 request_id=request_id,
                 method=scope["method"],
                 path=scope["path"],
-                operation=state.get("operation", ""),
-                field=state.get("field", ""),
-                outcome=state.get("outcome", ""),
+                operation=log.operation,
+                field=log.field,
+                outcome=log.outcome,
                 **self._asker(scope),
                 status=status or _CLIENT_LEFT,
                 milliseconds=round(seconds * 1000, 1),
@@ -94,8 +90,7 @@ class Envelope:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a WebSocket on; one line tells that it is opened or refused, another its end."""
-        request_id = _new_request_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = request_log(scope).request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         told = {"request_id": request_id, "path": scope["path"], "operation": ""}
         code, reason = _ABNORMAL, ""  # ours, if it is we who close
@@ -137,7 +132,7 @@ class Envelope:
     def _asker(self, scope: Scope) -> dict[str, str]:
         """Say who asked: the network, the client if it was signed in, its name for the request."""
         asker = {"network": self._addresses.of(scope)}
-        if client := scope["state"].get("client"):
+        if client := request_log(scope).client:
             asker["client"] = client
         if given := _client_request_id(scope):
             asker["client_request_id"] = given
@@ -150,10 +145,6 @@ class Envelope:
         if self._stopping.begun:
             headers.append((b"connection", b"close"))
         return headers
-
-
-def _new_request_id() -> str:
-    return f"{getrandbits(128):032x}"  # a name, no secret
 
 
 def _client_request_id(scope: Scope) -> str | None:

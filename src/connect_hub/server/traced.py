@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connect_hub.observability import tracing
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.headers import header
+from connect_hub.server.request_log import request_log
 
 
 class Traced:
@@ -31,16 +32,16 @@ class Traced:
             await send(message)
 
         with tracing.trace_request(headers) as span:
-            state = scope.setdefault("state", {})
+            log = request_log(scope)
             try:
                 await self._app(scope, receive, send_and_note)
             finally:
-                span.update_name(state.get("field", "request"))
+                span.update_name(log.field or "request")
                 span.set_attributes(
                     {
                         "http.request.method": scope["method"],
                         "http.response.status_code": status,
-                        "graphql.outcome": state.get("outcome", ""),
-                        "request_id": state.get("request_id", ""),
+                        "graphql.outcome": log.outcome,
+                        "request_id": log.request_id,
                     }
                 )

@@ -43,6 +43,7 @@ from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.connection_limits import ConnectionLimiter
+from connect_hub.server.request_log import request_log
 
 INIT_TIMEOUT = timedelta(seconds=5)
 SEND_TIMEOUT = timedelta(seconds=5)  # by the reader, of a message
@@ -256,7 +257,7 @@ class Connection:
         return {"data": result.data, **errors}
 
     def _formatted(self, errors: list[GraphQLError]) -> list[dict[str, Any]]:
-        request_id = self._websocket.state.request_id
+        request_id = request_log(self._websocket.scope).request_id
         return [formatted(error, request_id=request_id) for error in errors[:MAX_ERRORS]]
 
     async def _send(self, message: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from connect_hub.api.transport.http_request import (
     parameters_of,
 )
 from connect_hub.database.connections import Within
+from connect_hub.server.request_log import request_log
 from connect_hub.settings import Settings
 
 RESPONSE_TIMEOUT = timedelta(seconds=14)  # proxies and people do not wait much longer
@@ -103,7 +104,7 @@ class GraphQLView:
         try:
             answer = await self._answer(scope, receive, media)
         except RequestError as error:
-            scope["state"]["outcome"] = error.code
+            request_log(scope).outcome = error.code
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
             status = error.status if media == GRAPHQL else error.status_of_json
             answer = Answer(body, status, media, error.headers)
@@ -124,9 +125,9 @@ class GraphQLView:
         if isinstance(result, ExecutionResult) and not result.errors:
             extensions = {"extensions": result.extensions} if result.extensions else {}
             return Answer({"data": result.data, **extensions}, 200, media)
-        state = scope["state"]
-        body, status = _body_and_status(result, media=media, request_id=state["request_id"])
-        state["outcome"] = body["errors"][0]["extensions"]["code"]
+        log = request_log(scope)
+        body, status = _body_and_status(result, media=media, request_id=log.request_id)
+        log.outcome = body["errors"][0]["extensions"]["code"]
         return Answer(body, status, media, _HEADERS_OF_STATUS.get(status))
 
     async def _execute(
@@ -138,10 +139,10 @@ class GraphQLView:
         executor = self.executor(prepared, parameters, context)
         if isinstance(executor, list):
             return executor
-        operation, state = executor.operation, scope["state"]
+        operation, log = executor.operation, request_log(scope)
         if operation.name:
-            state["operation"] = operation.name.value
-        state["field"] = prepared.field_of(operation)
+            log.operation = operation.name.value
+        log.field = prepared.field_of(operation)
         if operation.operation is OperationType.SUBSCRIPTION:
             raise RequestError(422, "Subscribe by WebSocket, with graphql-transport-ws.")
         if operation.operation is OperationType.MUTATION and scope["method"] != "POST":
@@ -153,7 +154,7 @@ class GraphQLView:
             )
         with Within(self._patience):
             result = await execution.executed(executor)
-        state["outcome"] = context.outcome
+        log.outcome = log.outcome or "ok"  # unless a refusal is noted
         if context.notice:
             result.extensions = {"notice": context.notice}
         return result
@@ -201,9 +202,9 @@ def _unknown(message: str, *, code: str) -> InvalidDocumentError:
 
 def failed(scope: Scope, error: Exception) -> Answer:
     """Answer where something failed before or after the view, such as the viewer's query."""
-    state = scope["state"]
-    told = formatted(GraphQLError("", original_error=error), request_id=state["request_id"])
-    code = state["outcome"] = told["extensions"]["code"]
+    log = request_log(scope)
+    told = formatted(GraphQLError("", original_error=error), request_id=log.request_id)
+    code = log.outcome = told["extensions"]["code"]
     status = _STATUS_OF_CODE.get(code, 500)
     return Answer({"errors": [told]}, status, JSON, _HEADERS_OF_STATUS.get(status))
 
