@@ -12,7 +12,7 @@ from tortoise.connection import get_connection
 
 from connect_hub.database.connections import fetch
 from connect_hub.database.notifications import SIGN_OF_LIFE
-from connect_hub.domain.live_updates import MOST_WAITING
+from connect_hub.domain.live_updates import MAX_QUEUED
 from tests.hub import Hub, Person
 from tests.sockets import Sockets
 
@@ -134,7 +134,7 @@ async def test_who_is_up_to_date_is_told_though_another_subscription_is_far_behi
     hub: Hub, sockets: Sockets, untriggered: asyncpg.Connection
 ) -> None:
     owner = await hub.person()
-    guests = [uuid4() for _ in range(MOST_WAITING + 20)]
+    guests = [uuid4() for _ in range(MAX_QUEUED + 20)]
     for number, guest_id in enumerate(guests):
         await fetch(GUEST, guest_id, f"+7901{number:07}", f"{number:06}")
     async with (

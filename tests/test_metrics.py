@@ -12,7 +12,7 @@ import pytest
 
 from connect_hub.domain import cleanup
 from connect_hub.domain.invitations import Invited
-from connect_hub.domain.live_updates import Live
+from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.observability import metrics
 from connect_hub.settings import Settings, StartupError, TestPhone
@@ -220,9 +220,9 @@ async def test_subscribers_and_how_long_they_wait_are_counted() -> None:
 
     subscribers, seconds = counted()
     now = datetime.now(UTC)
-    with Live({}).arrivals(uuid4(), after=now - timedelta(seconds=60)) as arrivals:
-        arrivals.put(Invited(uuid4(), PhoneNumber("+79991234567"), now - timedelta(seconds=30)))
-        await anext(arrivals)
+    with LiveUpdates({}).invited_stream(uuid4(), after=now - timedelta(seconds=60)) as stream:
+        stream.put(Invited(uuid4(), PhoneNumber("+79991234567"), now - timedelta(seconds=30)))
+        await anext(stream)
         assert counted()[0] == subscribers + 1
     assert counted()[0] == subscribers
     assert 30 <= counted()[1] - seconds < 40

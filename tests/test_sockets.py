@@ -434,7 +434,7 @@ async def test_who_reads_too_slowly_is_let_go_and_nobody_waits_for_it(
     monkeypatch.setattr(BoundedSocket, "pause_writing", pause)
     monkeypatch.setattr(BoundedSocket, "resume_writing", resume)
     monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=within))
-    monkeypatch.setattr(live_updates, "MOST_WAITING", waiting)
+    monkeypatch.setattr(live_updates, "MAX_QUEUED", waiting)
     owner, *guests = await hub.people(6)
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)

@@ -30,7 +30,7 @@ from connect_hub.api.transport.websocket import GraphQLSockets
 from connect_hub.database import config as database
 from connect_hub.database import connections, pool_metrics
 from connect_hub.domain import cleanup, phone_numbers
-from connect_hub.domain.live_updates import Live
+from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.observability import logs, tracing
 from connect_hub.security.keys import Keys, kept_secret
 from connect_hub.security.tokens import AccessTokens, RefreshTokens
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     backend = TokenBackend(tokens)
 
     config = database.tortoise_config(settings)
-    live = Live(database.direct_config(settings))
+    live = LiveUpdates(database.direct_config(settings))
 
     def context(scope: Scope, user: BaseUser) -> Context:
         return Context(

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.domain import sessions
-from connect_hub.domain.live_updates import Live
+from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.keys import Keys
 from connect_hub.security.tokens import AccessTokens, InvalidTokenError, RefreshTokens
@@ -33,7 +33,7 @@ class Context:
     keys: Keys
     tokens: AccessTokens
     refresh_tokens: RefreshTokens
-    live: Live
+    live: LiveUpdates
     addresses: ClientAddresses
     scope: Scope  # of the HTTP request or WebSocket
     user: BaseUser  # by the token in the header or in `connection_init`

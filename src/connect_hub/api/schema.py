@@ -212,8 +212,8 @@ class Subscription:
         """Tell the viewer of those it invites."""
         use = info.context
         viewer = await use.signed_in()
-        with use.live.arrivals(viewer.client.id, after=use.since) as arrivals:
-            async for invited in arrivals:
+        with use.live.invited_stream(viewer.client.id, after=use.since) as stream:
+            async for invited in stream:
                 yield InvitedClient.of(invited)
 
 

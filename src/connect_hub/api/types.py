@@ -98,7 +98,7 @@ class Client:
     @strawberry.field(description="Where this client is signed in, last used first.")
     async def sessions(self) -> list[Session]:
         """Read them."""
-        rows = await sessions.of(self.row)
+        rows = await sessions.list_for(self.row)
         return [Session.of(row, current=row.id == self.session_id) for row in rows]
 
 

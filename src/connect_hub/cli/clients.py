@@ -79,7 +79,7 @@ def _done(number: str, act: Callable[[Client], Awaitable[work.RESULT]]) -> work.
 
 async def _shown(client: Client) -> str:
     invited, signed_in = await asyncio.gather(
-        invitations.invited_count(client), sessions.of(client)
+        invitations.invited_count(client), sessions.list_for(client)
     )
     told = {
         "client": client.id,

@@ -17,7 +17,7 @@ RETRY_AFTER = timedelta(seconds=0.1), timedelta(seconds=2)  # at first, and at m
 log = structlog.get_logger()
 
 
-async def hear(
+async def listen(
     config: dict[str, Any],
     channels: Mapping[str, Callable[[str], None]],
     *,

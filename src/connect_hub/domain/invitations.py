@@ -1,4 +1,4 @@
-"""Invitations: who applied whose code."""
+"""Invitations: a client applies another client's invitation code, and lists who applied its own."""
 
 import re
 from collections.abc import Mapping
@@ -31,19 +31,19 @@ from connect_hub.settings import Settings
 _CODE = re.compile(r"[0-9A-Z]{6}")
 _REFUSED_BY: dict[str, type[Refusal]] = {
     "client_no_ring": InvitationRing,
-    "client_inviter_lives": InvitationCodeNotFound,  # the owner is deleted just now
+    "client_inviter_lives": InvitationCodeNotFound,  # the owner was deleted at the same time
 }
 
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the list of invited clients, latest first."""
+    """A position in the list of invited clients, which a page begins after."""
 
     invited_at: datetime
     id: UUID
 
 
-# The trigger client_no_ring refuses rings, and sets invited_at.
+# The trigger client_no_ring rejects rings and sets invited_at.
 _APPLY = """
     UPDATE client SET inviter_id = $2
     WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL RETURNING id
@@ -55,18 +55,18 @@ _APPLIED = """
 
 
 async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Settings) -> Client:
-    """Attach a client to the owner of an invitation code, once in its life.
+    """Attach a client to the owner of an invitation code; a client can do this once.
 
     Returns:
-        The client as it is now.
+        The client with its applied code.
 
     Raises:
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
-        TooManyRequests: this phone has tried unknown codes, its own or closed rings too often.
+        TooManyRequests: this phone has applied too many codes that were refused.
     """
     hits = await rate_limits.consume(
         RateLimit.of(
-            client.phone or "",  # a new account of the same phone begins with what the former used
+            client.phone or "",  # a new account of the same phone shares its hits
             "unknown invitation codes",
             rates=settings.unknown_invitations_per_client,
             kind=Limit.INVITATIONS,
@@ -82,16 +82,16 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         if refusal := _REFUSED_BY.get(error.constraint_name or ""):
             raise refusal from None
         raise
-    await rate_limits.refund(hits)  # a refusal above stays counted; a repeated call does not
+    await rate_limits.refund(hits)  # only the refusals above count, not a repeated call
     if not applied:
-        (now,) = await fetch(_APPLIED, client.id)
-        raise InvitationAlreadyApplied(someone_invitation_code=now["applied_code"] or "")
+        (row,) = await fetch(_APPLIED, client.id)
+        raise InvitationAlreadyApplied(someone_invitation_code=row["applied_code"] or "")
     client.applied_code = owner.invitation_code
     return client
 
 
 class Invited(NamedTuple):
-    """A client as the one who invited it sees it."""
+    """What a client sees of a client that it invited."""
 
     id: UUID
     phone: PhoneNumber
@@ -99,7 +99,7 @@ class Invited(NamedTuple):
 
 
 def invited_by(client: Client) -> QuerySet[Client]:
-    """Query the clients who applied this one's code and are not deleted, latest first."""
+    """Query the clients who applied this client's code, latest first, without deleted ones."""
     return client.invited.filter(deleted_at=None).order_by("-invited_at", "-id")
 
 
@@ -117,7 +117,7 @@ _later_page = Rendered(
 
 
 async def invited_clients(client: Client, *, first: int, after: Position | None) -> list[Invited]:
-    """List up to `first` clients who applied this one's code, latest first."""
+    """List up to `first` clients who applied this client's code, latest first."""
     if after is None:
         rows = await _first_page.rows(client.id, first)
     else:
@@ -127,37 +127,45 @@ async def invited_clients(client: Client, *, first: int, after: Position | None)
 
 
 _LATEST = """
-    SELECT coalesce(max(invited_at), 'epoch') AS latest
+    SELECT coalesce(max(invited_at), 'epoch') AS invited_at
     FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
 """
 
 
-async def latest(client: Client) -> datetime:
-    """Tell when this client's code was last applied, by the moments that `since` takes."""
+async def latest_invited_at(client: Client) -> datetime:
+    """Return when this client's code was last applied; 1970 if it never was."""
     (row,) = await fetch(_LATEST, client.id)
-    found: datetime = row["latest"]
-    return found
+    invited_at: datetime = row["invited_at"]
+    return invited_at
 
 
 _SINCE = """
-    SELECT asked.inviter_id, invited.*
-    FROM unnest($1::uuid[], $2::timestamptz[]) AS asked (inviter_id, after)
+    SELECT requested.inviter_id, invited.*
+    FROM unnest($1::uuid[], $2::timestamptz[]) AS requested (inviter_id, after)
     CROSS JOIN LATERAL (
         SELECT id, phone, invited_at FROM client
-        WHERE inviter_id = asked.inviter_id AND invited_at > asked.after AND deleted_at IS NULL
+        WHERE inviter_id = requested.inviter_id AND invited_at > requested.after
+        AND deleted_at IS NULL
         ORDER BY invited_at LIMIT $3
     ) AS invited
 """
 
 
-async def since(after: Mapping[UUID, datetime], *, most: int) -> list[tuple[UUID, Invited]]:
-    """List who applied the code of each inviter after a moment, in order, the first of them.
+async def invited_since(
+    after: Mapping[UUID, datetime], *, limit: int
+) -> list[tuple[UUID, Invited]]:
+    """List who applied the code of each inviter after a given time, in order.
 
-    None is missed that is committed later: `invited_at` grows in the order of the commits.
+    `invited_at` grows in the order of the commits, so a client that is committed later is also
+    found later.
+
+    Args:
+        after: the time by inviter.
+        limit: the first clients of each inviter that are listed.
     """
     if not after:
         return []
-    rows = await fetch(_SINCE, list(after), list(after.values()), most)
+    rows = await fetch(_SINCE, list(after), list(after.values()), limit)
     return [
         (row["inviter_id"], Invited(row["id"], row["phone"], row["invited_at"])) for row in rows
     ]
@@ -167,7 +175,7 @@ _count = Rendered(lambda: InvitedCount.filter(client_id=ANY_ID))
 
 
 async def invited_count(client: Client) -> int:
-    """Tell how many applied this client's code."""
+    """Return how many clients applied this client's code."""
     row = await _count.one(client.id)
     return row.count if row else 0
 
@@ -176,11 +184,9 @@ _by_code = Rendered(lambda: Client.filter(invitation_code="", deleted_at=None))
 
 
 async def _owner_of(code: str) -> Client:
-    """Find who gives a code, read in any case."""
+    """Find the owner of a code; letter case does not matter."""
     code = compact(code).upper() if len(code) <= MAX_LENGTH else ""
-    owner = None
-    if _CODE.fullmatch(code):
-        owner = await _by_code.one(code)
+    owner = await _by_code.one(code) if _CODE.fullmatch(code) else None
     if owner is None:
         raise InvitationCodeNotFound
     return owner

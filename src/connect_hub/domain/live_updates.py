@@ -1,7 +1,7 @@
-"""What happens to clients, told as it happens to those who wait for it, in any process.
+"""Live updates: who applied a client's code and which sessions ended, sent to this process.
 
-A notification says no more than where to look. What is told is read from the database, beginning
-after what was told last: so nothing is told twice, and nothing is lost with a notification.
+A notification only says which inviter or session changed. The data is read from the database, from
+the last event sent onwards. So no event is sent twice, and a lost notification loses no event.
 """
 
 import asyncio
@@ -20,152 +20,154 @@ from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited
 from connect_hub.observability import metrics
 
-MOST_WAITING = 100  # events that one reader has not taken
-_RETRY_AFTER = timedelta(seconds=0.5)
+MAX_QUEUED = 100  # events in one stream
+_RETRY_DELAY = timedelta(seconds=0.5)
 
 log = structlog.get_logger()
 
 
-class TooSlowError(Exception):
-    """More has happened than waits for a reader."""
+class SlowConsumerError(Exception):
+    """A stream has more events than its queue holds."""
 
 
-class Arrivals:
-    """Those who apply one client's code, after a moment."""
+class InvitedStream:
+    """The clients who apply one client's code after a given time, as an async iterator."""
 
     def __init__(self, after: datetime) -> None:
-        self.after = after
-        self._waiting: asyncio.Queue[Invited] = asyncio.Queue(MOST_WAITING)
-        self._overflows = False
+        self.after = after  # the time of the latest event that was put
+        self._queue: asyncio.Queue[Invited] = asyncio.Queue(MAX_QUEUED)
+        self._overflowed = False
 
     def put(self, invited: Invited) -> None:
-        """Tell the reader of one, unless it knows already."""
+        """Queue an event, unless it is not later than the latest one."""
         if invited.invited_at <= self.after:
             return
         self.after = invited.invited_at
-        if self._waiting.full():
-            self._overflows = True
+        if self._queue.full():
+            self._overflowed = True
         else:
-            self._waiting.put_nowait(invited)
+            self._queue.put_nowait(invited)
 
-    def __aiter__(self) -> "Arrivals":
+    def __aiter__(self) -> "InvitedStream":
         return self
 
     async def __anext__(self) -> Invited:
-        if self._overflows:
-            raise TooSlowError
-        invited = await self._waiting.get()
+        if self._overflowed:
+            raise SlowConsumerError
+        invited = await self._queue.get()
         delay = datetime.now(UTC) - invited.invited_at
         metrics.EVENT_SECONDS.observe(max(delay.total_seconds(), 0))
         return invited
 
 
-class Live:
-    """All who wait in this process."""
+class LiveUpdates:
+    """The open streams and sessions of this process, and the tasks that update them."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
-        self._arrivals: dict[UUID, set[Arrivals]] = {}  # by inviter
-        self._ends: dict[UUID, set[Callable[[], None]]] = {}  # by session
-        self._changed: set[UUID] = set()  # inviters to look at
-        self._missed_ends = False
+        self._config = config  # Tortoise's, of a direct connection
+        self._streams: dict[UUID, set[InvitedStream]] = {}  # by inviter
+        self._end_callbacks: dict[UUID, set[Callable[[], None]]] = {}  # by session
+        self._changed: set[UUID] = set()  # inviters with new events
+        self._check_sessions = False  # notifications of ended sessions may be lost
         self._wake = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Hear and tell, as long as this lasts."""
-        channels = {"client_invited": self._invited, "session_ended": self._ended}
-        hearing = notifications.hear(self._config, channels, connected=self._look_at_all)
-        async with background.running(hearing, self._tell()):
+        """Listen and send updates inside the block."""
+        channels = {"client_invited": self._on_invited, "session_ended": self._on_session_ended}
+        listening = notifications.listen(self._config, channels, connected=self._check_all)
+        async with background.running(listening, self._stream()):
             yield
 
     @contextmanager
-    def arrivals(self, client_id: UUID, *, after: datetime) -> Iterator[Arrivals]:
-        """Tell who applies a client's code from a moment on, as long as this lasts."""
-        arrivals = Arrivals(after)
-        told = self._arrivals.setdefault(client_id, set())
-        told.add(arrivals)
-        self._look_at(client_id)
+    def invited_stream(self, client_id: UUID, *, after: datetime) -> Iterator[InvitedStream]:
+        """Open the stream of the clients who apply a client's code after a given time."""
+        stream = InvitedStream(after)
+        streams = self._streams.setdefault(client_id, set())
+        streams.add(stream)
+        self._mark_changed(client_id)
         metrics.SUBSCRIBERS.inc()
         try:
-            yield arrivals
+            yield stream
         finally:
             metrics.SUBSCRIBERS.dec()
-            told.discard(arrivals)
-            if not told:
-                del self._arrivals[client_id]
+            streams.discard(stream)
+            if not streams:
+                del self._streams[client_id]
 
     @contextmanager
-    def ending(self, session_id: UUID, end: Callable[[], None]) -> Iterator[None]:
-        """Call `end` when a session ends, as long as this lasts."""
-        ends = self._ends.setdefault(session_id, set())
-        ends.add(end)
+    def on_session_end(self, session_id: UUID, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` if the session ends inside the block."""
+        callbacks = self._end_callbacks.setdefault(session_id, set())
+        callbacks.add(callback)
         try:
             yield
         finally:
-            ends.discard(end)
-            if not ends:
-                del self._ends[session_id]
+            callbacks.discard(callback)
+            if not callbacks:
+                del self._end_callbacks[session_id]
 
-    def _invited(self, inviter_id: str) -> None:
-        self._look_at(UUID(inviter_id))
+    def _on_invited(self, inviter_id: str) -> None:
+        self._mark_changed(UUID(inviter_id))
 
-    def _ended(self, session_id: str) -> None:
-        self._end(UUID(session_id))
+    def _on_session_ended(self, session_id: str) -> None:
+        self._end_session(UUID(session_id))
 
-    def _end(self, session_id: UUID) -> None:
-        for end in list(self._ends.get(session_id, ())):
-            end()
+    def _end_session(self, session_id: UUID) -> None:
+        for callback in list(self._end_callbacks.get(session_id, ())):
+            callback()
 
-    def _look_at(self, inviter_id: UUID) -> None:
-        if inviter_id in self._arrivals:
+    def _mark_changed(self, inviter_id: UUID) -> None:
+        if inviter_id in self._streams:
             self._changed.add(inviter_id)
             self._wake.set()
 
-    def _look_at_all(self) -> None:
-        self._changed.update(self._arrivals)
-        self._missed_ends = True
+    def _check_all(self) -> None:
+        """Check all streams and sessions: notifications may have been lost."""
+        self._changed.update(self._streams)
+        self._check_sessions = True
         self._wake.set()
 
-    async def _tell(self) -> None:
+    async def _stream(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
                 await self._catch_up()
-            except Exception as error:  # noqa: BLE001 (whatever it is, the next try may go well)
+            except Exception as error:  # noqa: BLE001 (after any error, the next try may succeed)
                 log.warning("live updates wait", reason=type(error).__name__)
-                await asyncio.sleep(_RETRY_AFTER.total_seconds())
+                await asyncio.sleep(_RETRY_DELAY.total_seconds())
                 self._wake.set()
 
     async def _catch_up(self) -> None:
-        """End what has ended, and only then tell what is new."""
-        if self._missed_ends:
-            await self._end_missed()
-        looked_at = {
-            inviter_id: min(arrivals.after for arrivals in self._arrivals[inviter_id])
+        """Close what belongs to ended sessions, and only then send new events."""
+        if self._check_sessions:
+            await self._end_missed_sessions()
+        after = {
+            inviter_id: min(stream.after for stream in self._streams[inviter_id])
             for inviter_id in self._changed
-            if inviter_id in self._arrivals
+            if inviter_id in self._streams
         }
         self._changed.clear()
         try:
-            found = await invitations.since(looked_at, most=MOST_WAITING + 1)
+            found = await invitations.invited_since(after, limit=MAX_QUEUED + 1)
         except BaseException:
-            self._changed.update(looked_at)
+            self._changed.update(after)
             raise
         for inviter_id, invited in found:
-            for arrivals in self._arrivals.get(inviter_id, ()):
-                arrivals.put(invited)
+            for stream in self._streams.get(inviter_id, ()):
+                stream.put(invited)
         counts = Counter(inviter_id for inviter_id, _ in found)
-        for inviter_id in (id_ for id_, count in counts.items() if count > MOST_WAITING):
-            self._look_at(inviter_id)  # there may be more
+        for inviter_id, count in counts.items():
+            if count > MAX_QUEUED:  # the limit was reached, so there may be more
+                self._mark_changed(inviter_id)
 
-    async def _end_missed(self) -> None:
-        known, self._missed_ends = list(self._ends), False
+    async def _end_missed_sessions(self) -> None:
+        known, self._check_sessions = list(self._end_callbacks), False
         try:
-            living = await sessions.living(known)
+            active = await sessions.active(known)
         except BaseException:
-            self._missed_ends = True
+            self._check_sessions = True
             raise
-        for session_id in set(known) - living:
-            self._end(session_id)
+        for session_id in set(known) - active:
+            self._end_session(session_id)

@@ -137,7 +137,7 @@ async def find(claims: Claims) -> Viewer | None:
     return None
 
 
-async def living(session_ids: Collection[UUID]) -> set[UUID]:
+async def active(session_ids: Collection[UUID]) -> set[UUID]:
     """Tell which of these sessions have not ended."""
     alive = "SELECT id FROM session WHERE id = ANY ($1) AND expires_at > now()"
     return {row["id"] for row in await fetch(alive, list(session_ids))}
@@ -218,7 +218,7 @@ def _is_genuine(claimed: Refresh, row: Row, tokens: RefreshTokens) -> bool:
     return tokens.is_genuine(claimed, client_id=row["id"], nonce=row["nonce"])
 
 
-async def of(client: Client) -> list[Session]:
+async def list_for(client: Client) -> list[Session]:
     """List where a client is signed in, last used first."""
     rows = await fetch(
         "SELECT * FROM session WHERE client_id = $1 AND expires_at > now()"

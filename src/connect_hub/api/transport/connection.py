@@ -38,7 +38,7 @@ from connect_hub.api.transport.messages import Close, ClosedError
 from connect_hub.database.config import UNAVAILABLE
 from connect_hub.database.connections import Within
 from connect_hub.domain import invitations
-from connect_hub.domain.live_updates import Live, TooSlowError
+from connect_hub.domain.live_updates import LiveUpdates, SlowConsumerError
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.server.authentication import TokenBackend
@@ -72,7 +72,7 @@ class Connection:
         view: GraphQLView,
         context: Callable[[Scope, BaseUser], Context],
         backend: TokenBackend,
-        live: Live,
+        live: LiveUpdates,
         unauthenticated: ExitStack,
         per_client: ConnectionLimiter,
     ) -> None:
@@ -151,7 +151,7 @@ class Connection:
         if not self._per_client.has_capacity(client.id):
             raise ClosedError(messages.TOO_MANY_CONNECTIONS)
         self._held.enter_context(self._per_client.slot(client.id))
-        self._since = await invitations.latest(client)
+        self._since = await invitations.latest_invited_at(client)
         self._is_known = True
         self._unauthenticated.close()
         self._close = messages.TOKEN_EXPIRED
@@ -170,7 +170,7 @@ class Connection:
         if viewer is None:
             raise ClosedError(messages.TOKEN_MISSING)
         ended = partial(self.end, messages.SESSION_ENDED)
-        self._held.enter_context(self._live.ending(viewer.session_id, ended))
+        self._held.enter_context(self._live.on_session_end(viewer.session_id, ended))
         return viewer
 
     async def _ping(self, _message: dict[str, Any]) -> None:
@@ -211,7 +211,10 @@ class Connection:
             viewer = await context.signed_in()
         except UnauthenticatedError as error:
             raise ClosedError(Close(4401, error.message)) from None
-        context.since, self._since = self._since or await invitations.latest(viewer.client), None
+        context.since, self._since = (
+            self._since or await invitations.latest_invited_at(viewer.client),
+            None,
+        )
         source = create_source_event_stream(executor)
         if isawaitable(source):
             source = await source
@@ -242,7 +245,7 @@ class Connection:
             async with aclosing(results):
                 async for result in results:
                     await self._send({"id": name, "type": "next", "payload": self._shown(result)})
-        except TooSlowError:
+        except SlowConsumerError:
             self.end(messages.SLOW_CONSUMER)
         except ClosedError as closed:
             self.end(closed.close)

@@ -12,7 +12,7 @@ from connect_hub.api.context import Context
 from connect_hub.api.transport.connection import Connection
 from connect_hub.api.transport.http import GraphQLView
 from connect_hub.api.transport.messages import SUBPROTOCOL
-from connect_hub.domain.live_updates import Live
+from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.connection_limits import ConnectionLimiter, ConnectionLimits
 from connect_hub.settings import Settings
@@ -32,7 +32,7 @@ class GraphQLSockets:
         *,
         context: Callable[[Scope, BaseUser], Context],
         backend: TokenBackend,
-        live: Live,
+        live: LiveUpdates,
         limits: ConnectionLimits,
         settings: Settings,
     ) -> None:
