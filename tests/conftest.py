@@ -24,9 +24,9 @@ from connect_hub.security.keys import new_secret
 from connect_hub.server.http_protocol import OPTIONS
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
-from tests.hub import Hub
-from tests.leaks import codes_in, leaks
-from tests.sockets import Sockets
+from tests.support.hub import Hub
+from tests.support.leaks import codes_in, leaks
+from tests.support.sockets import Sockets
 
 # As in an activated environment: wheels of the dev extra bring caddy, node and npm.
 os.environ["PATH"] = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"

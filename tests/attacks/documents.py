@@ -33,7 +33,7 @@ from connect_hub.observability import logs
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
-from tests.hub import Hub, Person
+from tests.support.hub import Hub, Person
 
 MAX_LENGTH = 16 * 1024
 GIVE_UP = 3.0  # seconds

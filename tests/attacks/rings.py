@@ -26,7 +26,7 @@ import orjson
 
 from connect_hub.database import embedded
 from tests.bench.client import request
-from tests.processes import Client, Server, serving
+from tests.support.processes import Client, Server, serving
 
 ATTACKERS = 5
 RATE = 25  # applications of others in a second

@@ -11,9 +11,9 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from tests import gateways
 from tests.faults.postgres import USER
 from tests.faults.stand import HOSTS, Stand
+from tests.support import gateways
 
 random = Random()  # noqa: S311 (which server, no secret)
 _LASTS = 6  # seconds

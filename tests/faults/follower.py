@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from tests.faults.client import UnauthenticatedError
 from tests.faults.journal import Following, Session, Subscription
 from tests.faults.story import Teller, WrongError, claims
-from tests.sockets import Socket, Sockets
+from tests.support.sockets import Socket, Sockets
 
 LATEST = """{ me { invitedClients(first: 100) { nodes { id } } } }"""
 _ADDRESS = "ws://127.0.0.1/graphql"  # the Host header; the port is the server's

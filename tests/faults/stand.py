@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from connect_hub.security.keys import Keys, new_secret
-from tests import processes
 from tests.faults import checker
 from tests.faults.client import Connection, Record
 from tests.faults.follower import Follower
@@ -22,7 +21,8 @@ from tests.faults.journal import Journal
 from tests.faults.postgres import USER, Postgres, postgresqls
 from tests.faults.proxy import Proxy, proxying
 from tests.faults.story import Invitations, Teller
-from tests.gateways import Peer, serving_gateways
+from tests.support import processes
+from tests.support.gateways import Peer, serving_gateways
 
 HOSTS = ("127.0.0.1", "127.0.0.2")  # of the database and its standby
 CONNECTIONS = 32

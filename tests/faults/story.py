@@ -11,9 +11,9 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tests import hub
 from tests.faults.client import Connection, UnauthenticatedError, UnknownError
 from tests.faults.journal import Code, Journal, Life, Person, Session
+from tests.support import hub
 
 random = Random()  # noqa: S311 (which way a story goes, no secret)
 _numbers = count()

@@ -28,7 +28,7 @@ What keeps it right:
 - Limits, validation and the format of errors lie outside of execution: there is no second set.
 
 `executor` follows plans, `compiler` makes them of what is in `plans` and `resolvers`.
-`tests/test_compiled.py` compares answers with those of graphql-core's own executor on generated
+`tests/api/execution/test_executor.py` compares answers with those of graphql-core on generated
 operations.
 """
 

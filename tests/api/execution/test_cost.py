@@ -1,0 +1,114 @@
+"""What a document may cost, in calls of functions: seconds depend on the machine."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from connect_hub.api import execution
+from connect_hub.api.errors import formatted
+from connect_hub.api.execution.documents import Documents, InvalidDocumentError
+from connect_hub.api.schema import schema
+from tests.attacks.documents import KINDS, Attack
+from tests.support.hub import Hub
+
+SCHEMA = schema._schema  # noqa: SLF001 (as in api/view.py)
+MOST_CALLS = 65_000  # which take 5 to 10 ms here; before limits reached so far, it was 280,000
+
+
+class TooMuchWorkError(BaseException):
+    """Ends what would not end by itself; no `except Exception` keeps it."""
+
+
+@contextmanager
+def at_most(calls: int) -> Iterator[None]:
+    """Let Python call so many functions, and fail at the next."""
+    made = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal made
+        made += event in {"call", "c_call"}
+        if made > calls:
+            sys.setprofile(None)
+            raise TooMuchWorkError(f"over {calls} calls")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+async def test_fragments_below_a_page_are_visited_once(hub: Hub) -> None:
+    person = await hub.person()
+    chain = "".join(
+        f"fragment F{n} on InvitedClientConnection {{ {f'...F{n + 1} ' * 8} }}" for n in range(18)
+    )
+    last = "fragment F18 on InvitedClientConnection { ... { } }"
+    query = "{ me { invitedClients { ...F0 } } }" + chain + last
+    with at_most(MOST_CALLS):
+        answer = await hub.data(query, token=person.token)
+    assert answer == {"me": {"invitedClients": {}}}
+
+
+def _fragments(count: int, *, spreads: int) -> str:
+    chain = "".join(
+        f"fragment F{n} on Client {{ {f'...F{n + 1} ' * spreads} }}" for n in range(count)
+    )
+    return "{ me { ...F0 } }" + chain + f"fragment F{count} on Client {{ id }}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _fragments(18, spreads=2),
+        _fragments(40, spreads=2),
+        "{ me { ...F0 } }"
+        + "".join(
+            f"fragment F{n} on Client {{ ...F{(n + 1) % 20} ...F{(n + 2) % 20} }}"
+            for n in range(20)
+        ),
+        "{ me {" + "id " * 480 + "} }",
+        "{ me {" + "invitedClients { nodes { id } } " * 60 + "} }",
+        "{ me {" + "... { invitedClients { nodes { id } } } " * 35 + "} }",
+        "{ me {" + "... {" * 150 + "id" + "}" * 150 + "} }",
+        "{" + "me {" * 220,
+        "{" + "nothing " * 480 + "}",
+        '{ me(a: "' + "x" * 16_000 + '") { id } }',
+        '{ me(a: """' + "\n x" * 5_000 + '""") { id } }',
+        "mutation { login(phone: " + "[" * 450,
+        "#\n" * 8_000,
+        "," * 16_000,
+        '{ me(a: "' + "x" * 65_000,
+    ],
+    ids=range(15),
+)
+def test_no_document_costs_more_than_so_many_calls(text: str) -> None:
+    with at_most(MOST_CALLS):
+        _plan(Attack(text))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_attack_costs_more_than_so_many_calls(kind: str) -> None:
+    draw = Random(kind)  # noqa: S311 (to be drawn again)
+    attacks = [KINDS[kind](draw) for _ in range(30)]
+    for attack in attacks:
+        with at_most(MOST_CALLS):
+            _plan(attack)
+
+
+def _plan(attack: Attack) -> None:
+    """Do what is done for a document before it is executed, and for one that is refused."""
+    documents = Documents(SCHEMA, introspection=True)
+    try:
+        known = documents.prepare(attack.query)
+    except InvalidDocumentError as error:
+        for told in error.errors:
+            formatted(told, request_id="")
+    else:
+        variables = attack.variables
+        execution.build(SCHEMA, known.document, known.plans, raw_variable_values=variables)

@@ -1,0 +1,254 @@
+"""Statements: on one connection, in one transaction, and not for longer than they may take."""
+
+import asyncio
+import gc
+from contextlib import AsyncExitStack
+from contextvars import Context
+from datetime import timedelta
+
+import pytest
+from tortoise.context import TortoiseContext
+
+from connect_hub.api.transport import http
+from connect_hub.database.config import UNAVAILABLE, tortoise_config
+from connect_hub.database.connections import (
+    OneConnection,
+    SharedConnection,
+    Within,
+    fetch,
+    transaction,
+)
+from connect_hub.settings import Settings
+from tests.support.hub import Hub, counted_statements
+
+pytestmark = pytest.mark.usefixtures("hub")
+
+POOL = 10  # connections
+PID = "SELECT pg_backend_pid() AS pid"
+BUSY = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
+    AND backend_type = 'client backend'
+"""
+
+
+async def test_what_is_fetched_within_runs_on_one_connection() -> None:
+    async with OneConnection():
+        assert len({(await fetch(PID))[0]["pid"] for _ in range(5)}) == 1
+
+
+async def test_a_task_that_outlives_one_connection_takes_others() -> None:
+    ended = asyncio.Event()
+
+    async def later() -> None:
+        await ended.wait()
+        for _ in range(30):  # three times as many as the pool has
+            await asyncio.wait_for(fetch(PID), 5)
+
+    async with OneConnection():
+        await fetch(PID)
+        task = asyncio.create_task(later())
+    ended.set()
+    await task
+
+
+async def test_what_takes_too_long_ends_and_leaves_nothing_behind() -> None:
+    for _ in range(12):  # more than the pool has
+        with pytest.raises(TimeoutError), Within(timedelta(seconds=0.01)):
+            async with OneConnection():
+                await fetch("SELECT pg_sleep(30)")
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr] # there is one
+    await _until_nobody_is_busy()
+    with pytest.raises(TimeoutError), Within(timedelta(seconds=-1)):
+        await fetch(PID)
+
+
+async def test_who_is_cancelled_by_others_is_cancelled() -> None:
+    async def work() -> None:
+        async with transaction():
+            await fetch("SELECT pg_sleep(30)")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await _until_nobody_is_busy()
+
+
+async def test_a_query_without_a_plan_asks_once_who_is_there(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await hub.person()
+    with counted_statements(monkeypatch) as sent:
+        answer = await hub.data(
+            "{ a: me { id } b: me { id } c: me @include(if: true) { id } }", token=person.token
+        )
+    assert {one["id"] for one in answer.values()} == {person.id}
+    assert len(sent) == 1
+
+
+async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves undone Python warns of, which fails a test."""
+    person = await hub.person()
+    monkeypatch.setattr(http, "Within", lambda _: Within(timedelta(seconds=0.1)))
+    async with transaction():
+        await fetch("LOCK TABLE client")
+        work = asyncio.create_task(hub.post("{ me { id } }", token=person.token), context=Context())
+        response = await work
+    gc.collect()
+    assert response.status_code == 503
+
+
+async def test_what_is_fetched_for_who_has_gone_keeps_no_connection() -> None:
+    """As by graphql-core, which does not wait for what it began before a sibling failed."""
+    left: list[asyncio.Task[object]] = []
+
+    async def ask() -> None:
+        async with SharedConnection():
+            left.append(asyncio.create_task(fetch(PID)))
+            await asyncio.sleep(0)  # it begins, and waits for a connection
+
+    async with AsyncExitStack() as busy:
+        for _ in range(POOL):
+            await busy.enter_async_context(OneConnection())
+            await fetch(PID)
+        with Within(timedelta(seconds=0.1)):
+            asked = await asyncio.gather(*(ask() for _ in range(POOL)), return_exceptions=True)
+    for outcome in [*asked, *await asyncio.gather(*left, return_exceptions=True)]:
+        assert isinstance(outcome, TimeoutError)
+    async with asyncio.timeout(5):
+        await fetch(PID)
+
+
+@pytest.mark.parametrize("first", ["late", "cancelled"])
+async def test_who_is_late_and_cancelled_by_others_is_cancelled(first: str) -> None:
+    one = OneConnection()
+
+    async def work() -> None:
+        async with one:
+            await fetch("SELECT pg_sleep(30)")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.1)
+    for end in (one.give_up, task.cancel) if first == "late" else (task.cancel, one.give_up):
+        end()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
+    async with SharedConnection():
+        pids = await asyncio.gather(*(fetch(PID) for _ in range(5)))
+        late = asyncio.create_task(fetch("SELECT pg_sleep(0.2)"))
+        await asyncio.sleep(0.05)
+    assert len({rows[0]["pid"] for rows in pids}) == 1
+    await late
+
+
+async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
+    settings: Settings,
+) -> None:
+    config = tortoise_config(settings)
+    config["connections"]["default"]["credentials"] |= {"minsize": 1, "maxsize": 1}
+    answered: list[int] = []
+
+    async def come(number: int) -> None:
+        await fetch("SELECT 1")
+        answered.append(number)
+
+    async with TortoiseContext() as context:
+        await context.init(config)
+        await fetch("SELECT 1")  # the pool is open
+        coming = []
+        for number in range(400):  # some of them just when the connection is given back
+            coming.append(asyncio.create_task(come(number)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*coming)
+    assert answered == list(range(400))
+
+
+async def test_a_connection_that_was_lost_is_handed_to_nobody() -> None:
+    async def lose() -> None:
+        await fetch("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    losing = [lose() for _ in range(POOL)]
+    waiting = [fetch("SELECT 1 AS one") for _ in range(POOL)]
+    lost, answers = await asyncio.gather(
+        asyncio.gather(*losing, return_exceptions=True), asyncio.gather(*waiting)
+    )
+    assert all(isinstance(error, UNAVAILABLE) for error in lost)
+    assert [rows[0]["one"] for rows in answers] == [1] * POOL
+
+
+async def test_who_is_cancelled_at_their_turn_takes_no_place_away() -> None:
+    waiting: list[asyncio.Task[object]] = []
+
+    async def hold(all_do: asyncio.Barrier) -> None:
+        async with OneConnection():
+            await fetch("SELECT 1")
+            await all_do.wait()
+        for each in waiting:  # one of whom has its turn now
+            each.cancel()
+
+    for _ in range(POOL):
+        all_do = asyncio.Barrier(POOL + 1)
+        holding = [asyncio.create_task(hold(all_do)) for _ in range(POOL)]
+        async with asyncio.timeout(5):
+            while all_do.n_waiting < POOL:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+        waiting = [asyncio.create_task(fetch("SELECT 1")) for _ in range(POOL)]
+        await asyncio.sleep(0)
+        await all_do.wait()
+        await asyncio.gather(*holding)
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert any(isinstance(answer, asyncio.CancelledError) for answer in answers)
+
+
+@pytest.mark.parametrize("by", ["others", "time"])
+async def test_who_gives_up_on_a_statement_of_another_task_takes_no_place_away(by: str) -> None:
+    others: list[asyncio.Task[object]] = []
+
+    async def leave() -> None:
+        with Within(timedelta(seconds=0.3 if by == "time" else 9)):
+            async with SharedConnection():
+                others.append(asyncio.create_task(fetch("SELECT pg_sleep(30)")))
+                await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(60):
+        for _ in range(POOL + 1):
+            leaving = asyncio.create_task(leave())
+            if by == "others":
+                await asyncio.sleep(0.2)
+                leaving.cancel()
+            with pytest.raises(TimeoutError if by == "time" else asyncio.CancelledError):
+                await leaving
+    await asyncio.gather(*others, return_exceptions=True)
+    await _until_nobody_is_busy()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+async def test_a_transaction_that_fails_leaves_nothing(
+    hub: Hub, error: type[BaseException]
+) -> None:
+    person = await hub.person()
+
+    async def work() -> None:
+        async with transaction():
+            await fetch("DELETE FROM client")
+            raise error
+
+    with pytest.raises(error):
+        await work()
+    assert [str(row["id"]) for row in await fetch("SELECT id FROM client")] == [person.id]
+    await _until_nobody_is_busy()
+
+
+async def _until_nobody_is_busy() -> None:
+    for _ in range(200):
+        if (await fetch(BUSY))[0]["count"] == 0:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("a statement or a transaction goes on")

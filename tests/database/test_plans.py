@@ -1,0 +1,68 @@
+"""How PostgreSQL finds the rows of each statement that a request makes."""
+
+import re
+
+import pytest
+
+from connect_hub.database.connections import fetch, transaction
+from tests.support.hub import CLIENT, ME, Hub, counted_statements
+from tests.support.sockets import Sockets
+
+PAGE = "query($after: String) { me { invitedClients(after: $after) { pageInfo { endCursor } } } }"
+
+
+async def _hot_statements(hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    with counted_statements(monkeypatch) as statements:
+        owner = await hub.person()
+        guest = await hub.person()
+        async with sockets.subscribed(owner.token) as socket:
+            await guest.apply(owner.invitation_code)
+            await socket.event()
+        await fetch("DELETE FROM sign_in_code")
+        await owner.sign_in()
+        await owner.refresh()
+        await owner.sessions()
+        await owner.end_others()
+        await hub.data(ME + CLIENT, token=owner.token)
+        first = await hub.data(PAGE, token=owner.token)
+        after = first["me"]["invitedClients"]["pageInfo"]["endCursor"]
+        await hub.data(PAGE, token=owner.token, after=after)
+    return {sql for sql in statements if sql != "DELETE FROM sign_in_code"}
+
+
+async def test_each_hot_statement_is_an_index_lookup(
+    hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = await _hot_statements(hub, sockets, monkeypatch)
+    assert len(statements) >= 19
+    async with transaction():
+        await fetch("SET LOCAL enable_seqscan = off")  # by which small tables would be read
+        for sql in statements:
+            lines = await _plan(sql)
+            assert "Seq Scan" not in lines, f"{sql}\n{lines}"
+
+
+async def test_a_page_is_read_in_order_from_the_index(
+    hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = await _hot_statements(hub, sockets, monkeypatch)
+    pages = [sql for sql in statements if "ORDER BY" in sql and '"invited_at"' in sql]
+    assert len(pages) == 2
+    async with transaction():
+        await fetch("SET LOCAL enable_seqscan = off")
+        await fetch("SET LOCAL enable_bitmapscan = off")
+        for sql in pages:
+            lines = await _plan(sql)
+            assert "Index Scan Backward" in lines, lines
+            assert "Sort" not in lines, lines
+
+
+async def _plan(sql: str) -> str:
+    """Explain a statement as it is planned for any values."""
+    await fetch("SET LOCAL plan_cache_mode = force_generic_plan")
+    await fetch(f"PREPARE hot AS {sql}")
+    values = max((int(n) for n in re.findall(r"\$(\d+)", sql)), default=0)
+    arguments = f"({', '.join(['NULL'] * values)})" if values else ""
+    rows = await fetch(f"EXPLAIN EXECUTE hot{arguments}")
+    await fetch("DEALLOCATE hot")
+    return "\n".join(row["QUERY PLAN"] for row in rows)

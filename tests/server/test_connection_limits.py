@@ -1,0 +1,189 @@
+"""How many connections one network may open, and how much of unfinished requests is kept."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from connect_hub.server.connection_limits import MAX_PENDING
+from connect_hub.server.headers import MAX_PARSED
+from tests.support.processes import Server, eventually, serving
+
+ASK = b'{"query": "{ __typename }"}'
+MOST = 4
+
+
+@pytest.fixture(scope="module")
+def direct(folder: Path) -> Iterator[Server]:
+    with serving(
+        folder / "direct", CONNECTIONS_PER_NETWORK=str(MOST), KEEP_ALIVE="10 min"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proxied(folder: Path) -> Iterator[Server]:
+    most, proxies = str(MOST), "127.0.0.1"
+    with serving(
+        folder / "proxied", CONNECTIONS_PER_NETWORK=most, TRUSTED_PROXIES=proxies
+    ) as server:
+        yield server
+
+
+def test_connections_of_one_network_are_limited(direct: Server) -> None:
+    with ExitStack() as held:
+        opened = [_opened(direct, held) for _ in range(MOST)]
+        for connection in opened:
+            assert _answer(connection, _request()).startswith("HTTP/1.1 200 ")
+        for _ in range(3):
+            refusal = _read(_opened(direct, held))
+            assert refusal.startswith("HTTP/1.1 429 ")
+            assert refusal.endswith("Too many connections are open from your network; close some.")
+            assert "x-content-type-options: nosniff" in refusal.lower()
+        assert _answer(opened[0], _request()).startswith("HTTP/1.1 200 ")
+        opened[0].close()
+        eventually(lambda: _is_served(direct))
+    lines = [json.loads(line) for line in direct.errors.read_text().splitlines()]
+    full = [line for line in lines if line["event"] == "too many connections"]
+    assert full
+    assert full[0]["network"] == "127.0.0.1"
+
+
+def test_a_websocket_keeps_the_place_of_its_connection(direct: Server) -> None:
+    eventually(lambda: _is_served(direct))
+    with ExitStack() as held:
+        live = [held.enter_context(_websocket(direct)) for _ in range(MOST)]
+        assert _read(_opened(direct, held)).startswith("HTTP/1.1 429 ")
+        live[0].close()
+        eventually(lambda: _is_served(direct))
+    eventually(lambda: _is_served(direct))
+
+
+def test_connections_of_a_trusted_proxy_are_not_limited(proxied: Server) -> None:
+    with ExitStack() as held:
+        for connection in [_opened(proxied, held) for _ in range(5 * MOST)]:
+            assert _answer(connection, _request()).startswith("HTTP/1.1 200 ")
+
+
+def test_websockets_behind_a_proxy_count_by_the_forwarded_address(proxied: Server) -> None:
+    with ExitStack() as held:
+        live = [held.enter_context(_websocket(proxied, "192.0.2.1")) for _ in range(MOST)]
+        assert _refused(proxied, "192.0.2.1") == 429
+        held.enter_context(_websocket(proxied, "192.0.2.2"))
+        live[0].close()
+        eventually(lambda: _refused(proxied, "192.0.2.1") is None)
+
+
+def test_networks_wider_than_a_64_are_limited_too(proxied: Server) -> None:
+    with ExitStack() as held:
+        for block in range(16 * MOST):  # each in a /56 of its own
+            address = f"2001:db8:1:{block << 8:x}::1"
+            held.enter_context(_websocket(proxied, address))
+        assert _refused(proxied, "2001:db8:1:ff00::1") == 429
+        held.enter_context(_websocket(proxied, "2001:db8:2::1"))
+
+
+def test_unfinished_requests_are_limited_together(folder: Path) -> None:
+    piece = b" " * 60_000
+    with serving(folder / "pieces", CONNECTIONS_PER_NETWORK="10000") as server, ExitStack() as held:
+        many = [_opened(server, held) for _ in range(MAX_PENDING // len(piece) + 20)]
+        for connection in many:
+            connection.sendall(_head(len(piece) + len(ASK)) + piece)
+        refused = [_read(connection) for connection in many[-10:]]
+        assert {answer.split("\r\n")[0] for answer in refused} == {
+            "HTTP/1.1 503 Service Unavailable"
+        }
+        assert "send yours again" in refused[0]
+        # Others are served, also where their requests come in pieces.
+        small = _opened(server, held)
+        small.sendall(_head(len(ASK)) + ASK[:5])
+        assert _answer(small, ASK[5:]).startswith("HTTP/1.1 200 ")
+        for connection in many:
+            connection.close()
+        eventually(lambda: _takes_pieces(server, piece))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Accept", "Accept-Language", "Accept-Encoding", "Content-Encoding", "X-Forwarded-For"],
+)
+def test_only_the_beginning_of_a_header_is_parsed(proxied: Server, header: str) -> None:
+    value = {"Accept": "*/*", "Content-Encoding": "identity"}.get(header, "")
+    long = value + "," * (MAX_PARSED - len(value)) + ",x;q=oops" * 2_000
+    with ExitStack() as held:
+        request = _request(f"{header}: {long}\r\n".encode())
+        assert _answer(_opened(proxied, held), request).startswith("HTTP/1.1 200 ")
+
+
+def _takes_pieces(server: Server, piece: bytes) -> bool:
+    with ExitStack() as held:
+        connection = _opened(server, held)
+        connection.sendall(_head(len(piece) + len(ASK)) + piece)
+        return _answer(connection, ASK).startswith("HTTP/1.1 200 ")
+
+
+def _head(length: int, more: bytes = b"") -> bytes:
+    return (
+        b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n%b\r\n" % (length, more)
+    )
+
+
+def _request(more: bytes = b"") -> bytes:
+    return _head(len(ASK), more) + ASK
+
+
+def _opened(server: Server, held: ExitStack) -> socket.socket:
+    address = "127.0.0.1", server.port
+    return held.enter_context(closing(socket.create_connection(address, timeout=10)))
+
+
+def _answer(connection: socket.socket, request: bytes) -> str:
+    connection.sendall(request)
+    answer = ""
+    while not answer.endswith("}") and (part := connection.recv(65_536)):
+        answer += part.decode()
+    return answer
+
+
+def _read(connection: socket.socket) -> str:
+    """Read until the server closes."""
+    parts = []
+    try:
+        while part := connection.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts).decode()
+
+
+def _is_served(server: Server) -> bool:
+    with ExitStack() as held:
+        try:
+            return _answer(_opened(server, held), _request()).startswith("HTTP/1.1 200 ")
+        except ConnectionError:
+            return False
+
+
+def _websocket(server: Server, address: str | None = None) -> ClientConnection:
+    return connect(
+        f"ws://localhost:{server.port}/graphql",
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        additional_headers={"X-Forwarded-For": address} if address else {},
+        proxy=None,
+    )
+
+
+def _refused(server: Server, address: str) -> int | None:
+    """Tell the status of a refusal, or None where the connection is accepted."""
+    try:
+        with _websocket(server, address):
+            return None
+    except InvalidStatus as refusal:
+        return refusal.response.status_code

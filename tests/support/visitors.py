@@ -1,0 +1,178 @@
+"""People at browsers, where nothing may go wrong unseen."""
+
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    WebError,
+    async_playwright,
+    expect,
+)
+
+from tests.support import chromium
+from tests.support.documentation import REPOSITORY
+from tests.support.processes import Server, numbers
+
+AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"
+PATIENCE = 15_000  # ms, on a busy machine
+
+expect.set_options(timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def browsing(config: pytest.Config) -> AsyncIterator[Browser]:
+    """Start a Chromium; if it must be downloaded first, the terminal says so."""
+    capturing: Any = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capturing.global_and_fixture_disabled():
+            sys.stderr.write(f"\n{line}\n")
+
+    async with async_playwright() as playwright:
+        browser = await chromium.launch(playwright.chromium, say)
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser of their own."""
+
+    context: BrowserContext
+    page: Page
+    phone: str
+    requests: list[Request] = field(default_factory=list)  # of all tabs
+    wrong: list[str] = field(default_factory=list)
+
+    def hear(self, said: ConsoleMessage) -> None:
+        if said.type in {"error", "warning"}:
+            self.wrong.append(said.text)
+
+    def see(self, thrown: WebError) -> None:
+        self.wrong.append(str(thrown.error))
+
+    def note(self, request: Request) -> None:
+        self.requests.append(request)
+
+    async def ask_for_code(self) -> str:
+        """Ask for a code by the keyboard, and read it off the page."""
+        await self.phone_field().fill(self.phone)
+        await self.page.keyboard.press("Enter")
+        sms = self.page.locator(".sms")
+        await expect(sms).to_be_visible()
+        return await sms.inner_text()
+
+    def phone_field(self) -> Locator:
+        return self.page.locator("input[type=tel]")
+
+    def code_field(self) -> Locator:
+        return self.page.locator("input.digits")
+
+    async def type_code(self, code: str) -> None:
+        """Type a code; its last digit sends it off."""
+        await expect(self.code_field()).to_be_focused()
+        await self.page.keyboard.type(code)
+
+    async def sign_in(self) -> str:
+        """Sign in, registering where that is needed; give the own invitation code."""
+        await self.type_code(await self.ask_for_code())
+        own = self.page.locator("dd.code")
+        await expect(own).to_be_visible()
+        return await own.inner_text()
+
+    async def look(self, page: Page | None = None) -> None:
+        """Come back to the tab, which then asks what has changed."""
+        await (page or self.page).evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    async def check_page(self) -> None:
+        """Look for what axe finds, and for what is wider than the page."""
+        await self.page.evaluate(AXE.read_text())  # past the policy of the page
+        found = (await self.page.evaluate("axe.run()"))["violations"]
+        assert not [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+        assert await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    def asked(self, operation: str) -> list[dict[str, str]]:
+        """Give the headers of the requests for an operation."""
+        return [
+            request.headers
+            for request in self.requests
+            if f'"operationName":"{operation}"' in (request.post_data or "")
+        ]
+
+    def asking_by_others_than(self, authorization: str) -> set[Page]:
+        """Tell which tabs have asked by another token."""
+        return {
+            request.frame.page
+            for request in self.requests
+            if request.headers.get("authorization", authorization) != authorization
+        }
+
+    def forgive(self, pattern: str, *, certain: bool = True) -> None:
+        """Take it that this went wrong: the browser says so of each refused request."""
+        assert not certain or [text for text in self.wrong if re.search(pattern, text)]
+        self.wrong[:] = [text for text in self.wrong if not re.search(pattern, text)]
+
+
+@asynccontextmanager
+async def visiting(
+    browser: Browser, server: Server, path: str = "/", **how: Any
+) -> AsyncIterator[Visitor]:
+    """Open the page; in the end nothing must have gone wrong, nor been asked of another origin."""
+    origin = f"http://127.0.0.1:{server.port}"
+    context = await browser.new_context(base_url=origin, **how)
+    context.set_default_timeout(PATIENCE)
+    visitor = Visitor(context, await context.new_page(), f"+7{next(numbers)}")
+    context.on("console", visitor.hear)
+    context.on("weberror", visitor.see)
+    context.on("request", visitor.note)
+    await visitor.page.goto(path)
+    try:
+        yield visitor
+    finally:
+        await context.close()
+    assert visitor.wrong == [], visitor.wrong
+    assert not [r.url for r in visitor.requests if not r.url.startswith((origin, "blob:"))]
+
+
+Visit = Callable[..., Awaitable[Visitor]]
+
+
+@asynccontextmanager
+async def visits(browser: Browser, server: Server) -> AsyncIterator[Visit]:
+    """Let any number of people visit; each has to be content in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def visit(path: str = "/", **how: Any) -> Visitor:
+            return await stack.enter_async_context(visiting(browser, server, path, **how))
+
+        yield visit
+
+
+async def record_texts(page: Page) -> None:
+    """Remember every text that the page shows from now on, however briefly."""
+    await page.evaluate(
+        """() => {
+            window.texts = [];
+            const look = () => window.texts.push(document.body.innerText);
+            new MutationObserver(look).observe(
+                document.body, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+
+
+async def has_shown(page: Page, text: str) -> bool:
+    shown: bool = await page.evaluate(
+        "text => window.texts.some(shown => shown.includes(text))", text
+    )
+    return shown
