@@ -12,9 +12,9 @@ ADDRESS = "http://127.0.0.1:8000"  # of the documented lines
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, text: str = TEXT) -> list[str]:
     """Find the code blocks of a language, in the order of the pages."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def table(first_column: str) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import click
 import httpx
@@ -29,6 +29,7 @@ from tests.faults.faults import FAULTS
 from tests.support.documentation import (
     ADDRESS,
     PAGES,
+    README,
     REPOSITORY,
     TEXT,
     anchors,
@@ -262,6 +263,28 @@ def test_the_documentation_has_every_folder() -> None:
     )
 
 
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+    led = {target.partition("#")[0] for _, target in links(README)}
+    assert led >= {str(page.relative_to(REPOSITORY)) for page in PAGES if page != README}
+
+
+def test_links_of_the_readme_name_the_page_to_which_they_lead() -> None:
+    """A package index shows the README without the pages beside it."""
+    for text, target in links(README):
+        assert text == target.partition("#")[0]
+
+
+def test_the_readme_repeats_what_the_pages_say() -> None:
+    readme, pages = README.read_text(), "".join(page.read_text() for page in PAGES[1:])
+    assert set(table("setting to know")) <= set(NAMES)
+    speed = re.findall(r"^\| .* \| [\d.]+ \| \d+ \| \d+ \|$", readme, re.MULTILINE)
+    (compose,) = re.findall(r"^```sh\n(touch .*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    assert len(speed) == 4
+    for text in (*speed, compose):
+        assert text in pages
+
+
 def test_files_that_the_documentation_names_exist() -> None:
     named = re.findall(r"`([\w./-]+\.(?:py|mjs|ts|yml|toml|txt|graphql|template))`", TEXT)
     folders = [REPOSITORY, REPOSITORY / "src/connect_hub", REPOSITORY / "tests/audit"]
@@ -277,6 +300,35 @@ def test_links_into_the_repository_resolve(page: Path) -> None:
         led = (page.parent / path).resolve() if path else page
         assert led.exists(), f"[{text}]({target})"
         assert not anchor or anchor in anchors(led), f"[{text}]({target})"
+
+
+def test_the_story_of_the_readme_runs_in_graphiql(address: str) -> None:
+    request_code, register, me, apply_invite, login = blocks("graphql", README.read_text())
+    ann, ben = "+79991234567", "+79991234568"
+
+    def send(query: str, token: str | None = None, **words: str) -> Any:
+        for word, value in words.items():
+            assert word in query
+            query = query.replace(word, value)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = httpx.post(
+            f"{address}/graphql", json={"query": query}, headers=headers, trust_env=False
+        )
+        (data,) = answer.json()["data"].values()
+        assert "message" not in data
+        return data
+
+    def code(phone: str) -> str:
+        answer: str = send(request_code.replace(ann, phone))["smsCode"]
+        return answer
+
+    anns = send(register, **{"0000": code(ann)})
+    bens = send(register.replace(ann, ben), **{"0000": code(ben)})
+    assert send(me, anns["accessToken"])["invitedClients"]["totalCount"] == 0
+    send(apply_invite, bens["accessToken"], XXXXXX=anns["client"]["invitationCode"])
+    again = send(login, **{"0000": code(ann)})
+    (invited,) = send(me, again["accessToken"])["invitedClients"]["nodes"]
+    assert invited["phone"] == ben
 
 
 @pytest.mark.parametrize("path", ["{machine}:{ours}", "{ours}:{machine}"], ids=["curl", "ours"])
