@@ -45,7 +45,7 @@ from connect_hub.server.traced import Traced
 from connect_hub.settings import Settings, load_to_serve
 from connect_hub.settings.origins import Origins
 from connect_hub.sms import texts
-from connect_hub.sms.exposure import NOTICE
+from connect_hub.sms.exposure import SIMULATION_NOTICE
 
 GRAPHQL = "/graphql"
 KEYS_KEPT = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     phone_numbers.check_countries(settings)
     phone_numbers.check_test_phones(settings)
     tracing.check_installed(settings)
-    sender = sender or sms.sender_from(settings)
+    sender = sender or sms.create_sender(settings)
     secret = settings.secret_key
     keys = Keys(secret.get_secret_value() if secret else kept_secret(settings.data_dir))
     addresses = ClientAddresses(settings.trusted_proxies)
@@ -109,7 +109,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             with tracing.export_traces(settings), stopping.heeded():
                 yield {CONNECTION_LIMITS: limits}
 
-    notice = NOTICE if sender.simulated else None
+    notice = SIMULATION_NOTICE if sender.simulated else None
     view = GraphQLView(schema, context=context, notice=notice, settings=settings)
     sockets = GraphQLSockets(
         view, context=context, backend=backend, live=live, limits=limits, settings=settings

@@ -131,7 +131,7 @@ def test_serve_says_where_everything_is(server: Server) -> None:
     assert all(re.fullmatch(r"Migrated: \w+\.py", line) for line in migrated)
     assert web == f"Web:      http://127.0.0.1:{server.port}"
     assert graphql == f"GraphQL:  http://127.0.0.1:{server.port}/graphql (GraphiQL)"
-    assert sms == "SMS:      simulated; each code is handed to whoever asks for it"
+    assert sms == "SMS:      simulated; each code is returned to whoever requests it"
     assert last == "Stop with Ctrl-C."
     page = server.get("/graphql", Accept="text/html")
     assert page.headers["Content-Type"].startswith("text/html")

@@ -218,8 +218,8 @@ async def test_a_send_that_failed_gives_the_phone_its_allowance_back(
 async def test_a_send_takes_no_longer_than_the_answer_may(
     hub: Hub, sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "shortest", 10)
-    monkeypatch.setattr(sender, "longest", 10)
+    monkeypatch.setattr(sender, "min_delay", 10)
+    monkeypatch.setattr(sender, "max_delay", 10)
     monkeypatch.setattr(http, "Within", lambda _: Within(timedelta(seconds=2.5)))
     async with asyncio.timeout(5):
         assert _name(await hub.request_code(PHONE)) == "SmsNotSentError"

@@ -251,11 +251,11 @@ async def test_the_table_of_codes_holds_no_code(hub: Hub) -> None:
 
 
 async def test_a_hundred_codes_are_sent_at_once(hub: Hub, sender: SimulatedSender) -> None:
-    sender.shortest, sender.longest = 1.0, 2.0
+    sender.min_delay, sender.max_delay = 1.0, 2.0
     try:
         async with asyncio.timeout(5):  # one after another they would take 150 s
             phones = [f"+7999{n:07}" for n in range(100)]
             answers = await asyncio.gather(*(hub.request_code(phone) for phone in phones))
     finally:
-        sender.shortest, sender.longest = 0.0, 0.0
+        sender.min_delay, sender.max_delay = 0.0, 0.0
     assert all(answer["__typename"] == "CodeSent" for answer in answers)

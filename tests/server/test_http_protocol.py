@@ -95,8 +95,8 @@ async def _is_refused(writer: asyncio.StreamWriter, again: bytes) -> bool:
 
 @pytest.fixture
 def _slow_sending(sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "shortest", 1)
-    monkeypatch.setattr(sender, "longest", 1)
+    monkeypatch.setattr(sender, "min_delay", 1)
+    monkeypatch.setattr(sender, "max_delay", 1)
 
 
 @pytest.fixture

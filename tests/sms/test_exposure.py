@@ -83,7 +83,7 @@ def test_both_settings_together_permit_it(way: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("way", LOCAL, ids=str)
 def test_a_simulation_for_this_machine_is_fine(way: dict[str, str]) -> None:
-    assert exposure.way_in(settings_of(way)) is None
+    assert exposure.find_exposure(settings_of(way)) is None
 
 
 @pytest.mark.parametrize("settings", [NONE | PUBLIC[0], SIMULATED | PUBLIC[-2]], ids=str)

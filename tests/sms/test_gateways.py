@@ -20,10 +20,10 @@ from connect_hub import sms
 from connect_hub.app import create_app
 from connect_hub.database.connections import fetch
 from connect_hub.settings import Settings, StartupError
-from connect_hub.sms import gateways as failover
-from connect_hub.sms.gateway import THREADS, Gateway
-from connect_hub.sms.gateways import Gateways
-from connect_hub.sms.plugins import plugin_of
+from connect_hub.sms import failover
+from connect_hub.sms.failover import FailoverSender
+from connect_hub.sms.gateway import MAX_THREADS, Gateway
+from connect_hub.sms.plugins import load_plugin
 from tests.support import gateways
 from tests.support.gateways import SECRETS, SMSC, TWILIO, VONAGE, Answer, Peer
 from tests.support.hub import Hub, pass_time
@@ -75,14 +75,14 @@ def hub_with(hub: Hub, settings: Settings) -> WITH_HUB:
     return serve
 
 
-async def send(*urls: str, phone: str = PHONE, within: timedelta = AMPLE) -> str:
-    return await Gateways(urls, within=within).send(sms.Message(phone, "RU", TEXT))
+async def send(*urls: str, phone: str = PHONE, timeout: timedelta = AMPLE) -> str:
+    return await FailoverSender(urls, timeout=timeout).send(sms.Message(phone, "RU", TEXT))
 
 
 PLUGINS_OF = """
 import sys
-from connect_hub.sms.plugins import plugin_of
-plugin_of(sys.argv[1])
+from connect_hub.sms.plugins import load_plugin
+load_plugin(sys.argv[1])
 print(*(name for name in sys.modules if name.startswith("apprise.plugins.")))
 """
 
@@ -101,10 +101,10 @@ def test_only_the_plugin_of_a_gateway_is_imported(scheme: str, plugin: str) -> N
 def test_every_scheme_of_apprise_has_its_plugin() -> None:
     schemes = apprise.plugins.N_MGR.schemas()
     assert len(schemes) > 200
-    assert {scheme: plugin_of(scheme) for scheme in schemes} == {
+    assert {scheme: load_plugin(scheme) for scheme in schemes} == {
         scheme: apprise.plugins.N_MGR[scheme] for scheme in schemes
     }
-    assert plugin_of("smoke") is None
+    assert load_plugin("smoke") is None
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ async def test_what_vonage_refuses_by_200_counts_as_sent(peer: Peer) -> None:
 async def test_a_gateway_that_fails_hands_over_to_the_next(peer: Peer, answer: Answer) -> None:
     peer.answers["first"] = answer
     first, second = peer.gateway("first"), peer.gateway("second")
-    within = 2 * SOON if answer in {gateways.hang, gateways.trickle} else AMPLE
-    assert await send(first, second, within=within) == f"json://127.0.0.1:{peer.port} 2"
+    timeout = 2 * SOON if answer in {gateways.hang, gateways.trickle} else AMPLE
+    assert await send(first, second, timeout=timeout) == f"json://127.0.0.1:{peer.port} 2"
     assert peer.asked == ["first", "second"]
 
 
@@ -195,7 +195,7 @@ async def test_however_many_gateways_hang_all_are_given_up_in_time(peer: Peer, c
     peer.answers.update({f"g{n}": gateways.hang for n in range(count)})
     began = monotonic()
     with pytest.raises(sms.NotSentError):
-        await send(*(peer.gateway(f"g{n}") for n in range(count)), within=SOON)
+        await send(*(peer.gateway(f"g{n}") for n in range(count)), timeout=SOON)
     assert monotonic() - began < 2 * SOON.total_seconds()
     names = [f"g{n}" for n in range(count)]
     await asyncio.to_thread(eventually, lambda: sorted(peer.asked) == names)
@@ -205,7 +205,7 @@ async def test_a_gateway_that_failed_three_times_in_a_row_is_left_out_for_a_minu
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer.answers["first"] = gateways.refuse(500)
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=AMPLE)
+    sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for _ in range(5):
         await sender.send(message)
@@ -218,7 +218,7 @@ async def test_a_gateway_that_failed_three_times_in_a_row_is_left_out_for_a_minu
 
 
 async def test_a_success_between_failures_begins_the_count_anew(peer: Peer) -> None:
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=AMPLE)
+    sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for answers in [{"first": gateways.refuse(500)}, {}] * 4:
         peer.answers = dict(answers)
@@ -229,7 +229,7 @@ async def test_a_success_between_failures_begins_the_count_anew(peer: Peer) -> N
 
 async def test_if_all_gateways_are_left_out_all_are_tried(peer: Peer) -> None:
     peer.answers.update(first=gateways.refuse(500), second=gateways.refuse(500))
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=AMPLE)
+    sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for _ in range(4):
         with pytest.raises(sms.NotSentError):
@@ -243,7 +243,7 @@ async def test_a_number_that_a_plugin_drops_is_not_sent_elsewhere_nor_held_again
     peer: Peer,
 ) -> None:
     """Twilio's plugin drops numbers of less than ten digits, and then texts its own sender."""
-    sender = Gateways([TWILIO, peer.gateway("own")], within=AMPLE)
+    sender = FailoverSender([TWILIO, peer.gateway("own")], timeout=AMPLE)
     for _ in range(4):
         await sender.send(sms.Message("+29051234", "SH", TEXT))
     assert peer.asked == ["own"] * 4
@@ -252,13 +252,13 @@ async def test_a_number_that_a_plugin_drops_is_not_sent_elsewhere_nor_held_again
 
 async def test_a_gateway_that_hangs_occupies_its_own_threads_only(peer: Peer) -> None:
     peer.answers["first"] = gateways.trickle
-    sender = Gateways([peer.gateway("first"), peer.gateway("second")], within=5 * SOON)
+    sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=5 * SOON)
     message = sms.Message(PHONE, "RU", TEXT)
-    sent = await asyncio.gather(*(sender.send(message) for _ in range(THREADS + 10)))
+    sent = await asyncio.gather(*(sender.send(message) for _ in range(MAX_THREADS + 10)))
     assert set(sent) == {f"json://127.0.0.1:{peer.port} 2"}
-    await asyncio.to_thread(eventually, lambda: len(_threads()) == THREADS)
+    await asyncio.to_thread(eventually, lambda: len(_threads()) == MAX_THREADS)
     assert all(thread.daemon for thread in _threads())  # they keep no process from ending
-    assert peer.asked.count("first") == THREADS
+    assert peer.asked.count("first") == MAX_THREADS
 
 
 def _threads() -> list[threading.Thread]:
@@ -278,7 +278,7 @@ def _threads() -> list[threading.Thread]:
     ],
 )
 def test_a_gateway_is_named_by_its_scheme_and_host(urls: tuple[str, ...], names: list[str]) -> None:
-    sender = Gateways(urls, within=SOON)
+    sender = FailoverSender(urls, timeout=SOON)
     assert str(sender) == ", then ".join(names)
 
 
@@ -297,7 +297,7 @@ def test_a_gateway_is_named_by_its_scheme_and_host(urls: tuple[str, ...], names:
 def test_a_wrong_url_is_refused_without_its_secrets(settings: Settings, urls: list[str]) -> None:
     settings = settings.model_copy(update={"sms_urls": tuple(urls)})
     with pytest.raises(StartupError) as refused:
-        sms.sender_from(settings)
+        sms.create_sender(settings)
     said = str(refused.value)
     assert said.startswith("SMS_URLS: ")
     assert "\n" not in said
@@ -418,7 +418,7 @@ def test_who_sends_nothing_does_not_load_apprise() -> None:
 
 
 def test_neither_message_nor_gateway_shows_what_it_holds() -> None:
-    shown = repr(sms.Message(PHONE, "RU", TEXT)) + repr(Gateway(TWILIO, place=1))
-    sender = Gateways([TWILIO, SMSC], within=SOON)
-    shown += f"{sender}{sender!r}{sender.routes}"
+    shown = repr(sms.Message(PHONE, "RU", TEXT)) + repr(Gateway(TWILIO, position=1))
+    sender = FailoverSender([TWILIO, SMSC], timeout=SOON)
+    shown += f"{sender}{sender!r}{sender.breakers}"
     assert not [secret for secret in (PHONE[1:], "4821", *SECRETS) if secret in shown]

@@ -3,7 +3,13 @@ import pytest
 from connect_hub.app import create_app
 from connect_hub.settings import Settings, StartupError
 from connect_hub.sms import texts
-from connect_hub.sms.texts import LANGUAGES, language_of, phone_changed, places_left, sign_in_code
+from connect_hub.sms.texts import (
+    LANGUAGES,
+    negotiate_language,
+    phone_changed,
+    remaining_characters,
+    sign_in_code,
+)
 
 HASH = "FA+9qCX9VSu"
 
@@ -24,7 +30,7 @@ def test_a_message_is_one_segment(
     text = sign_in_code("4" * digits, language=language, settings=settings)
     assert text.isascii() or len(text) <= 70
     assert len(text) <= 160
-    assert places_left(text) >= 0
+    assert remaining_characters(text) >= 0
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
@@ -36,7 +42,7 @@ def test_a_message_says_that_nobody_asks_for_the_code(
     texts.check(settings)
     text = sign_in_code("12345678", language=language, settings=settings)
     assert {"en": "Nobody will ask you for it", "ru": "Никому не говорите код"}[language] in text
-    assert places_left(text, segments=2) >= 0
+    assert remaining_characters(text, segments=2) >= 0
 
 
 @pytest.mark.parametrize(("host", "android_hash"), [(92, None), (80, HASH)])
@@ -82,7 +88,7 @@ def test_without_a_public_host_there_is_no_line_for_browsers(
     ],
 )
 def test_places_are_counted_as_networks_do(text: str, places: int) -> None:
-    assert places_left(text) == places
+    assert remaining_characters(text) == places
 
 
 @pytest.mark.parametrize(
@@ -100,13 +106,13 @@ def test_places_are_counted_as_networks_do(text: str, places: int) -> None:
         ("fr, *;q=0.1", "en"),
         ("*", "en"),
         ("ru;q=2,;;q=,\x00,=", "en"),
-        ("xx," * 10000 + "ru", "en"),
+        ("xx," * 300 + "ru", "ru"),
     ],
 )
 def test_the_language_liked_best_is_taken(header: str, language: str) -> None:
-    assert language_of(header) == language
+    assert negotiate_language(header) == language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_to_a_former_phone_is_one_segment(language: str) -> None:
-    assert places_left(phone_changed(language=language)) >= 0
+    assert remaining_characters(phone_changed(language=language)) >= 0

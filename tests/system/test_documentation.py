@@ -209,7 +209,7 @@ def test_the_documentation_s_gateways_are_such_as_apprise_takes() -> None:
     assert len(urls) == 5
     for url in urls:
         written = re.sub(r"\b[A-Z_]+\b", lambda name: real.get(name[0], name[0]), url)
-        Gateway(written, place=1)
+        Gateway(written, position=1)
 
 
 def test_the_documentation_s_numbers_are_no_test_phones() -> None:

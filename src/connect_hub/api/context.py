@@ -61,7 +61,7 @@ class Context:
     @property
     def language(self) -> str:
         """The language of messages to the person who asks."""
-        return texts.language_of(header(self.scope, b"accept-language") or "")
+        return texts.negotiate_language(header(self.scope, b"accept-language") or "")
 
     def session_of(self, client_id: UUID) -> UUID | None:
         """Name the session by whose token a client asks, where it is this client's token."""

@@ -17,7 +17,7 @@ from connect_hub.database.connections import OneConnection
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, sessions, signin
 from connect_hub.domain.phone_numbers import PhoneNumber
-from connect_hub.sms.exposure import NOTICE
+from connect_hub.sms.exposure import SIMULATION_NOTICE
 
 Info = strawberry.Info[Context, None]
 Phone = Annotated[
@@ -67,7 +67,7 @@ class Mutation:
         """Send a code."""
         use = info.context
         if use.sender.simulated:
-            use.notice = NOTICE
+            use.notice = SIMULATION_NOTICE
         sent = await signin.request_code(
             phone,
             address=use.address,

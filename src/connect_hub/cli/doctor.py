@@ -62,7 +62,7 @@ def _of_settings(settings: Settings) -> Finding:
 
 
 def _of_sms(settings: Settings) -> Finding:
-    sender = sms.sender_from(settings)
+    sender = sms.create_sender(settings)
     if sender.simulated:
         return _of_simulation(settings, sender)
     most = send_limits.max_hits(settings.sends_total or (), period=send_limits.DAY)
@@ -75,11 +75,11 @@ def _of_sms(settings: Settings) -> Finding:
 
 
 def _of_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
-    if not (way := exposure.way_in(settings)):
+    if not (way := exposure.find_exposure(settings)):
         return Finding("sms", "ok" if settings.embedded else "warning", str(sender))
     if exposure.is_permitted(settings):
-        return Finding("sms", "warning", f"{exposure.NOTICE} {way}")
-    return Finding("sms", "FAILED", exposure.refusal(way))
+        return Finding("sms", "warning", f"{exposure.SIMULATION_NOTICE} {way}")
+    return Finding("sms", "FAILED", exposure.explain(way))
 
 
 async def _of_database(settings: Settings) -> AsyncIterator[Finding]:

@@ -79,7 +79,7 @@ def serve(**options: str | int | None) -> None:
         if value is not None:
             os.environ[name.upper()] = str(value)  # workers read it there too
     settings = load_to_serve()
-    if sms.sender_from(settings).simulated:
+    if sms.create_sender(settings).simulated:
         exposure.check(settings)
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
@@ -125,25 +125,25 @@ def migrate() -> None:
 @click.argument("number")
 def sms_test(number: str) -> None:
     """Send a message to a phone through each gateway of SMS_URLS, and tell how it went."""
-    from connect_hub.sms.gateways import Gateways  # noqa: PLC0415 - apprise takes 20 MB
+    from connect_hub.sms.failover import FailoverSender  # noqa: PLC0415 - apprise takes 20 MB
 
     settings = load()
-    sender = sms.sender_from(settings)
-    if not isinstance(sender, Gateways):
+    sender = sms.create_sender(settings)
+    if not isinstance(sender, FailoverSender):
         raise StartupError("SMS_URLS names no gateway, so no SMS is ever sent: set it first.")
     try:
         to = phone_numbers.parse(number, country=settings.default_country)
     except InvalidPhone as refused:
         raise StartupError(str(refused)) from None
     message = sms.Message(to.e164, to.country, "This is a test of Connect Hub.")
-    gateways = [route.gateway for route in sender.routes]
+    gateways = [breaker.gateway for breaker in sender.breakers]
     width = max(len(gateway.name) for gateway in gateways)
     click.echo(f"{'gateway':<{width}}  seconds  result")
     failures = 0
     for gateway in gateways:
         began, result = monotonic(), "sent"
         try:
-            asyncio.run(gateway.send(message, within=settings.sms_timeout))
+            asyncio.run(gateway.send(message, timeout=settings.sms_timeout))
         except sms.NotSentError as error:
             failures, result = failures + 1, f"failed: {error}"
         click.echo(f"{gateway.name:<{width}}  {monotonic() - began:7.2f}  {result}")
@@ -221,10 +221,10 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
     click.echo(f"GraphQL:  {served}/graphql" + (" (GraphiQL)" * settings.graphiql))
     if metrics_port:
         click.echo(f"Metrics:  http://{_in_url(settings.metrics_host)}:{metrics_port}/metrics")
-    sender = sms.sender_from(settings)
+    sender = sms.create_sender(settings)
     click.echo(f"SMS:      {sender}")
-    if sender.simulated and (way := exposure.way_in(settings)):
-        click.echo(f"Warning:  {exposure.NOTICE} {way}.")
+    if sender.simulated and (way := exposure.find_exposure(settings)):
+        click.echo(f"Warning:  {exposure.SIMULATION_NOTICE} {way}.")
     for test in settings.test_phones:
         if test.in_force:
             number = phone_numbers.masked(test.number)

@@ -1,4 +1,4 @@
-"""Sending of messages: what a sender is, and the one that SMS_URLS describes."""
+"""SMS: the sender interface, and the sender that SMS_URLS configures."""
 
 from typing import Protocol
 
@@ -6,39 +6,39 @@ from connect_hub.settings import SIMULATED, Settings, StartupError
 from connect_hub.sms.message import Message, NotSentError
 from connect_hub.sms.simulated import SimulatedSender
 
-__all__ = ["Message", "NotSentError", "SimulatedSender", "SmsSender", "sender_from"]
+__all__ = ["Message", "NotSentError", "SimulatedSender", "SmsSender", "create_sender"]
 
 
 class SmsSender(Protocol):
-    """Sends one message without blocking others; its `str` says to the operator how."""
+    """Sends SMS without blocking the event loop; `str()` describes it to the operator."""
 
     simulated: bool
 
     async def send(self, message: Message) -> str:
-        """Send it, and name the gateway that took it.
+        """Send a message, and return the name of the gateway that accepted it.
 
         Raises:
-            NotSentError: none did.
+            NotSentError: no gateway accepted it.
         """
         ...
 
 
-def sender_from(settings: Settings) -> SmsSender:
-    """Make the sender that SMS_URLS describes; none means simulated.
+def create_sender(settings: Settings) -> SmsSender:
+    """Create the sender that SMS_URLS configures; without SMS_URLS, SMS are simulated.
 
     Raises:
-        StartupError: one line that says what SMS_URLS takes.
+        StartupError: SMS_URLS is invalid; the message says what it takes.
     """
     urls = settings.sms_urls
     if not urls:
         return SimulatedSender()
     if not any(url.startswith(SIMULATED) for url in urls):
-        from connect_hub.sms.gateways import Gateways  # noqa: PLC0415 - apprise takes 20 MB
+        from connect_hub.sms.failover import FailoverSender  # noqa: PLC0415 - apprise takes 20 MB
 
-        return Gateways(urls, within=settings.sms_timeout)
+        return FailoverSender(urls, timeout=settings.sms_timeout)
     if len(urls) > 1:
         raise StartupError(
-            "SMS_URLS: simulated:// hands each code to whoever asks, so it stands alone;"
-            " remove it or the gateways beside it."
+            "SMS_URLS: simulated:// returns each code to whoever requests it, so it cannot be"
+            " combined with gateways: remove it or the gateways."
         )
-    return SimulatedSender.of(urls[0])
+    return SimulatedSender.from_url(urls[0])

@@ -1,6 +1,7 @@
-"""Whether others than this machine can reach a server that simulates SMS.
+"""Whether other machines can reach a server that simulates SMS.
 
-A simulated SMS hands its code to whoever asks, so whoever reaches the server can sign in as anyone.
+A simulated SMS returns its code to whoever requests it. Anyone who reaches such a server can sign
+in with any phone number.
 """
 
 import socket
@@ -9,38 +10,39 @@ from ipaddress import IPv6Address, ip_address
 from connect_hub.settings import Settings, StartupError
 from connect_hub.settings.origins import canonical_host, canonical_origin
 
-NOTICE = "SMS are simulated on this server: anyone can sign in with any phone number."
-_WAYS_OUT = (
+SIMULATION_NOTICE = "SMS are simulated on this server: anyone can sign in with any phone number."
+_REMEDY = (
     "set SMS_URLS to a gateway, or both SMS_URLS=simulated:// and SIMULATION_IS_PUBLIC=yes to let"
     " anyone sign in with any phone number."
 )
 
 
 def check(settings: Settings) -> None:
-    """Refuse to simulate SMS where the settings say that others reach this server.
+    """Refuse to simulate SMS if the settings show that other machines reach this server.
 
-    A proxy alone does not say so: it may serve this machine only. `connect-hub doctor` fails then.
+    TRUSTED_PROXIES alone does not show it: a proxy may serve this machine only. The start goes on
+    then, and `connect-hub doctor` reports a failure.
 
     Raises:
         StartupError: one line that names the setting.
     """
-    way = way_in(settings)
-    if way and not way.startswith("TRUSTED_PROXIES") and not is_permitted(settings):
-        raise StartupError(refusal(way))
+    reason = find_exposure(settings)
+    if reason and not reason.startswith("TRUSTED_PROXIES") and not is_permitted(settings):
+        raise StartupError(explain(reason))
 
 
-def refusal(way: str) -> str:
-    """Say why nothing is simulated and what to do."""
-    return f"SMS are simulated, but {way}: {_WAYS_OUT}"
+def explain(reason: str) -> str:
+    """Say why SMS cannot be simulated, and what to do."""
+    return f"SMS are simulated, but {reason}: {_REMEDY}"
 
 
 def is_permitted(settings: Settings) -> bool:
-    """Tell whether public simulation was asked for, by both settings."""
+    """Return whether both settings ask for public simulation."""
     return settings.simulation_is_public and bool(settings.sms_urls)
 
 
-def way_in(settings: Settings) -> str | None:
-    """Name the setting by which others reach this server, if there is one."""
+def find_exposure(settings: Settings) -> str | None:
+    """Name the setting by which other machines reach this server; None if there is none."""
     if not _binds_loopback(settings.host):
         return f"HOST={settings.host} lets other machines reach this server"
     for name in settings.allowed_hosts:
@@ -58,12 +60,12 @@ def _binds_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return True  # the server cannot listen there either, and says so
+        return True  # the server cannot listen on it either, and reports that itself
     return all(_is_loopback(str(address[0])) for *_, address in found)
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether a name or an address, in brackets or not, is this machine's own."""
+    """Return whether a name or an address, with or without brackets, is this machine's own."""
     name = (canonical_host(host) or host).strip("[]").partition("%")[0].rstrip(".")
     try:
         address = ip_address(name)

@@ -1,4 +1,4 @@
-"""One gateway, reached through apprise."""
+"""One SMS gateway, reached through apprise."""
 
 import asyncio
 import logging
@@ -13,120 +13,140 @@ import apprise
 
 from connect_hub.settings import StartupError
 from connect_hub.sms.message import Message, NotSentError
-from connect_hub.sms.plugins import plugin_of
+from connect_hub.sms.plugins import load_plugin
 
-PHONE = "{phone}"  # in a URL
-THREADS = 32  # messages on their way to one gateway at a time
+PHONE = "{phone}"  # stands for the recipient in a gateway's URL
+MAX_THREADS = 32  # messages sent to one gateway at the same time
 
-_SAMPLE = "+79991234567"
+_SAMPLE = "+79991234567"  # for checking a URL at startup
 _ASSET = apprise.AppriseAsset(
-    service_timeout=0,  # or it would use threads of its own, which nobody bounds
-    http_redirects=False,  # they would take code and password along
+    service_timeout=0,  # otherwise apprise starts threads of its own, without a limit
+    http_redirects=False,  # a redirect would pass the code and the password on
     storage_mode="memory",
 )
-for _name in ("apprise", "urllib3"):  # they log phones, codes and URLs with passwords
+for _name in ("apprise", "urllib3"):  # they log phone numbers, codes and URLs with passwords
     logging.getLogger(_name).addHandler(logging.NullHandler())
     logging.getLogger(_name).propagate = False
 
 
-class UnreachableError(NotSentError):
-    """The gateway's plugin does not take this phone's number."""
+class UnsupportedNumberError(NotSentError):
+    """The gateway's plugin does not support this phone number."""
 
 
 class Gateway:
-    """A gateway described by an apprise URL; `name` is its scheme, and its host where it has one.
+    """A gateway that an apprise URL describes.
+
+    Its `name`, for logs and metrics, is the URL's scheme, with the host if the service has one.
+
+    Args:
+        url: with `{phone}` in place of the recipient.
+        position: the URL's position in SMS_URLS, from 1, for error messages.
 
     Raises:
-        StartupError: the URL is wrong; its secrets are not told.
+        StartupError: the URL is invalid; the message shows none of its secrets.
     """
 
-    def __init__(self, url: str, *, place: int) -> None:
+    def __init__(self, url: str, *, position: int) -> None:
         self._url = url
         scheme = url.partition("://")[0].lower()
-        self._plugin = plugin_of(scheme)
-        named = f"{place} ({scheme}://…)" if self._plugin else str(place)
-        service = self._service(_SAMPLE)
+        self._plugin = load_plugin(scheme)
+        label = f"{position} ({scheme}://…)" if self._plugin else str(position)
+        service = self._create_service(_SAMPLE)
         if service is None:
             raise StartupError(
-                f"SMS_URLS: gateway {named} is no URL that apprise takes"
-                " (https://appriseit.com/services has them all; a comma inside is written %2C)."
+                f"SMS_URLS: gateway {label} is not a URL that apprise understands"
+                " (https://appriseit.com/services lists them; write a comma inside as %2C)."
             )
-        if PHONE not in url or not _reaches(service, _SAMPLE):
+        if PHONE not in url or not _has_recipient(service, _SAMPLE):
             raise StartupError(
-                f"SMS_URLS: gateway {named} does not reach the phone:"
-                " put {phone} where apprise takes the number of the recipient."
+                f"SMS_URLS: gateway {label} does not reach the phone:"
+                " put {phone} where apprise expects the recipient's number."
             )
         self.name = _name_of(service)
-        self._free = asyncio.Semaphore(THREADS)
+        self._threads = asyncio.Semaphore(MAX_THREADS)
 
-    async def send(self, message: Message, *, within: timedelta) -> None:
+    async def send(self, message: Message, *, timeout: timedelta) -> None:
         """Hand a message to the gateway.
 
         Raises:
-            UnreachableError: its plugin does not take the number.
-            NotSentError: the gateway refused, or did not answer in time.
+            UnsupportedNumberError: the plugin does not support the number.
+            NotSentError: the gateway refused the message, or did not answer in time.
         """
+        seconds = timeout.total_seconds()
         try:
-            async with asyncio.timeout(within.total_seconds()):
-                await self._free.acquire()
-                await _in_thread(partial(self._notify, message, within), ended=self._free.release)
+            async with asyncio.timeout(seconds):
+                await self._threads.acquire()
+                await _run_in_thread(
+                    partial(self._notify, message, seconds), on_end=self._threads.release
+                )
         except TimeoutError:
-            raise NotSentError(f"no answer within {within.total_seconds():.1f} s") from None
+            raise NotSentError(f"no answer within {seconds:.1f} s") from None
 
-    def _notify(self, message: Message, within: timedelta) -> None:
-        service = self._service(message.phone)  # a used one would wait between two messages
-        if service is None or not _reaches(service, message.phone):
-            raise UnreachableError("its plugin does not take this number")
-        service.socket_connect_timeout = service.socket_read_timeout = within.total_seconds()
+    def _notify(self, message: Message, seconds: float) -> None:
+        service = self._create_service(message.phone)  # apprise would pause before reusing one
+        if service is None or not _has_recipient(service, message.phone):
+            raise UnsupportedNumberError("its plugin does not support this number")
+        service.socket_connect_timeout = service.socket_read_timeout = seconds
         sending = apprise.Apprise(service, asset=_ASSET)
         result = sending.notify(message.text, body_format=apprise.NotifyFormat.TEXT)
         if not result:
             raise NotSentError(" ".join(entry.message for entry in result.logs()))
 
-    def _service(self, phone: str) -> apprise.NotifyBase | None:
+    def _create_service(self, phone: str) -> apprise.NotifyBase | None:
         url = self._url.replace(PHONE, quote(phone, safe=""))
-        with suppress(Exception):  # what a plugin raises depends on the plugin
+        with suppress(Exception):  # each plugin raises exceptions of its own
             if self._plugin and (parsed := self._plugin.parse_url(url)):
                 return self._plugin(asset=_ASSET, **parsed)
         return None
 
 
-def _reaches(service: apprise.NotifyBase, phone: str) -> bool:
-    """Tell whether the plugin took the number: some drop it, and Twilio's then texts its sender."""
+def _has_recipient(service: apprise.NotifyBase, phone: str) -> bool:
+    """Return whether the plugin accepted the number.
+
+    Some plugins drop a number that they do not understand; Twilio's then texts its own sender.
+    """
     return phone.removeprefix("+") in unquote(service.url())
 
 
 def _name_of(service: apprise.NotifyBase) -> str:
-    """Name a gateway; of most services, what stands in the host's place is a key or a number."""
+    """Name a gateway by its scheme, and by its host if its URL has one.
+
+    In the URLs of most services, a secret or a number stands in the host's place.
+    """
     if not any("{host}" in template for template in map(str, service.templates)):
         return str(service.schema)
     return f"{service.schema}://{service.host}" + (f":{service.port}" if service.port else "")
 
 
-async def _in_thread(function: Callable[[], None], *, ended: Callable[[], None]) -> None:
-    """Run a function in a thread that may hang without keeping the process from ending."""
+async def _run_in_thread(function: Callable[[], None], *, on_end: Callable[[], None]) -> None:
+    """Run a function in a daemon thread: if it hangs, the process can still exit.
+
+    Args:
+        function: may block, and raise NotSentError; other exceptions become one.
+        on_end: called in the event loop when the function ends, even if nobody awaits it any more.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[NotSentError | None] = loop.create_future()
 
     def settle(error: NotSentError | None) -> None:
-        ended()
+        on_end()
         if not done.cancelled():
-            done.set_result(error)  # as an exception, asyncio might log it
+            done.set_result(error)  # asyncio could log an exception that nobody awaits
 
     def run() -> None:
         error = None
         try:
             function()
-        except NotSentError as refused:
-            error = refused
-        except Exception as unknown:  # noqa: BLE001 (whatever it is, another gateway may do)
-            error = NotSentError(type(unknown).__name__)
-        with suppress(RuntimeError):  # the server has stopped meanwhile
+        except NotSentError as not_sent:
+            error = not_sent
+        except Exception as unexpected:  # noqa: BLE001 (the next gateway may still succeed)
+            error = NotSentError(type(unexpected).__name__)
+        with suppress(RuntimeError):  # the event loop has closed meanwhile
             loop.call_soon_threadsafe(settle, error)
 
     try:
         Thread(target=run, name="sms", daemon=True).start()
-    except RuntimeError:  # the system gives no more threads
+    except RuntimeError:  # the system cannot start another thread
         settle(NotSentError("no thread is free"))
     if error := await done:
         raise error

@@ -1,15 +1,15 @@
-"""What is sent, and what is said where it could not be."""
+"""A message for a phone, and the error if no gateway accepts it."""
 
 from dataclasses import dataclass, field
 
 
 class NotSentError(Exception):
-    """Nobody took the message; the reason is for the operator's eyes, not for logs."""
+    """No gateway accepted the message. The reason may quote secrets: never log it."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A text for one phone; neither is shown in a repr."""
+    """A text for one phone; its repr shows neither."""
 
     phone: str = field(repr=False)  # E.164
     country: str  # of the phone, ISO 3166

@@ -1,4 +1,4 @@
-"""English messages, of the characters of GSM-7."""
+"""English messages; all characters are in GSM-7, so that 160 fit into a segment."""
 
 SIGN_IN_CODE = "{code} is your sign-in code. Nobody will ask you for it: tell it to no one."
 PHONE_CHANGED = (
