@@ -1,8 +1,8 @@
 import { useEffect, useSyncExternalStore } from "react";
 
-import * as session from "./hub/session";
+import * as session from "./api/session";
 import icon from "./icon.svg";
-import { choose, languages, useLanguage, useTexts } from "./language";
+import { choose, languages, useLanguage, useTexts } from "./i18n";
 import { NotFound } from "./NotFound";
 import { Profile } from "./profile/Profile";
 import { usePage } from "./router";

@@ -1,5 +1,5 @@
-import { useTexts } from "./language";
-import { Heading } from "./parts/Heading";
+import { useTexts } from "./i18n";
+import { Heading } from "./components/Heading";
 
 export function NotFound() {
   const texts = useTexts();

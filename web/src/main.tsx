@@ -3,7 +3,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { App } from "./App";
-import { apollo } from "./hub/client";
+import { apollo } from "./api/client";
 import "./style.css";
 
 const root = document.getElementById("root");

@@ -1,7 +1,7 @@
 import { useState } from "react";
 
-import { useTexts } from "../language";
-import { SignOut } from "../parts/SignOut";
+import { useTexts } from "../i18n";
+import { SignOut } from "../components/SignOut";
 import { kept } from "../signin/sent";
 import { ChangePhone } from "./ChangePhone";
 import { DeleteAccount } from "./DeleteAccount";

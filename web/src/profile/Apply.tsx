@@ -1,12 +1,12 @@
 import { type SubmitEvent, useState } from "react";
 
 import { ApplyInviteDocument } from "../generated/graphql";
-import { ask } from "../hub/client";
-import { useAction } from "../hub/useAction";
-import { useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
-import { Heading } from "../parts/Heading";
+import { ask } from "../api/client";
+import { useAction } from "../api/useAction";
+import { useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Field } from "../components/Field";
+import { Heading } from "../components/Heading";
 import { forgetInvitation } from "../router";
 import { compact } from "../typed";
 

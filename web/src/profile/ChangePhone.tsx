@@ -1,8 +1,8 @@
 import { useState } from "react";
 
 import { ChangePhoneDocument } from "../generated/graphql";
-import { ask } from "../hub/client";
-import { useTexts } from "../language";
+import { ask } from "../api/client";
+import { useTexts } from "../i18n";
 import { PhoneProof } from "../signin/PhoneProof";
 
 /** Moves the account to another number. */

@@ -1,12 +1,12 @@
 import { useRef } from "react";
 
 import { DeleteAccountDocument } from "../generated/graphql";
-import { ask } from "../hub/client";
-import * as session from "../hub/session";
-import { type Problem, useAction } from "../hub/useAction";
-import { useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Refused } from "../parts/Refused";
+import { ask } from "../api/client";
+import * as session from "../api/session";
+import { type Problem, useAction } from "../api/useAction";
+import { useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Refused } from "../components/Refused";
 
 /** Deletes the account, asked twice. */
 export function DeleteAccount() {

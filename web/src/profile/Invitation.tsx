@@ -1,8 +1,8 @@
 import { useState } from "react";
 
-import { useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Qr } from "../parts/Qr";
+import { useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Qr } from "../components/Qr";
 import { invitationLink } from "../router";
 
 /** One's own code, to be given to others in whatever way there is. */

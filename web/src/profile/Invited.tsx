@@ -7,12 +7,12 @@ import {
   InvitedClientsDocument,
   type InvitedFragment,
 } from "../generated/graphql";
-import { socket } from "../hub/live";
-import { useAction } from "../hub/useAction";
-import { moment, useLanguage, useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Failed } from "../parts/Failed";
-import { Refused } from "../parts/Refused";
+import { socket } from "../api/live";
+import { useAction } from "../api/useAction";
+import { moment, useLanguage, useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Failed } from "../components/Failed";
+import { Refused } from "../components/Refused";
 import { reload } from "./reload";
 
 /** Who applied one's own code, latest first, as it happens. */

@@ -2,9 +2,9 @@ import { useQuery } from "@apollo/client/react";
 import { useEffect } from "react";
 
 import { MeDocument } from "../generated/graphql";
-import { useTexts } from "../language";
-import { Failed } from "../parts/Failed";
-import { Heading } from "../parts/Heading";
+import { useTexts } from "../i18n";
+import { Failed } from "../components/Failed";
+import { Heading } from "../components/Heading";
 import { Account } from "./Account";
 import { Apply } from "./Apply";
 import { Invitation } from "./Invitation";

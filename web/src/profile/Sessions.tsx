@@ -7,12 +7,12 @@ import {
   SessionsDocument,
   type SessionsQuery,
 } from "../generated/graphql";
-import { ask } from "../hub/client";
-import { useAction } from "../hub/useAction";
-import { moment, useLanguage, useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Failed } from "../parts/Failed";
-import { Refused } from "../parts/Refused";
+import { ask } from "../api/client";
+import { useAction } from "../api/useAction";
+import { moment, useLanguage, useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Failed } from "../components/Failed";
+import { Refused } from "../components/Refused";
 import { deviceName } from "./deviceName";
 
 type Session = NonNullable<SessionsQuery["me"]>["sessions"][number];

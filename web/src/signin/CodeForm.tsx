@@ -1,10 +1,10 @@
 import { type SubmitEvent, useEffect, useRef, useState } from "react";
 
-import { type Problem, useAction } from "../hub/useAction";
-import { useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
-import { useCountdown } from "../parts/useCountdown";
+import { type Problem, useAction } from "../api/useAction";
+import { useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Field } from "../components/Field";
+import { useCountdown } from "../components/useCountdown";
 import { digits } from "../typed";
 import type { Sent } from "./sent";
 import { useCodeFromSms } from "./useCodeFromSms";

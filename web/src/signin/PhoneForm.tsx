@@ -1,10 +1,10 @@
 import { type SubmitEvent, useState } from "react";
 
-import { type Problem, useAction } from "../hub/useAction";
-import { countryName, useLanguage, useTexts } from "../language";
-import { Button } from "../parts/Button";
-import { Field } from "../parts/Field";
-import { Heading } from "../parts/Heading";
+import { type Problem, useAction } from "../api/useAction";
+import { countryName, useLanguage, useTexts } from "../i18n";
+import { Button } from "../components/Button";
+import { Field } from "../components/Field";
+import { Heading } from "../components/Heading";
 import { usePhones } from "./usePhones";
 
 interface PhoneFormProps {

@@ -1,9 +1,9 @@
 import { useRef, useState } from "react";
 
 import { RequestCodeDocument } from "../generated/graphql";
-import { ask } from "../hub/client";
-import { inSeconds, secondsUntil } from "../hub/moments";
-import type { Problem } from "../hub/useAction";
+import { ask } from "../api/client";
+import { inSeconds, secondsUntil } from "../api/moments";
+import type { Problem } from "../api/useAction";
 import { CodeForm } from "./CodeForm";
 import { PhoneForm } from "./PhoneForm";
 import { keep, kept, type Sent } from "./sent";

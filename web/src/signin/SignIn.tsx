@@ -1,9 +1,9 @@
 import { useSyncExternalStore } from "react";
 
 import { LoginDocument, RegisterDocument } from "../generated/graphql";
-import { ask, tokensOf } from "../hub/client";
-import * as session from "../hub/session";
-import { useTexts } from "../language";
+import { ask, tokensOf } from "../api/client";
+import * as session from "../api/session";
+import { useTexts } from "../i18n";
 import { PhoneProof } from "./PhoneProof";
 
 /** Signs in whoever holds a phone, and registers whoever is new with the same code. */

@@ -1,4 +1,4 @@
-import { secondsUntil } from "../hub/moments";
+import { secondsUntil } from "../api/moments";
 
 /** A code on its way, with moments by this device's clock. */
 export interface Sent {

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-import type { Problem } from "../hub/useAction";
+import type { Problem } from "../api/useAction";
 import { en, type Texts } from "./en";
 import { ru } from "./ru";
 

@@ -1,6 +1,6 @@
 import { type InputHTMLAttributes, type Ref, useId, useState } from "react";
 
-import type { Problem } from "../hub/useAction";
+import type { Problem } from "../api/useAction";
 import { Refused } from "./Refused";
 
 interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChange"> {

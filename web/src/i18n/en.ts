@@ -1,4 +1,4 @@
-import type { Problem } from "../hub/useAction";
+import type { Problem } from "../api/useAction";
 
 /** All that the client says, in English; other languages take its type. */
 export const en = {

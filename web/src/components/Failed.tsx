@@ -1,5 +1,5 @@
-import { useAction } from "../hub/useAction";
-import { useTexts } from "../language";
+import { useAction } from "../api/useAction";
+import { useTexts } from "../i18n";
 import { Button } from "./Button";
 import { Refused } from "./Refused";
 

@@ -1,5 +1,5 @@
-import type { Problem } from "../hub/useAction";
-import { told, useLanguage, useTexts } from "../language";
+import type { Problem } from "../api/useAction";
+import { told, useLanguage, useTexts } from "../i18n";
 import { SignOut } from "./SignOut";
 
 /** Says aloud what went wrong, and offers the way out where it is somewhere else. */

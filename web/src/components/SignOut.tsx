@@ -1,9 +1,9 @@
 import type { ReactNode } from "react";
 
 import { EndSessionDocument } from "../generated/graphql";
-import { ask } from "../hub/client";
-import * as session from "../hub/session";
-import { useAction } from "../hub/useAction";
+import { ask } from "../api/client";
+import * as session from "../api/session";
+import { useAction } from "../api/useAction";
 import { Button } from "./Button";
 
 /** Ends this session on the server where that can be reached, and forgets it here in any case. */

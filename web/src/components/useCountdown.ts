@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-import { secondsUntil } from "../hub/moments";
+import { secondsUntil } from "../api/moments";
 
 /** Seconds until a moment, as they pass; 0 once it is there. */
 export function useCountdown(until: number): number {
