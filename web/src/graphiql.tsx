@@ -1,4 +1,4 @@
-/** GraphiQL, all of it from our own origin. */
+/** GraphiQL, loaded entirely from our own origin. */
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { GraphiQL } from "graphiql";
 import "graphiql/setup-workers/vite";
@@ -10,7 +10,7 @@ import "./graphiql.css";
 const { origin } = location;
 const fetcher = createGraphiQLFetcher({
   url: `${origin}/graphql`,
-  // Its connection takes the headers of the tab "Headers" for its connection_init.
+  // GraphiQL sends the headers of the tab "Headers" in connection_init.
   subscriptionUrl: `${origin.replace(/^http/, "ws")}/graphql`,
 });
 

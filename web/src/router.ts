@@ -2,11 +2,11 @@ import { useSyncExternalStore } from "react";
 
 type Page = { name: "start"; invitation: string | null } | { name: "notFound" };
 
-// Chats and keyboards put spaces and punctuation around a link.
+// Chats and keyboards add spaces and punctuation around a link.
 const INVITATION = /^\/[iI]\/[^\p{L}\p{N}]*([A-Za-z0-9]{6})[^\p{L}\p{N}]*$/u;
 const listeners = new Set<() => void>();
 
-/** The page of the address: the start, perhaps with an invitation code (`/i/ABC123`). */
+/** Return the page of the address: the start page, with an invitation code at `/i/ABC123`. */
 export function usePage(): Page {
   const path = useSyncExternalStore(subscribe, () => location.pathname);
   const invitation = INVITATION.exec(decoded(path))?.[1]?.toUpperCase() ?? null;
@@ -17,11 +17,11 @@ function decoded(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    return path; // it has a % of its own
+    return path; // a % that encodes nothing
   }
 }
 
-/** Leave the invitation in the address behind: it was applied, or is not wanted. */
+/** Remove the invitation from the address, because it was applied or dismissed. */
 export function forgetInvitation() {
   history.replaceState(null, "", "/");
   for (const listener of listeners) listener();

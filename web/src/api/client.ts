@@ -27,17 +27,17 @@ declare module "@apollo/client" {
   }
 }
 
-const PATIENCE = 15_000; // ms
+const REQUEST_TIMEOUT = 15_000; // milliseconds
 
 const http = new HttpLink({ uri: "/graphql" });
 
-const authorized = new SetContextLink(async (context) => {
+const withToken = new SetContextLink(async (context) => {
   const token = context.anonymous ? null : (context.token ?? (await session.token()));
   return token ? { token, headers: { authorization: `Bearer ${token}` } } : {};
 });
 
-/** Repeats, once and with a new access token, what was refused for its token. */
-const repeated = new ErrorLink(({ error, operation, forward }) => {
+/** Repeats a request once, with a new access token, if its token was rejected. */
+const retryWithNewToken = new ErrorLink(({ error, operation, forward }) => {
   const { token, repeated } = operation.getContext();
   if (!token || repeated || !isUnauthenticated(error)) return;
   return from(session.renewed(token)).pipe(
@@ -49,16 +49,16 @@ const repeated = new ErrorLink(({ error, operation, forward }) => {
   );
 });
 
-/** Gives up what takes too long, a refresh and the body of the answer included. */
-const bounded = new ApolloLink((operation, forward) =>
-  forward(operation).pipe(timeout(PATIENCE)),
+/** Stops waiting after a time that includes a token refresh and the response body. */
+const withTimeout = new ApolloLink((operation, forward) =>
+  forward(operation).pipe(timeout(REQUEST_TIMEOUT)),
 );
 
 export const apollo = new ApolloClient({
   link: ApolloLink.split(
     ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
     live,
-    ApolloLink.from([bounded, repeated, authorized, http]),
+    ApolloLink.from([withTimeout, retryWithNewToken, withToken, http]),
   ),
   cache: new InMemoryCache({
     ...possibleTypes,
@@ -73,16 +73,16 @@ session.connect({
     return tokensOf(answer);
   },
   personChanged: () => {
-    socket.terminate(); // or it would go on as the person before
+    socket.terminate(); // otherwise it would stay signed in as the previous person
     sessionStorage.clear();
     void apollo.clearStore();
   },
 });
 
-/** What a mutation's one field answers. */
+/** The result of a mutation's only field. */
 type Answer<Data> = NonNullable<Data[keyof Data]>;
 
-/** Ask for a mutation of one field; where there is no answer to it, this throws. */
+/** Send a mutation with one field and return its result. Throws if there is none. */
 export async function ask<Data, Variables extends OperationVariables>(
   mutation: TypedDocumentNode<Data, Variables>,
   variables: NoInfer<Variables>,

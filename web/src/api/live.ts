@@ -1,4 +1,4 @@
-/** Subscriptions: by one WebSocket, open as long as there is one. */
+/** Subscriptions, over one WebSocket that is open while there is a subscription. */
 import { ApolloLink } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { createClient } from "graphql-ws";
@@ -7,7 +7,7 @@ import { from, retry, switchMap, throwError, timer } from "rxjs";
 import * as session from "./session";
 
 const FORBIDDEN = 4403;
-const REFUSED = /^Socket closed with event 440[13]/; // what Apollo makes of these codes
+const REFUSED = /^Socket closed with event 440[13]/; // how Apollo reports these close codes
 
 let token: string | null = null;
 
@@ -17,18 +17,18 @@ export const socket = createClient({
     token = await session.token();
     return token === null ? {} : { Authorization: `Bearer ${token}` };
   },
-  keepAlive: 20_000, // finds out that a connection was lost while the device slept
+  keepAlive: 20_000, // notices a connection that was lost while the device slept
   retryAttempts: Infinity,
   retryWait: (tries) =>
     new Promise((done) => setTimeout(done, Math.min(2 ** tries, 30) * (500 + 500 * Math.random()))),
-  shouldRetry: (met) => met instanceof CloseEvent && met.code !== FORBIDDEN,
+  shouldRetry: (event) => event instanceof CloseEvent && event.code !== FORBIDDEN,
 });
 
-const subscribed = new GraphQLWsLink(socket);
+const link = new GraphQLWsLink(socket);
 
-/** Goes on with a new access token where the one before was refused. */
+/** Subscribes again with a new access token if the server rejected the old one. */
 export const live = new ApolloLink((operation) =>
-  subscribed.request(operation).pipe(
+  link.request(operation).pipe(
     retry({
       delay: (error: Error, count) => {
         if (!REFUSED.test(error.message)) throw error;

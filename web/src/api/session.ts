@@ -1,8 +1,8 @@
 /**
- * Who is signed in: one session for all tabs.
+ * The session of the signed-in person, shared by all tabs.
  *
- * The access token lives in memory only; the refresh token in localStorage, so that a reload keeps
- * the session. What changes in one tab, the others hear on a channel.
+ * The access token is in memory only. The refresh token is in localStorage, so that a reload keeps
+ * the session. Tabs tell each other about changes over a broadcast channel.
  */
 
 export interface Tokens {
@@ -11,19 +11,21 @@ export interface Tokens {
   refreshToken: string;
 }
 
-/** The server knows the refresh token no longer: the session was ended elsewhere, or has expired. */
+/** The server rejected the refresh token: the session was ended elsewhere, or has expired. */
 export class SessionOver extends Error {}
 
-type Kept = Omit<Tokens, "accessToken">;
-type Told = Omit<Tokens, "refreshToken">;
-/** What tabs tell each other: who is here now, or that this session is being ended on purpose. */
-type News = { is: "person"; told: Told | null } | { is: "leaving"; leaving: boolean };
+type StoredTokens = Omit<Tokens, "accessToken">;
+type SharedTokens = Omit<Tokens, "refreshToken">;
+/** Messages between tabs: who is signed in now, or that this tab is ending the session on purpose. */
+type Message =
+  | { type: "person"; tokens: SharedTokens | null }
+  | { type: "leaving"; leaving: boolean };
 
 const NAME = "connect-hub.session";
 const channel = new BroadcastChannel(NAME);
 const listeners = new Set<() => void>();
 
-let clientId = kept()?.clientId ?? null;
+let clientId = storedTokens()?.clientId ?? null;
 let accessToken: string | null = null;
 let ended = false;
 let leaving = false;
@@ -31,12 +33,12 @@ let renewing: Promise<string | null> | null = null;
 let exchange: (refreshToken: string) => Promise<Tokens>;
 let personChanged: () => void;
 
-/** Say how a refresh token is exchanged, and what to do when another person, or nobody, is here. */
-export function connect(ways: { exchange: typeof exchange; personChanged: typeof personChanged }) {
-  ({ exchange, personChanged } = ways);
-  channel.onmessage = ({ data }: MessageEvent<News>) => {
-    if (data.is === "leaving") leaving = data.leaving;
-    else take(data.told);
+/** Set how to exchange a refresh token, and what to do when the person changes or signs out. */
+export function connect(callbacks: { exchange: typeof exchange; personChanged: typeof personChanged }) {
+  ({ exchange, personChanged } = callbacks);
+  channel.onmessage = ({ data }: MessageEvent<Message>) => {
+    if (data.type === "leaving") leaving = data.leaving;
+    else update(data.tokens);
   };
 }
 
@@ -45,26 +47,27 @@ export const subscribe = (listener: () => void) => {
   return () => listeners.delete(listener);
 };
 export const whoIsSignedIn = () => clientId;
-/** Whether the session was ended, but not by the person here. */
+/** Whether the session ended without the person signing out here. */
 export const wasEnded = () => ended;
 
-export function signIn({ refreshToken, ...told }: Tokens) {
-  const { clientId } = told;
-  localStorage.setItem(NAME, JSON.stringify({ clientId, refreshToken } satisfies Kept));
-  tell({ is: "person", told });
-  take(told);
+export function signIn({ refreshToken, ...tokens }: Tokens) {
+  const { clientId } = tokens;
+  localStorage.setItem(NAME, JSON.stringify({ clientId, refreshToken } satisfies StoredTokens));
+  broadcast({ type: "person", tokens });
+  update(tokens);
 }
 
 function signOut({ byOthers = false } = {}) {
   localStorage.removeItem(NAME);
-  tell({ is: "person", told: null });
-  take(null, byOthers);
+  broadcast({ type: "person", tokens: null });
+  update(null, byOthers);
 }
 
 /**
  * End the session on the server, then forget it here.
  *
- * All tabs know before: else one that finds its token refused would say that others ended it.
+ * The other tabs are told first: a tab whose token is rejected would otherwise report that somebody
+ * else ended the session.
  */
 export async function leave(end: () => Promise<boolean>) {
   setLeaving(true);
@@ -77,54 +80,54 @@ export async function leave(end: () => Promise<boolean>) {
 
 function setLeaving(value: boolean) {
   leaving = value;
-  tell({ is: "leaving", leaving });
+  broadcast({ type: "leaving", leaving });
 }
 
-function tell(news: News) {
-  channel.postMessage(news);
+function broadcast(message: Message) {
+  channel.postMessage(message);
 }
 
-/** Give the access token to use: a new one where there is none yet, null where nobody is here. */
+/** Return the access token: a new one if there is none yet, null if nobody is signed in. */
 export async function token(): Promise<string | null> {
   return accessToken ?? (clientId === null ? null : renewed(null));
 }
 
-/** Replace an access token that was refused: once, for all requests and all tabs. */
-export async function renewed(refused: string | null): Promise<string | null> {
-  renewing ??= locked(() => renew(refused)).finally(() => {
+/** Replace a rejected access token, once for all requests and all tabs. */
+export async function renewed(rejected: string | null): Promise<string | null> {
+  renewing ??= locked(() => renew(rejected)).finally(() => {
     renewing = null;
   });
   return renewing;
 }
 
-async function renew(refused: string | null): Promise<string | null> {
-  if (accessToken !== refused) return accessToken; // another request or tab was first
-  const refreshToken = kept()?.refreshToken;
+async function renew(rejected: string | null): Promise<string | null> {
+  if (accessToken !== rejected) return accessToken; // another request or tab was first
+  const refreshToken = storedTokens()?.refreshToken;
   if (refreshToken === undefined) return null;
   try {
     signIn(await exchange(refreshToken));
-    await new Promise((resolve) => setTimeout(resolve, 50)); // until the other tabs have heard of it
+    await new Promise((resolve) => setTimeout(resolve, 50)); // until the other tabs have the new tokens
   } catch (error) {
     if (!(error instanceof SessionOver)) throw error;
-    const still = clientId !== null && kept()?.refreshToken === refreshToken;
-    if (still) signOut({ byOthers: !leaving }); // or somebody here has signed out, or in, meanwhile
+    const isCurrent = clientId !== null && storedTokens()?.refreshToken === refreshToken;
+    if (isCurrent) signOut({ byOthers: !leaving }); // otherwise the person signed out or in meanwhile
   }
   return accessToken;
 }
 
-/** Without locks (where the page came by plain HTTP) tabs refresh at once: the server allows it. */
+/** Without locks (over plain HTTP) tabs may refresh at the same time, which the server allows. */
 function locked<T>(act: () => Promise<T>): Promise<T> {
   return "locks" in navigator ? navigator.locks.request(NAME, act) : act();
 }
 
-function kept(): Kept | null {
-  return JSON.parse(localStorage.getItem(NAME) ?? "null") as Kept | null;
+function storedTokens(): StoredTokens | null {
+  return JSON.parse(localStorage.getItem(NAME) ?? "null") as StoredTokens | null;
 }
 
-function take(told: Told | null, byOthers = false) {
-  const changed = clientId !== (told?.clientId ?? null);
-  clientId = told?.clientId ?? null;
-  accessToken = told?.accessToken ?? null;
+function update(tokens: SharedTokens | null, byOthers = false) {
+  const changed = clientId !== (tokens?.clientId ?? null);
+  clientId = tokens?.clientId ?? null;
+  accessToken = tokens?.accessToken ?? null;
   ended = byOthers;
   if (changed) personChanged();
   for (const listener of listeners) listener();

@@ -2,12 +2,12 @@ import { useState } from "react";
 
 import type { RefusalFragment } from "../generated/graphql";
 
-/** What stands between a person and what they asked for: a refusal, or no usable answer at all. */
+/** Why an action failed: the server refused it, or gave no usable answer. */
 export type Problem = RefusalFragment | { __typename: "Failure" };
 
-/** Something a person does: whether it is under way, and the problem it ended with.
+/** The state of something that a person does: whether it is running, and the problem it ended with.
  *
- * `run` tells whether it was done.
+ * `run` returns whether the action succeeded.
  */
 export function useAction<Given extends unknown[]>(
   act: (...given: Given) => Promise<Problem | null>,
@@ -19,10 +19,10 @@ export function useAction<Given extends unknown[]>(
     if (busy) return false;
     setBusy(true);
     setProblem(null);
-    const met = await act(...given).catch(failure);
+    const result = await act(...given).catch(failure);
     setBusy(false);
-    setProblem(met);
-    return met === null;
+    setProblem(result);
+    return result === null;
   }
 
   return { run, busy, problem, setProblem };

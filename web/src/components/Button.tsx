@@ -5,7 +5,7 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   className?: string | undefined;
 }
 
-/** A button that shows what is under way. It keeps the focus meanwhile, unlike a disabled one. */
+/** A button that shows that its action is running. Unlike a disabled button, it keeps the focus. */
 export function Button({ busy = false, className = "", children, ...button }: ButtonProps) {
   return (
     <button

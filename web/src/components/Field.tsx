@@ -1,7 +1,7 @@
 import { type InputHTMLAttributes, type Ref, useId, useState } from "react";
 
 import type { Problem } from "../api/useAction";
-import { Refused } from "./Refused";
+import { ProblemMessage } from "./ProblemMessage";
 
 interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChange"> {
   label: string;
@@ -11,10 +11,10 @@ interface FieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChan
   ref?: Ref<HTMLInputElement>;
 }
 
-/** A text field with its label, its hint and what was wrong with it. */
+/** A text field with its label, hint and problem. */
 export function Field({ label, hint, problem, onChange, ...input }: FieldProps) {
   const id = useId();
-  // What an input method is composing must not be changed under it.
+  // The text that an input method is composing must not change meanwhile.
   const [composed, setComposed] = useState<string | null>(null);
 
   function take(value: string, composing: boolean) {
@@ -44,7 +44,7 @@ export function Field({ label, hint, problem, onChange, ...input }: FieldProps) 
         </p>
       )}
       <div id={`${id}-problem`}>
-        <Refused problem={problem} />
+        <ProblemMessage problem={problem} />
       </div>
     </div>
   );

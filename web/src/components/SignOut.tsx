@@ -6,7 +6,7 @@ import * as session from "../api/session";
 import { useAction } from "../api/useAction";
 import { Button } from "./Button";
 
-/** Ends this session on the server where that can be reached, and forgets it here in any case. */
+/** Ends this session on the server if it can be reached, and forgets it here in any case. */
 export function SignOut({ children, className }: { children: ReactNode; className?: string }) {
   const { run, busy } = useAction(async () => {
     await session.leave(async () => {

@@ -1,8 +1,8 @@
 import { useSyncExternalStore } from "react";
 
-import { secondsUntil } from "../api/moments";
+import { secondsUntil } from "../api/clock";
 
-/** Seconds until a moment, as they pass; 0 once it is there. */
+/** Return the seconds left until a time, updated as they pass; 0 afterwards. */
 export function useCountdown(until: number): number {
   return useSyncExternalStore(everyQuarter, () => secondsUntil(until));
 }

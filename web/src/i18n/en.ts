@@ -1,6 +1,6 @@
 import type { Problem } from "../api/useAction";
 
-/** All that the client says, in English; other languages take its type. */
+/** All texts of the client in English; other languages have the same type. */
 export const en = {
   name: "English",
   title: "Connect Hub",

@@ -27,21 +27,21 @@ export function useTexts(): Texts {
   return LANGUAGES[useLanguage()];
 }
 
-/** The sentence about a problem. */
-export function told(problem: Problem, texts: Texts, language: Language): string {
-  const tell = texts.problems[problem.__typename] as (
+/** Write the sentence that explains a problem. */
+export function problemText(problem: Problem, texts: Texts, language: Language): string {
+  const write = texts.problems[problem.__typename] as (
     problem: Problem,
-    told: { until: string },
+    values: { until: string },
   ) => string;
   const until = "retryIn" in problem ? after(problem.retryIn, language) : "";
-  return tell(problem, { until });
+  return write(problem, { until });
 }
 
 export function countryName(code: string, language: Language): string {
   return new Intl.DisplayNames(language, { type: "region" }).of(code) ?? code;
 }
 
-export function moment(at: string, language: Language): string {
+export function dateTime(at: string, language: Language): string {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(
     new Date(at),
   );

@@ -2,16 +2,16 @@ import { useState } from "react";
 
 import { useTexts } from "../i18n";
 import { SignOut } from "../components/SignOut";
-import { kept } from "../signin/sent";
+import { stored } from "../signin/sentCode";
 import { ChangePhone } from "./ChangePhone";
 import { DeleteAccount } from "./DeleteAccount";
 import { Sessions } from "./Sessions";
 
-/** One's phone and sessions, and the ways out. */
+/** The phone, the sessions, and how to sign out or delete the account. */
 export function Account({ phone }: { phone: string }) {
   const texts = useTexts();
   const [open, setOpen] = useState(false);
-  const [movesPhone] = useState(() => kept("change-phone") !== null);
+  const [movesPhone] = useState(() => stored("change-phone") !== null);
 
   return (
     <section className="card">

@@ -6,7 +6,7 @@ import * as session from "../api/session";
 import { type Problem, useAction } from "../api/useAction";
 import { useTexts } from "../i18n";
 import { Button } from "../components/Button";
-import { Refused } from "../components/Refused";
+import { ProblemMessage } from "../components/ProblemMessage";
 
 /** Deletes the account, asked twice. */
 export function DeleteAccount() {
@@ -31,7 +31,7 @@ export function DeleteAccount() {
       <dialog ref={dialog} aria-labelledby="delete-sure">
         <h2 id="delete-sure">{texts.sure}</h2>
         <p className="lead">{texts.lead}</p>
-        <Refused problem={problem} />
+        <ProblemMessage problem={problem} />
         <div className="row">
           <Button onClick={() => dialog.current?.close()}>{texts.keep}</Button>
           <Button className="danger" busy={busy} onClick={() => void run()}>

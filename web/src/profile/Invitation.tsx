@@ -5,7 +5,7 @@ import { Button } from "../components/Button";
 import { Qr } from "../components/Qr";
 import { invitationLink } from "../router";
 
-/** One's own code, to be given to others in whatever way there is. */
+/** This person's invitation code, as text, link and QR code. */
 export function Invitation({ code, isMain }: { code: string; isMain: boolean }) {
   const { invitation: texts } = useTexts();
   const [copied, setCopied] = useState<boolean | null>(null);
@@ -38,7 +38,7 @@ export function Invitation({ code, isMain }: { code: string; isMain: boolean }) 
         {"share" in navigator && (
           <Button
             onClick={() => {
-              navigator.share({ text: texts.shareText(code), url }).catch(() => undefined); // changed their mind
+              navigator.share({ text: texts.shareText(code), url }).catch(() => undefined); // the person cancelled
             }}
           >
             {texts.share}

@@ -9,13 +9,13 @@ import {
 } from "../generated/graphql";
 import { socket } from "../api/live";
 import { useAction } from "../api/useAction";
-import { moment, useLanguage, useTexts } from "../i18n";
+import { dateTime, useLanguage, useTexts } from "../i18n";
 import { Button } from "../components/Button";
-import { Failed } from "../components/Failed";
-import { Refused } from "../components/Refused";
-import { reload } from "./reload";
+import { LoadError } from "../components/LoadError";
+import { ProblemMessage } from "../components/ProblemMessage";
+import { reloadInvited } from "./reloadInvited";
 
-/** Who applied one's own code, latest first, as it happens. */
+/** The people who applied this person's code, latest first, with live updates. */
 export function Invited() {
   const { invited: texts } = useTexts();
   const language = useLanguage();
@@ -31,7 +31,7 @@ export function Invited() {
   });
   const client = useApolloClient();
   useEffect(
-    () => socket.on("connected", () => void reload(client).catch(() => undefined)), // who was missed
+    () => socket.on("connected", () => void reloadInvited(client).catch(() => undefined)), // people missed while offline
     [client],
   );
   const invited = data?.me?.invitedClients;
@@ -45,14 +45,14 @@ export function Invited() {
       <h2>
         {texts.heading} {invited && <span className="count">{invited.totalCount}</span>}
       </h2>
-      {error && !invited ? <Failed retry={refetch} /> : <Refused problem={more.problem} />}
+      {error && !invited ? <LoadError retry={refetch} /> : <ProblemMessage problem={more.problem} />}
       {invited?.totalCount === 0 && <p className="lead">{texts.none}</p>}
       <p role="status">{latest && texts.joined(latest.clientInvited.phone)}</p>
       <ul className="list">
         {invited?.edges.map(({ node }) => (
           <li key={node.id}>
             <span className="phone">{node.phone}</span>
-            <time dateTime={node.invitedAt}>{moment(node.invitedAt, language)}</time>
+            <time dateTime={node.invitedAt}>{dateTime(node.invitedAt, language)}</time>
           </li>
         ))}
       </ul>

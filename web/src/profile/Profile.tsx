@@ -3,14 +3,14 @@ import { useEffect } from "react";
 
 import { MeDocument } from "../generated/graphql";
 import { useTexts } from "../i18n";
-import { Failed } from "../components/Failed";
+import { LoadError } from "../components/LoadError";
 import { Heading } from "../components/Heading";
 import { Account } from "./Account";
-import { Apply } from "./Apply";
+import { ApplyInvite } from "./ApplyInvite";
 import { Invitation } from "./Invitation";
 import { Invited } from "./Invited";
 
-/** All that a signed-in person sees. */
+/** The page of a signed-in person. */
 export function Profile({ invitation }: { invitation: string | null }) {
   const texts = useTexts();
   const { data, error, refetch } = useQuery(MeDocument);
@@ -18,7 +18,7 @@ export function Profile({ invitation }: { invitation: string | null }) {
 
   useEffect(() => {
     function look() {
-      if (!document.hidden) void refetch().catch(() => undefined); // `error` has it
+      if (!document.hidden) void refetch().catch(() => undefined); // `error` shows it
     }
     document.addEventListener("visibilitychange", look);
     return () => {
@@ -30,7 +30,7 @@ export function Profile({ invitation }: { invitation: string | null }) {
     return (
       <section className="card narrow">
         {error ? (
-          <Failed retry={refetch} />
+          <LoadError retry={refetch} />
         ) : (
           <p className="lead" aria-busy="true">
             {texts.loading}
@@ -39,7 +39,7 @@ export function Profile({ invitation }: { invitation: string | null }) {
       </section>
     );
   }
-  const apply = <Apply applied={me.someoneInvitationCode} invitation={invitation} />;
+  const apply = <ApplyInvite applied={me.someoneInvitationCode} invitation={invitation} />;
   const isInvited = invitation !== null && me.someoneInvitationCode === null;
   return (
     <div className="profile">

@@ -9,15 +9,15 @@ import {
 } from "../generated/graphql";
 import { ask } from "../api/client";
 import { useAction } from "../api/useAction";
-import { moment, useLanguage, useTexts } from "../i18n";
+import { dateTime, useLanguage, useTexts } from "../i18n";
 import { Button } from "../components/Button";
-import { Failed } from "../components/Failed";
-import { Refused } from "../components/Refused";
+import { LoadError } from "../components/LoadError";
+import { ProblemMessage } from "../components/ProblemMessage";
 import { deviceName } from "./deviceName";
 
 type Session = NonNullable<SessionsQuery["me"]>["sessions"][number];
 
-/** Where one is signed in, with a way to end each other session. */
+/** The sessions of this person, with buttons to end the others. */
 export function Sessions() {
   const { sessions: texts } = useTexts();
   const [ended, setEnded] = useState(false);
@@ -34,10 +34,10 @@ export function Sessions() {
     return null;
   });
 
-  if (error && !data) return <Failed retry={refetch} />;
+  if (error && !data) return <LoadError retry={refetch} />;
   return (
     <>
-      <Refused
+      <ProblemMessage
         problem={error ? { __typename: "Failure" } : (ending.problem ?? endingOthers.problem)}
       />
       <ul className="list">
@@ -77,7 +77,7 @@ function SessionItem({ session, ...button }: { session: Session; busy: boolean; 
           {[
             session.current && device,
             session.address,
-            texts.lastUsed(moment(session.lastUsedAt, language)),
+            texts.lastUsed(dateTime(session.lastUsedAt, language)),
           ]
             .filter(Boolean)
             .join(" · ")}

@@ -16,7 +16,7 @@ const SYSTEMS = [
   ["Linux", /\bLinux\b/],
 ] as const;
 
-/** What a User-Agent calls itself, for people: `Firefox, Linux`; as it is where it is no browser. */
+/** Name a device by its User-Agent, as in `Firefox, Linux`; other programs keep their own text. */
 export function deviceName(userAgent: string | null): string | null {
   const found = [BROWSERS, SYSTEMS].flatMap(
     (names) => names.find(([, pattern]) => pattern.test(userAgent ?? ""))?.[0] ?? [],

@@ -5,21 +5,21 @@ import { useTexts } from "../i18n";
 import { Button } from "../components/Button";
 import { Field } from "../components/Field";
 import { useCountdown } from "../components/useCountdown";
-import { digits } from "../typed";
-import type { Sent } from "./sent";
+import { digits } from "../userInput";
+import type { SentCode } from "./sentCode";
 import { useCodeFromSms } from "./useCodeFromSms";
 
 const DEAD: Problem = { __typename: "InvalidCodeError", attemptsLeft: 0 };
 
 interface CodeFormProps {
   titled: boolean;
-  sent: Sent;
+  sent: SentCode;
   confirm: (code: string) => Promise<Problem | null>;
   resend: () => Promise<Problem | null>;
   back: () => void;
 }
 
-/** One field for the code, sent off when its last digit is there. */
+/** A field for the code, which is submitted with its last digit. */
 export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps) {
   const { code: texts } = useTexts();
   const [code, setCode] = useState("");

@@ -2,29 +2,29 @@ import { useRef, useState } from "react";
 
 import { RequestCodeDocument } from "../generated/graphql";
 import { ask } from "../api/client";
-import { inSeconds, secondsUntil } from "../api/moments";
+import { inSeconds, secondsUntil } from "../api/clock";
 import type { Problem } from "../api/useAction";
 import { CodeForm } from "./CodeForm";
 import { PhoneForm } from "./PhoneForm";
-import { keep, kept, type Sent } from "./sent";
+import { store, stored, type SentCode } from "./sentCode";
 
 interface PhoneProofProps {
-  /** What the phone is proved for; each such step is kept apart. */
+  /** What the person proves the phone for; each purpose has its own stored step. */
   step: "sign-in" | "change-phone";
-  /** Left out where something else is the heading. */
+  /** Omitted if the page around has the heading. */
   heading?: string;
   lead: string;
   label: string;
   confirm: (phone: string, code: string) => Promise<Problem | null>;
 }
 
-/** Asks for a phone and for the code sent to it, which proves that it is theirs. */
+/** Asks for a phone number and for the code sent to it, which proves that the person holds the phone. */
 export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofProps) {
-  const [sent, setSent] = useState(() => kept(step));
-  const last = useRef<Sent | null>(null); // the one that was left for another number
+  const [sent, setSent] = useState(() => stored(step));
+  const last = useRef<SentCode | null>(null); // the code of the number that the person went back from
 
-  function show(next: Sent | null) {
-    keep(step, next);
+  function show(next: SentCode | null) {
+    store(step, next);
     setSent(next);
   }
 
@@ -45,9 +45,9 @@ export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofPr
     return null;
   }
 
-  async function guess({ phone, ...others }: Sent, code: string) {
+  async function guess({ phone, ...others }: SentCode, code: string) {
     const problem = await confirm(phone, code);
-    if (problem === null) keep(step, null);
+    if (problem === null) store(step, null);
     else if (problem.__typename === "InvalidCodeError" && problem.attemptsLeft === 0)
       show({ phone, ...others, smsCode: null, expires: 0 });
     return problem;
@@ -68,8 +68,8 @@ export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofPr
   );
 }
 
-/** The code that works although another one was refused: as the server says, or as we know. */
-function stillLive(problem: Problem, phone: string, last: Sent | null): Sent | null {
+/** Find the code that still works although sending another one was refused. */
+function stillLive(problem: Problem, phone: string, last: SentCode | null): SentCode | null {
   if (problem.__typename !== "TooManyRequestsError") return null;
   const { limit, liveCode, retryIn } = problem;
   const resend = inSeconds(retryIn);

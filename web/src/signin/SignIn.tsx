@@ -6,7 +6,7 @@ import * as session from "../api/session";
 import { useTexts } from "../i18n";
 import { PhoneProof } from "./PhoneProof";
 
-/** Signs in whoever holds a phone, and registers whoever is new with the same code. */
+/** Signs a person in by phone. The same code registers a person who is new. */
 export function SignIn({ invitation }: { invitation: string | null }) {
   const { signIn: texts } = useTexts();
   const ended = useSyncExternalStore(session.subscribe, session.wasEnded);

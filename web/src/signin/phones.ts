@@ -1,4 +1,4 @@
-/** What a phone number means, by libphonenumber; loaded apart, since its data is large. */
+/** Parses phone numbers with libphonenumber. This module is loaded separately, since its data is large. */
 import {
   type CountryCode,
   getCountryCallingCode,
@@ -6,14 +6,14 @@ import {
   parsePhoneNumberFromString,
 } from "libphonenumber-js/mobile";
 
-import { compact } from "../typed";
+import { compact } from "../userInput";
 
-/** The country whose national numbers are read: the server's, else the likely one of the browser. */
+/** The country of national numbers: the server's default, else the browser's likely one. */
 const country = [ofServer(), ofBrowser()].find(isSupported);
 
 export const national = country && { country, code: `+${getCountryCallingCode(country)}` };
 
-/** Read a mobile number; what is not understood here is left to the server. */
+/** Parse a mobile number; null leaves the decision to the server. */
 export function understood(text: string): { e164: string; shown: string } | null {
   const options = { extract: false, ...(country && { defaultCountry: country }) };
   const number = parsePhoneNumberFromString(compact(text), options);

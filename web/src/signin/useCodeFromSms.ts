@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent } from "react";
 
-/** Take the code out of the SMS where the browser can (https://web.dev/web-otp). */
+/** Read the code from the SMS if the browser can (https://web.dev/web-otp). */
 export function useCodeFromSms(take: (code: string) => void) {
   const taken = useEffectEvent(take);
   useEffect(() => {
@@ -11,7 +11,7 @@ export function useCodeFromSms(take: (code: string) => void) {
       (credential) => {
         taken((credential as unknown as { code: string }).code);
       },
-      () => undefined, // not allowed, or no longer wanted: the code is typed
+      () => undefined, // not allowed, or aborted: the person types the code
     );
     return () => {
       stop.abort();

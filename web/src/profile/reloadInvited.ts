@@ -3,14 +3,14 @@ import type { ApolloClient } from "@apollo/client";
 import { InvitedClientsDocument, type InvitedClientsQuery } from "../generated/graphql";
 
 const MIN_PAGE = 20;
-const MAX_PAGE = 100; // what the server gives at once
+const MAX_PAGE = 100; // the largest page of the server
 const query = InvitedClientsDocument;
 
 type Me = NonNullable<InvitedClientsQuery["me"]>;
 type Edges = Me["invitedClients"]["edges"];
 
-/** Load anew as many invited people as are listed, since some may have been missed meanwhile. */
-export async function reload(client: ApolloClient) {
+/** Reload as many invited people as are listed, since the page may have missed some. */
+export async function reloadInvited(client: ApolloClient) {
   const shown = client.readQuery({ query })?.me?.invitedClients.edges.length ?? 0;
   const loaded: Edges = [];
   let me: Me | null;
@@ -40,7 +40,7 @@ async function page(client: ApolloClient, first: number, after: string | null): 
   return data?.me ?? null;
 }
 
-/** Who has come while the list was loaded. */
+/** Return the people who joined while the list was loading. */
 function laterThan(loaded: Edges, shown: Edges): Edges {
   const latest = Date.parse(loaded[0]?.node.invitedAt ?? "1970-01-01");
   return shown.filter(({ node }) => Date.parse(node.invitedAt) > latest);

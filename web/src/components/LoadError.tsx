@@ -1,10 +1,10 @@
 import { useAction } from "../api/useAction";
 import { useTexts } from "../i18n";
 import { Button } from "./Button";
-import { Refused } from "./Refused";
+import { ProblemMessage } from "./ProblemMessage";
 
-/** Says that the server did not answer, and asks it again. */
-export function Failed({ retry }: { retry: () => Promise<unknown> }) {
+/** Says that the server did not answer, with a button to retry. */
+export function LoadError({ retry }: { retry: () => Promise<unknown> }) {
   const texts = useTexts();
   const { run, busy } = useAction(async () => {
     await retry();
@@ -12,7 +12,7 @@ export function Failed({ retry }: { retry: () => Promise<unknown> }) {
   });
   return (
     <>
-      <Refused problem={{ __typename: "Failure" }} />
+      <ProblemMessage problem={{ __typename: "Failure" }} />
       <Button className="primary" busy={busy} onClick={() => void run()}>
         {texts.retry}
       </Button>

@@ -8,16 +8,16 @@ import { Button } from "../components/Button";
 import { Field } from "../components/Field";
 import { Heading } from "../components/Heading";
 import { forgetInvitation } from "../router";
-import { compact } from "../typed";
+import { compact } from "../userInput";
 
-interface ApplyProps {
+interface ApplyInviteProps {
   applied: string | null;
-  /** The code of the link that brought this person here. */
+  /** The code of the invitation link that opened the page. */
   invitation: string | null;
 }
 
-/** Where somebody else's code is applied, once. */
-export function Apply({ applied, invitation }: ApplyProps) {
+/** Applies another client's invitation code, once. */
+export function ApplyInvite({ applied, invitation }: ApplyInviteProps) {
   const { apply: texts } = useTexts();
   const [code, setCode] = useState(invitation ?? "");
   const { run, busy, problem } = useAction(async () => {

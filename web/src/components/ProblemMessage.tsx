@@ -1,16 +1,16 @@
 import type { Problem } from "../api/useAction";
-import { told, useLanguage, useTexts } from "../i18n";
+import { problemText, useLanguage, useTexts } from "../i18n";
 import { SignOut } from "./SignOut";
 
-/** Says aloud what went wrong, and offers the way out where it is somewhere else. */
-export function Refused({ problem }: { problem: Problem | null }) {
+/** Announces a problem, with a sign-out button if only a new sign-in solves it. */
+export function ProblemMessage({ problem }: { problem: Problem | null }) {
   const texts = useTexts();
   const language = useLanguage();
   return (
     <div role="alert">
       {problem && (
         <div className="problem">
-          {told(problem, texts, language)}
+          {problemText(problem, texts, language)}
           {problem.__typename === "ReauthenticationRequiredError" && (
             <SignOut className="plain">{texts.signInAgain}</SignOut>
           )}

@@ -1,9 +1,9 @@
-/** Text as people type and paste it, read as the server reads it. */
+/** Normalises typed and pasted text as the server does. */
 
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Mn}\p{Me}\u115f\u1160\u2800]/gu;
-const DASHES = /[\p{Pd}\u2053\u2212\u30fc]/gu; // U+30FC: what Japanese input methods type
+const DASHES = /[\p{Pd}\u2053\u2212\u30fc]/gu; // U+30FC: a dash of Japanese input methods
 
-/** Fold digits of all scripts to 0-9; drop white space, dashes and what nobody sees. */
+/** Convert digits of all scripts to 0-9; remove white space, dashes and invisible characters. */
 export function compact(text: string): string {
   return text
     .normalize("NFKC")
@@ -13,12 +13,12 @@ export function compact(text: string): string {
     .replace(/\p{Nd}/gu, ascii);
 }
 
-/** The digits of a text, in any script. */
+/** Return the digits of a text, in any script, as 0-9. */
 export function digits(text: string): string {
   return compact(text).replace(/\D/g, "");
 }
 
-/** Unicode has the digits of a script in a row, from zero to nine. */
+/** Convert a digit; each script has its digits in a row, from zero to nine. */
 function ascii(digit: string): string {
   const code = digit.codePointAt(0) ?? 0;
   let zero = code;
