@@ -1,6 +1,7 @@
 """Valid documents by their text, as many as fit into a budget of memory."""
 
 from collections import OrderedDict
+from sys import getsizeof
 from typing import NamedTuple
 
 from connect_hub.api.execution.compiler import Compiled
@@ -10,7 +11,7 @@ BUDGET = 8 * 1024 * 1024  # bytes, by the estimates below
 _RECENT = 0.2  # the part of it that is always left to documents asked for once
 
 # As tracemalloc measured them.
-_PER_DOCUMENT, _PER_CHARACTER, _PER_TOKEN = 2_000, 2, 480
+_PER_DOCUMENT, _PER_BYTE, _PER_TOKEN = 2_000, 2, 480
 _PER_PLAN, _PER_FIELD = 4_000, 700
 
 
@@ -83,7 +84,7 @@ def _cost(text: str, prepared: Prepared) -> int:
     plans = [plan for plan in prepared.plans.values() if isinstance(plan, Compiled)]
     return (
         _PER_DOCUMENT
-        + _PER_CHARACTER * len(text)
+        + _PER_BYTE * getsizeof(text)
         + _PER_TOKEN * prepared.document.token_count
         + _PER_PLAN * len(plans)
         + _PER_FIELD * sum(plan.fields for plan in plans)

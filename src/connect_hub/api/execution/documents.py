@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
-from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse
 
 from connect_hub.api.execution.document_cache import DocumentCache
 from connect_hub.api.execution.prepared_document import Prepared
@@ -53,12 +53,25 @@ class Documents:
             raise InvalidDocumentError([GraphQLError(message)], code="GRAPHQL_PARSE_FAILED")
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
+            _unlink_tokens(document)
             findings = exceeded(document) or self._validator.errors(document, text)
         except GraphQLSyntaxError as error:
             raise InvalidDocumentError([error], code="GRAPHQL_PARSE_FAILED") from None
         if findings:
             raise InvalidDocumentError(findings, code="GRAPHQL_VALIDATION_FAILED")
         return Prepared(document)
+
+
+def _unlink_tokens(document: DocumentNode) -> None:
+    """Free the tokens that no node refers to, and comments.
+
+    Each token refers to the next and to the one before. Such a cycle stays in memory until a full
+    garbage collection, long after the cache has dropped the document.
+    """
+    token = document.loc.start_token if document.loc else None
+    while token:
+        following, token.prev, token.next = token.next, None, None
+        token = following
 
 
 class TrustedDocuments:

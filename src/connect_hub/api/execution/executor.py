@@ -115,6 +115,7 @@ class _InDirectives(Visitor):
 def _compiled(executor: Executor[Any], values: Mapping[str, Any] | None = None) -> Compiled | None:
     """Plan an operation; the plan outlives the request, of which it keeps its conditions."""
     executor.context_value = None
+    executor.async_helpers = None  # type: ignore[assignment]  # or each would refer to the other
     executor.variable_values = VariableValues({}, dict(values or {}))
     return Compiler(executor).operation()
 

@@ -99,7 +99,8 @@ def selecting(fields: Mapping[str, Plan], *, kind: type) -> Plan:
     lines.append(f"return {{{', '.join(answer)}}}")
     head = "async def read(value, run):" if waits else "def read(value):"
     exec(_code("\n    ".join([head, *lines])), known)  # noqa: S102 (see above)
-    return Plan(known["read"], waits)
+    # Taken out of its own globals, which is a cycle.
+    return Plan(known.pop("read"), waits)
 
 
 @lru_cache(_REMEMBERED)
