@@ -12,21 +12,22 @@ from multiprocessing import parent_process
 
 import orjson
 from starlette.applications import Starlette
-from starlette.authentication import BaseUser
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 from tortoise.contrib.starlette import RegisterTortoise
 
 from connect_hub import background, sms
-from connect_hub.api.context import Context
+from connect_hub.api.execution.engine import Engine
 from connect_hub.api.schema import schema
-from connect_hub.api.transport.http import GraphQLView, failed
-from connect_hub.api.transport.websocket import GraphQLSockets
+from connect_hub.api.services import Services
+from connect_hub.api.transport.http import GraphQLHTTP
+from connect_hub.api.transport.http_response import failure
+from connect_hub.api.transport.websocket import GraphQLWebSocket
 from connect_hub.database import config as database
 from connect_hub.database import connections, pool_metrics
 from connect_hub.domain import cleanup, phone_numbers
@@ -77,26 +78,22 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         audience=settings.audience,
         lifetime=settings.access_token_lifetime,
     )
-    refresh_tokens = RefreshTokens(keys)
     stopping = Stopping(settings.stop_delay)
     limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
-    backend = TokenBackend(tokens)
 
     config = database.tortoise_config(settings)
     live = LiveUpdates(database.direct_config(settings))
-
-    def context(scope: Scope, user: BaseUser) -> Context:
-        return Context(
-            settings=settings,
-            sender=sender,
-            keys=keys,
-            tokens=tokens,
-            refresh_tokens=refresh_tokens,
-            live=live,
-            addresses=addresses,
-            scope=scope,
-            user=user,
-        )
+    services = Services(
+        settings=settings,
+        sender=sender,
+        keys=keys,
+        tokens=tokens,
+        refresh_tokens=RefreshTokens(keys),
+        authentication=TokenBackend(tokens),
+        live_updates=live,
+        addresses=addresses,
+        connection_limits=limits,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
@@ -110,15 +107,14 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
                 yield {CONNECTION_LIMITS: limits}
 
     notice = SIMULATION_NOTICE if sender.simulated else None
-    view = GraphQLView(schema, context=context, notice=notice, settings=settings)
-    sockets = GraphQLSockets(
-        view, context=context, backend=backend, live=live, limits=limits, settings=settings
-    )
+    engine = Engine(schema, settings)
+    http = GraphQLHTTP(engine, services, notice=notice)
+    websocket = GraphQLWebSocket(engine, services)
     hosts = settings.allowed_hosts
     cross_origin = _cross_origin(settings)
     app = Starlette(
         routes=[
-            WebSocketRoute(GRAPHQL, Hosts(sockets, hosts)),
+            WebSocketRoute(GRAPHQL, Hosts(websocket, hosts)),
             Route("/.well-known/jwks.json", _key_set(tokens)),
             Route("/healthz", _alive),
             Route("/readyz", _readiness(stopping)),
@@ -132,15 +128,15 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             ),
             Middleware(
                 Envelope,
-                failed=lambda scope, error: cross_origin(failed(scope, error)),
+                failed=lambda scope, error: cross_origin(failure(scope, error)),
                 headers=_headers_of_all_answers(settings, notice),
                 stopping=stopping,
                 addresses=addresses,
                 counts=settings.metrics_port is not None,
             ),
             Middleware(cross_origin),
-            Middleware(AuthenticationMiddleware, backend=backend),
-            Middleware(Shortcut, path=GRAPHQL, to=Hosts(view, hosts)),
+            Middleware(AuthenticationMiddleware, backend=services.authentication),
+            Middleware(Shortcut, path=GRAPHQL, to=Hosts(http, hosts)),
         ],
         lifespan=lifespan,
     )

@@ -1,4 +1,4 @@
-"""What a resolver may use."""
+"""The context of one GraphQL request: the shared services and the client that sent it."""
 
 from asyncio import Lock
 from dataclasses import dataclass, field
@@ -9,74 +9,65 @@ from starlette.authentication import BaseUser
 from starlette.types import Scope
 
 from connect_hub.api.errors import UnauthenticatedError
+from connect_hub.api.services import Services
 from connect_hub.domain import sessions
-from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.domain.sessions import Viewer
-from connect_hub.security.keys import Keys
-from connect_hub.security.tokens import AccessTokens, InvalidTokenError, RefreshTokens
+from connect_hub.security.tokens import InvalidTokenError
 from connect_hub.server.authentication import RejectedUser, TokenUser
-from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.headers import header
 from connect_hub.server.request_log import RequestLog, request_log
-from connect_hub.settings import Settings
-from connect_hub.sms import SmsSender, texts
+from connect_hub.sms import texts
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(kw_only=True, slots=True)
 class Context:
-    """One a request; built in `app.py`."""
+    """What resolvers get as `info.context`; a WebSocket has one for each subscription."""
 
-    settings: Settings
-    sender: SmsSender
-    keys: Keys
-    tokens: AccessTokens
-    refresh_tokens: RefreshTokens
-    live: LiveUpdates
-    addresses: ClientAddresses
+    services: Services
     scope: Scope  # of the HTTP request or WebSocket
-    user: BaseUser  # by the token in the header or in `connection_init`
-    since: datetime = _NEVER  # what a subscription tells is later
-    notice: str | None = None  # what the answer tells whoever reads it
-    _turn: Lock = field(default_factory=Lock, init=False)
-    _known: bool = field(default=False, init=False)
+    user: BaseUser  # from the token in the Authorization header or in connection_init
+    since: datetime = _NEVER  # a subscription sends only later events
+    notice: str | None = None  # a warning for the response's extensions
+    _lock: Lock = field(default_factory=Lock, init=False)
+    _is_authenticated: bool = field(default=False, init=False)
     _viewer: Viewer | None = field(default=None, init=False)
 
     @property
     def log(self) -> RequestLog:
-        """What the log tells about this request."""
+        """What the log says about this request."""
         return request_log(self.scope)
 
     @property
     def address(self) -> str:
-        """The address of the client's network: what limits per address count by."""
-        return self.addresses.of(self.scope)
+        """The client's network, by which limits per address count."""
+        return self.services.addresses.of(self.scope)
 
     @property
     def device(self) -> str:
-        """The client, as its User-Agent names it."""
+        """The User-Agent header."""
         return header(self.scope, b"user-agent") or ""
 
     @property
     def language(self) -> str:
-        """The language of messages to the person who asks."""
+        """The language of SMS to this client, chosen by Accept-Language."""
         return texts.negotiate_language(header(self.scope, b"accept-language") or "")
 
     def session_of(self, client_id: UUID) -> UUID | None:
-        """Name the session by whose token a client asks, where it is this client's token."""
+        """Return the session of the token that was sent, if the token belongs to this client."""
         if isinstance(self.user, TokenUser) and self.user.claims.client_id == client_id:
             return self.user.claims.session_id
         return None
 
     async def authenticate(self) -> Viewer | None:
-        """Read the session and the client of the token that came, and note the session's use.
+        """Read the session and the client of the token, and record that the session is in use.
 
         Returns:
-            None where no token came.
+            None if no token was sent.
 
         Raises:
-            InvalidTokenError: the token is not accepted, or its session has ended.
+            InvalidTokenError: the token is invalid, or its session has ended.
         """
         if isinstance(self.user, RejectedUser):
             raise self.user.reason
@@ -87,29 +78,29 @@ class Context:
             raise InvalidTokenError("The session of this token has ended; sign in again.")
         self.log.client = str(viewer.client.id)
         if viewer.is_touch_due:
-            await sessions.touch(viewer, address=self.address, settings=self.settings)
+            await sessions.touch(viewer, address=self.address, settings=self.services.settings)
         return viewer
 
     async def viewer(self) -> Viewer | None:
-        """Tell who asks: the signed-in client, or None for an anonymous request.
+        """Return the signed-in client, or None for an anonymous request.
 
         Raises:
-            UnauthenticatedError: a token came and is not accepted.
+            UnauthenticatedError: a token was sent and is invalid.
         """
-        async with self._turn:  # one field asks, for all
-            if not self._known:
+        async with self._lock:  # fields that are resolved at once share one query
+            if not self._is_authenticated:
                 try:
                     self._viewer = await self.authenticate()
                 except InvalidTokenError as error:
                     raise UnauthenticatedError(str(error)) from None
-                self._known = True
+                self._is_authenticated = True
         return self._viewer
 
     async def signed_in(self) -> Viewer:
-        """Tell which client asks.
+        """Return the signed-in client.
 
         Raises:
-            UnauthenticatedError: nobody is signed in.
+            UnauthenticatedError: no token was sent, or it is invalid.
         """
         if not (viewer := await self.viewer()):
             raise UnauthenticatedError("Sign in first: send 'Authorization: Bearer <accessToken>'.")

@@ -1,4 +1,4 @@
-"""All operations: one short resolver each."""
+"""The GraphQL schema: all operations, each a short resolver that calls the domain."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from connect_hub.api.context import Context
 from connect_hub.api.errors import HANDLERS, BadUserInputError
 from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
+from connect_hub.api.services import Services
 from connect_hub.database.connections import OneConnection
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, sessions, signin
@@ -23,94 +24,111 @@ Info = strawberry.Info[Context, None]
 Phone = Annotated[
     str,
     strawberry.argument(
-        description="The number with + or 00 and the country code, typed freely, or a `tel:` URI."
-        " A server with a default country also reads its national numbers."
+        description="The phone number with + or 00 and the country code, as people type it, or a"
+        " `tel:` URI. A server with a default country also accepts its national numbers."
     ),
 ]
 Code = Annotated[
-    str, strawberry.argument(description="The digits of the SMS, in any script, as pasted.")
+    str,
+    strawberry.argument(
+        description="The code in the SMS. Digits of any script and pasted spaces are accepted."
+    ),
 ]
 InvitationCode = Annotated[
-    str, strawberry.argument(description="6 letters and digits, in any case, as pasted.")
+    str,
+    strawberry.argument(
+        description="6 letters and digits, in any case. Pasted spaces are accepted."
+    ),
 ]
 RefreshToken = Annotated[
-    str, strawberry.argument(description="The one that came last, or the one before.")
+    str,
+    strawberry.argument(
+        description="The latest refresh token, or its predecessor if the latest was lost."
+    ),
 ]
 AudienceName = Annotated[
-    str, strawberry.argument(description="The service, by its name in AUDIENCES.")
+    str, strawberry.argument(description="The name of the service in the setting AUDIENCES.")
 ]
 SessionId = Annotated[
     strawberry.ID | None,
-    strawberry.argument(name="id", description="One of the viewer's `sessions`."),
+    strawberry.argument(name="id", description="The id of one of the viewer's `sessions`."),
 ]
 
 
-@strawberry.type(description="What can be asked.")
+@strawberry.type(description="All queries.")
 class Query:
-    """All queries."""
+    """Reads."""
 
-    @strawberry.field(description="The signed-in client; null for an anonymous request.")
+    @strawberry.field(description="The signed-in client, or null for an anonymous request.")
     async def me(self, info: Info) -> types.Client | None:
-        """Show the viewer, as authentication read it."""
+        """Return the client that authentication read."""
         viewer = await info.context.viewer()
         return types.Client.of(viewer.client, session_id=viewer.session_id) if viewer else None
 
 
-@strawberry.type(description="What can be done.")
+@strawberry.type(description="All mutations. A request takes one.")
 class Mutation:
-    """All mutations."""
+    """Writes."""
 
     @strawberry.mutation(
         description="Send a sign-in code to a phone number, whether or not it is registered."
     )
     async def request_code(self, info: Info, phone: Phone) -> results.RequestCodeResult | None:
-        """Send a code."""
-        use = info.context
-        if use.sender.simulated:
-            use.notice = SIMULATION_NOTICE
+        """Send a code by SMS."""
+        context, services = info.context, info.context.services
+        if services.sender.simulated:
+            context.notice = SIMULATION_NOTICE
         sent = await signin.request_code(
             phone,
-            address=use.address,
-            language=use.language,
-            sender=use.sender,
-            keys=use.keys,
-            settings=use.settings,
+            address=context.address,
+            language=context.language,
+            sender=services.sender,
+            keys=services.keys,
+            settings=services.settings,
         )
         return results.CodeSent.of(sent)
 
     @strawberry.mutation(description="Create a client for a confirmed phone number and sign in.")
     async def register(self, info: Info, phone: Phone, code: Code) -> results.RegisterResult | None:
-        """Create a client."""
-        use = info.context
+        """Create a client and a session."""
+        context, services = info.context, info.context.services
         async with OneConnection():
             client = await signin.register(
-                phone, code, address=use.address, keys=use.keys, settings=use.settings
+                phone,
+                code,
+                address=context.address,
+                keys=services.keys,
+                settings=services.settings,
             )
-            return await _signed_in(client, use)
+            return await _start_session(client, context)
 
     @strawberry.mutation(description="Sign in with a confirmed phone number.")
     async def login(self, info: Info, phone: Phone, code: Code) -> results.LoginResult | None:
-        """Sign a client in."""
-        use = info.context
+        """Create a session."""
+        context, services = info.context, info.context.services
         async with OneConnection():
             client = await signin.login(
-                phone, code, address=use.address, keys=use.keys, settings=use.settings
+                phone,
+                code,
+                address=context.address,
+                keys=services.keys,
+                settings=services.settings,
             )
-            return await _signed_in(client, use)
+            return await _start_session(client, context)
 
     @strawberry.mutation(
-        description="Apply another client's invitation code, once and for all."
-        " Needs a bearer token."
+        description="Apply another client's invitation code. A client can do this once, and"
+        " cannot undo it. Needs a bearer token."
     )
     async def apply_invite(
         self, info: Info, invitation_code: InvitationCode
     ) -> results.ApplyInviteResult | None:
-        """Attach the viewer to the owner of the code."""
-        use = info.context
+        """Make the owner of the code the viewer's inviter."""
+        services = info.context.services
         async with OneConnection():
-            viewer = await use.signed_in()
+            viewer = await info.context.signed_in()
             client = await invitations.apply_invite(
-                viewer.client, invitation_code, keys=use.keys, settings=use.settings
+                viewer.client, invitation_code, keys=services.keys, settings=services.settings
             )
         return results.InviteApplied(client=types.Client.of(client, session_id=viewer.session_id))
 
@@ -118,28 +136,31 @@ class Mutation:
     async def refresh_session(
         self, info: Info, refresh_token: RefreshToken
     ) -> results.RefreshSessionResult | None:
-        """Refresh a session."""
-        use = info.context
+        """Refresh a session and rotate its refresh token."""
+        services = info.context.services
         async with OneConnection():
             session = await sessions.refresh(
-                refresh_token, address=use.address, tokens=use.refresh_tokens, settings=use.settings
+                refresh_token,
+                address=info.context.address,
+                tokens=services.refresh_tokens,
+                settings=services.settings,
             )
-        return _with_tokens(session, use)
+        return _with_tokens(session, services)
 
     @strawberry.mutation(
-        description="Issue an access token for another service, one of the setting AUDIENCES."
-        " It is not accepted here. Needs a bearer token."
+        description="Issue an access token for another service, which the setting AUDIENCES names."
+        " This server does not accept it. Needs a bearer token."
     )
     async def access_token(
         self, info: Info, audience: AudienceName
     ) -> results.AccessTokenResult | None:
         """Issue a token for another service."""
-        use = info.context
-        viewer = await use.signed_in()
-        other = next((each for each in use.settings.audiences if each.name == audience), None)
+        services = info.context.services
+        viewer = await info.context.signed_in()
+        other = next((each for each in services.settings.audiences if each.name == audience), None)
         if other is None:
-            raise BadUserInputError("`audience` takes the name of a service that AUDIENCES names.")
-        token = use.tokens.issue(
+            raise BadUserInputError("`audience` must be the name of a service in AUDIENCES.")
+        token = services.tokens.issue(
             viewer.client.id,
             session_id=viewer.session_id,
             generation=viewer.generation,
@@ -149,7 +170,8 @@ class Mutation:
         return results.AccessTokenIssued.of(token)
 
     @strawberry.mutation(
-        description="End one of the viewer's sessions, this one when `id` is left out."
+        description="End one of the viewer's sessions. Without `id`, end the current one."
+        " Needs a bearer token."
     )
     async def end_session(
         self, info: Info, session_id: SessionId = strawberry.UNSET
@@ -161,8 +183,8 @@ class Mutation:
         return results.SessionEnded.of(ended)
 
     @strawberry.mutation(
-        description="End all of the viewer's sessions but this one."
-        " Needs a sign-in of the last 10 minutes."
+        description="End all of the viewer's sessions except the current one. Needs a bearer"
+        " token from a sign-in within the last 10 minutes."
     )
     async def end_other_sessions(self, info: Info) -> results.EndOtherSessionsResult | None:
         """End the other sessions."""
@@ -170,72 +192,75 @@ class Mutation:
         return results.OtherSessionsEnded(count=await sessions.end_others(viewer))
 
     @strawberry.mutation(
-        description="Move the account to another phone number, confirmed by a code sent to it."
-        " Needs a sign-in of the last 10 minutes."
+        description="Change the viewer's phone number. The code was sent to the new number. Needs a"
+        " bearer token from a sign-in within the last 10 minutes."
     )
     async def change_phone(
         self, info: Info, phone: Phone, code: Code
     ) -> results.ChangePhoneResult | None:
         """Change the viewer's phone."""
-        use = info.context
-        viewer = await use.signed_in()
+        context, services = info.context, info.context.services
+        viewer = await context.signed_in()
         client = await account.change_phone(
             viewer,
             phone,
             code,
-            address=use.address,
-            language=use.language,
-            sender=use.sender,
-            keys=use.keys,
-            settings=use.settings,
+            address=context.address,
+            language=context.language,
+            sender=services.sender,
+            keys=services.keys,
+            settings=services.settings,
         )
         return results.PhoneChanged(client=types.Client.of(client, session_id=viewer.session_id))
 
     @strawberry.mutation(
-        description="Delete the viewer's account. Needs a sign-in of the last 10 minutes."
+        description="Delete the viewer's account. Needs a bearer token from a sign-in within the"
+        " last 10 minutes."
     )
     async def delete_account(self, info: Info) -> results.DeleteAccountResult | None:
-        """Delete the viewer."""
+        """Delete the viewer's account."""
         viewer = await info.context.signed_in()
         await account.delete(viewer)
         return results.AccountDeleted(phone=PhoneNumber(viewer.client.phone or ""))
 
 
-@strawberry.type(description="What is told as it happens.")
+@strawberry.type(description="All subscriptions, by WebSocket.")
 class Subscription:
-    """All subscriptions."""
+    """Streams of events."""
 
     @strawberry.subscription(
-        description="Each client who applies the viewer's invitation code, as it happens."
+        description="Send each client who applies the viewer's invitation code, at once."
+        " Needs a bearer token."
     )
     async def client_invited(self, info: Info) -> AsyncGenerator[InvitedClient, None]:
-        """Tell the viewer of those it invites."""
-        use = info.context
-        viewer = await use.signed_in()
-        with use.live.invited_stream(viewer.client.id, after=use.since) as stream:
+        """Stream the clients whom the viewer invites."""
+        context = info.context
+        viewer = await context.signed_in()
+        live_updates = context.services.live_updates
+        with live_updates.invited_stream(viewer.client.id, after=context.since) as stream:
             async for invited in stream:
                 yield InvitedClient.of(invited)
 
 
-async def _signed_in(client: Client, use: Context) -> results.SignedIn:
+async def _start_session(client: Client, context: Context) -> results.SignedIn:
     session = await sessions.start(
         client,
-        replaces=use.session_of(client.id),
-        device=use.device,
-        address=use.address,
-        settings=use.settings,
+        replaces=context.session_of(client.id),
+        device=context.device,
+        address=context.address,
+        settings=context.services.settings,
     )
-    return _with_tokens(session, use)
+    return _with_tokens(session, context.services)
 
 
-def _with_tokens(session: Session, use: Context) -> results.SignedIn:
+def _with_tokens(session: Session, services: Services) -> results.SignedIn:
     generation = session.generation
     return results.SignedIn.of(
         session,
-        access=use.tokens.issue(
+        access=services.tokens.issue(
             session.client.id, session_id=session.id, generation=generation, now=datetime.now(UTC)
         ),
-        refresh=use.refresh_tokens.issue(
+        refresh=services.refresh_tokens.issue(
             session.id, client_id=session.client.id, generation=generation, nonce=session.nonce
         ),
     )

@@ -16,7 +16,7 @@ from starlette.types import Message
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from connect_hub.api.transport import connection, messages
+from connect_hub.api.transport import connection, messages, subscriptions
 from connect_hub.api.transport import websocket as served
 from connect_hub.app import create_app
 from connect_hub.database.connections import fetch, transaction
@@ -251,7 +251,7 @@ async def test_a_subscription_by_http_is_told_to_come_by_websocket(hub: Hub) -> 
 async def test_one_connection_takes_so_many_subscriptions(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MAX_SUBSCRIPTIONS", 2)
+    monkeypatch.setattr(subscriptions, "MAX_SUBSCRIPTIONS", 2)
     person = await hub.person()
     async with sockets.connected(person.token) as socket:
         for name in "123":
@@ -266,7 +266,7 @@ async def test_a_subscription_that_the_database_keeps_waiting_ends_the_connectio
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = await hub.person()
-    monkeypatch.setattr(connection, "RESPONSE_TIMEOUT", timedelta(seconds=0.1))
+    monkeypatch.setattr(subscriptions, "START_TIMEOUT", timedelta(seconds=0.1))
     async with sockets.connected(owner.token) as socket, transaction():
         await fetch("LOCK TABLE session")
         await socket.subscribe()
@@ -294,7 +294,7 @@ async def test_one_address_takes_so_many_strangers(hub: Hub, sockets: Sockets) -
         for _ in range(served.MAX_UNAUTHENTICATED):
             await strangers.enter_async_context(sockets.connected(**here))
         refused = await _refused(sockets, **here)
-        assert refused == (429, "Too many of your address wait: send connection_init.\n")
+        assert refused == (429, "Too many connections from your address: send connection_init.\n")
         async with sockets.connected(person.token):
             pass  # from elsewhere
     async with sockets.connected(person.token, **here):

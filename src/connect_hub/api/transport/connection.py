@@ -1,127 +1,96 @@
 """GraphQL over WebSocket: one connection.
 
-The protocol is graphql-transport-ws, as the library graphql-ws has it
-(https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md). A connection takes subscriptions
-only, of the client whose token came with `connection_init`, and as long as that is valid.
+The protocol is graphql-transport-ws, defined by the npm package graphql-ws
+(https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md). A connection belongs to the
+client whose token came with `connection_init`, closes when the token's session ends, and serves
+subscriptions only.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from inspect import isawaitable
 from typing import Any
 
 import orjson
 import structlog
-from graphql import (
-    ExecutionResult,
-    GraphQLError,
-    OperationType,
-    create_source_event_stream,
-    execute_subscription_event,
-    map_source_to_response_event,
-)
 from starlette.authentication import BaseUser, UnauthenticatedUser
-from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from connect_hub.api.context import Context
-from connect_hub.api.errors import BadRequestError, UnauthenticatedError, formatted
-from connect_hub.api.execution.documents import InvalidDocumentError
-from connect_hub.api.execution.query_limits import MAX_ERRORS
+from connect_hub.api.execution.engine import Engine
+from connect_hub.api.services import Services
 from connect_hub.api.transport import messages
-from connect_hub.api.transport.http import RESPONSE_TIMEOUT, GraphQLView
-from connect_hub.api.transport.http_request import RequestError, parameters_in
 from connect_hub.api.transport.messages import Close, ClosedError
+from connect_hub.api.transport.subscriptions import Subscriptions
 from connect_hub.database.config import UNAVAILABLE
-from connect_hub.database.connections import Within
 from connect_hub.domain import invitations
-from connect_hub.domain.live_updates import LiveUpdates, SlowConsumerError
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
-from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.connection_limits import ConnectionLimiter
-from connect_hub.server.request_log import request_log
 
 INIT_TIMEOUT = timedelta(seconds=5)
-SEND_TIMEOUT = timedelta(seconds=5)  # by the reader, of a message
-MAX_SUBSCRIPTIONS = 20
-
-Results = AsyncGenerator[ExecutionResult, None]
+SEND_TIMEOUT = timedelta(seconds=5)  # for the client to read a message
 
 log = structlog.get_logger()
 
 
-class RefusedError(Exception):
-    """An operation is not served."""
-
-    def __init__(self, errors: list[GraphQLError]) -> None:
-        super().__init__()
-        self.errors = errors
-
-
 class Connection:
-    """One client, from its first message to the last."""
+    """One connection, from the first message to the close frame.
 
-    def __init__(  # noqa: PLR0913 (what all connections use, and the limiter this one takes)
+    Args:
+        websocket: not accepted yet.
+        engine: executes subscriptions.
+        services: of the process.
+        unauthenticated_slot: released once the client is known.
+        per_client: limits the connections of each client.
+    """
+
+    def __init__(
         self,
         websocket: WebSocket,
+        engine: Engine,
+        services: Services,
         *,
-        view: GraphQLView,
-        context: Callable[[Scope, BaseUser], Context],
-        backend: TokenBackend,
-        live: LiveUpdates,
-        unauthenticated: ExitStack,
+        unauthenticated_slot: ExitStack,
         per_client: ConnectionLimiter,
     ) -> None:
         self._websocket = websocket
-        self._view = view
-        self._context = partial(context, websocket.scope)
-        self._backend = backend
-        self._live = live
-        self._unauthenticated = unauthenticated  # to be closed once it is known who is there
+        self._services = services
+        self._unauthenticated_slot = unauthenticated_slot
         self._per_client = per_client
         self._user: BaseUser = UnauthenticatedUser()
-        self._is_known = False
-        self._since: datetime | None = None  # what the first subscription begins with
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._close = messages.INIT_TOO_LATE  # if the time is up
+        self._is_acknowledged = False
+        self._subscriptions = Subscriptions(engine, send=self._send, close=self.close)
+        self._close_reason = messages.INIT_TOO_LATE  # when the deadline passes
         self._is_open = True
 
     async def run(self) -> None:
-        """Serve until either side has enough."""
+        """Serve the connection until the client or the server closes it."""
         try:
             await self._websocket.accept(messages.SUBPROTOCOL)
-            with ExitStack() as self._held:
-                async with asyncio.timeout(INIT_TIMEOUT.total_seconds()) as self._time:
-                    await self._listen()
+            with ExitStack() as self._resources:
+                async with asyncio.timeout(INIT_TIMEOUT.total_seconds()) as self._deadline:
+                    await self._receive()
         except WebSocketDisconnect:
             return
         except TimeoutError:
-            pass  # the time is up
+            pass  # the deadline passed, or close() was called
         except ClosedError as closed:
-            self._close = closed.close
+            self._close_reason = closed.close
         finally:
             self._is_open = False
-            await self._stop()
+            await self._subscriptions.cancel_all()
         with suppress(WebSocketDisconnect):
-            await self._websocket.close(*self._close)
+            await self._websocket.close(*self._close_reason)
 
-    def end(self, close: Close) -> None:
-        """Close the connection, whatever it waits for."""
-        if self._is_open and not self._time.expired():
-            self._is_open, self._close = False, close
-            self._time.reschedule(0)
+    def close(self, reason: Close) -> None:
+        """Close the connection from another task, such as one that sends events."""
+        if self._is_open and not self._deadline.expired():
+            self._is_open, self._close_reason = False, reason
+            self._deadline.reschedule(0)
 
-    async def _stop(self) -> None:
-        operations = list(self._operations.values())
-        for operation in operations:
-            operation.cancel()
-        await asyncio.gather(*operations, return_exceptions=True)
-
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         handlers = {
             "connection_init": self._init,
             "ping": self._ping,
@@ -142,126 +111,57 @@ class Connection:
             raise ClosedError(messages.INTERNAL_ERROR) from None
 
     async def _init(self, message: dict[str, Any]) -> None:
-        if self._is_known:
+        if self._is_acknowledged:
             raise ClosedError(messages.DUPLICATE_INIT)
-        self._close = messages.DATABASE_UNAVAILABLE
-        self._user = self._backend.user_of(messages.authorization(message))
-        viewer = await self._viewer()
+        self._close_reason = messages.DATABASE_UNAVAILABLE  # if the queries below take too long
+        self._user = self._services.authentication.user_of(messages.authorization(message))
+        viewer = await self._authenticate()
         client = viewer.client
         if not self._per_client.has_capacity(client.id):
             raise ClosedError(messages.TOO_MANY_CONNECTIONS)
-        self._held.enter_context(self._per_client.slot(client.id))
-        self._since = await invitations.latest_invited_at(client)
-        self._is_known = True
-        self._unauthenticated.close()
-        self._close = messages.TOKEN_EXPIRED
-        left = viewer.signed_in_until - datetime.now(UTC)
-        self._time.reschedule(asyncio.get_running_loop().time() + left.total_seconds())
+        self._resources.enter_context(self._per_client.slot(client.id))
+        self._subscriptions.since = await invitations.latest_invited_at(client)
+        self._is_acknowledged = True
+        self._unauthenticated_slot.close()
+        self._close_reason = messages.TOKEN_EXPIRED
+        remaining = viewer.signed_in_until - datetime.now(UTC)
+        self._deadline.reschedule(asyncio.get_running_loop().time() + remaining.total_seconds())
         await self._send({"type": "connection_ack"})
 
-    async def _viewer(self) -> Viewer:
-        """Find whose token came; the connection ends with its session."""
+    async def _authenticate(self) -> Viewer:
+        """Return the client of the token, and close the connection when the session ends."""
         try:
-            viewer = await self._context(self._user).authenticate()
+            viewer = await self._context().authenticate()
         except ExpiredTokenError:
             raise ClosedError(messages.TOKEN_EXPIRED) from None
         except InvalidTokenError as error:
             raise ClosedError(Close(4401, str(error))) from None
         if viewer is None:
             raise ClosedError(messages.TOKEN_MISSING)
-        ended = partial(self.end, messages.SESSION_ENDED)
-        self._held.enter_context(self._live.on_session_end(viewer.session_id, ended))
+        close = partial(self.close, messages.SESSION_ENDED)
+        live_updates = self._services.live_updates
+        self._resources.enter_context(live_updates.on_session_end(viewer.session_id, close))
         return viewer
 
     async def _ping(self, _message: dict[str, Any]) -> None:
         await self._send({"type": "pong"})
 
     async def _pong(self, _message: dict[str, Any]) -> None:
-        """Take what some clients send as a sign of life."""
-
-    async def _complete(self, message: dict[str, Any]) -> None:
-        if operation := self._operations.pop(messages.operation_id(message), None):
-            operation.cancel()
+        """Accept it: some clients send it as a heartbeat."""
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
-        name = messages.operation_id(message)
-        if not self._is_known:
+        operation_id = messages.operation_id(message)
+        if not self._is_acknowledged:
             raise ClosedError(messages.INIT_MISSING)
-        if name in self._operations:
+        if operation_id in self._subscriptions:
             raise ClosedError(messages.DUPLICATE_ID)
-        try:
-            with Within(RESPONSE_TIMEOUT):
-                results = await self._results(messages.payload(message))
-        except (RefusedError, InvalidDocumentError) as error:
-            payload = self._formatted(error.errors)
-            await self._send({"id": name, "type": "error", "payload": payload})
-        else:
-            self._operations[name] = asyncio.create_task(self._tell(name, results))
+        await self._subscriptions.start(operation_id, messages.payload(message), self._context())
 
-    async def _results(self, payload: dict[str, Any]) -> Results:
-        """Begin what a message subscribes to.
+    async def _complete(self, message: dict[str, Any]) -> None:
+        self._subscriptions.cancel(messages.operation_id(message))
 
-        The first subscription tells what has happened since connection_ack. So a client that
-        queries what it missed once it is connected, and then subscribes, misses nothing.
-        """
-        context = self._context(self._user)
-        build = self._builder(payload, context)
-        executor = self._subscribing(build())
-        try:
-            viewer = await context.signed_in()
-        except UnauthenticatedError as error:
-            raise ClosedError(Close(4401, error.message)) from None
-        context.since, self._since = (
-            self._since or await invitations.latest_invited_at(viewer.client),
-            None,
-        )
-        source = create_source_event_stream(executor)
-        if isawaitable(source):
-            source = await source
-        if isinstance(source, ExecutionResult):
-            raise RefusedError(source.errors or [])
-        return map_source_to_response_event(executor, source, partial(_executed, build))
-
-    def _builder(self, payload: dict[str, Any], context: Context) -> Callable[[], Any]:
-        try:
-            parameters = parameters_in(payload)
-        except RequestError as error:
-            raise RefusedError([BadRequestError(str(error))]) from None
-        return partial(self._view.executor, self._view.prepared(parameters), parameters, context)
-
-    def _subscribing(self, executor: Any) -> Any:
-        if isinstance(executor, list):
-            raise RefusedError(executor)
-        if executor.operation.operation is not OperationType.SUBSCRIPTION:
-            raise RefusedError([BadRequestError("Send queries and mutations by POST.")])
-        if len(self._operations) == MAX_SUBSCRIPTIONS:
-            message = f"A connection takes {MAX_SUBSCRIPTIONS} subscriptions: complete one first."
-            raise RefusedError([BadRequestError(message)])
-        return executor
-
-    async def _tell(self, name: str, results: Results) -> None:
-        """Send what happens, until the client has had enough."""
-        try:
-            async with aclosing(results):
-                async for result in results:
-                    await self._send({"id": name, "type": "next", "payload": self._shown(result)})
-        except SlowConsumerError:
-            self.end(messages.SLOW_CONSUMER)
-        except ClosedError as closed:
-            self.end(closed.close)
-        except WebSocketDisconnect:
-            pass  # the reader of messages sees it too
-        except Exception:
-            log.exception("internal error")
-            self.end(messages.INTERNAL_ERROR)
-
-    def _shown(self, result: ExecutionResult) -> dict[str, Any]:
-        errors = {"errors": self._formatted(result.errors)} if result.errors else {}
-        return {"data": result.data, **errors}
-
-    def _formatted(self, errors: list[GraphQLError]) -> list[dict[str, Any]]:
-        request_id = request_log(self._websocket.scope).request_id
-        return [formatted(error, request_id=request_id) for error in errors[:MAX_ERRORS]]
+    def _context(self) -> Context:
+        return Context(services=self._services, scope=self._websocket.scope, user=self._user)
 
     async def _send(self, message: dict[str, Any]) -> None:
         try:
@@ -269,14 +169,3 @@ class Connection:
                 await self._websocket.send_text(orjson.dumps(message).decode())
         except TimeoutError:
             raise ClosedError(messages.SLOW_CONSUMER) from None
-
-
-def _executed(build: Callable[[], Any], copied: Any) -> Any:
-    """Execute an event by an executor of its own.
-
-    graphql-core copies the subscription's for each event, and all copies keep in one place what
-    they found out about fields: that would grow as long as the subscription lives.
-    """
-    executor = build()
-    executor.root_value = copied.root_value
-    return execute_subscription_event(executor)

@@ -1,4 +1,4 @@
-"""GraphiQL: ours, or Strawberry's page from a CDN where web/ was not built."""
+"""GraphiQL: our own build, or Strawberry's page from a CDN if web/ was not built."""
 
 import re
 from base64 import b64encode
@@ -14,8 +14,7 @@ _SCRIPT = re.compile(r"<script[^>]*?src=\"(https://[^\"]+)\"", re.DOTALL)
 _STYLE = re.compile(r"<link[^>]*?href=\"(https://[^\"]+\.css)\"", re.DOTALL)
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
-
-# Its editor sets styles of its own, and carries a font in its stylesheet.
+# GraphiQL's editor sets inline styles and embeds a font in its stylesheet.
 _POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline';"
     " font-src 'self' data:; img-src 'self' data:; connect-src 'self'; base-uri 'none';"
@@ -25,14 +24,14 @@ _POLICY = (
 
 @cache
 def page(notice: str | None) -> HTMLResponse:
-    """Make the page, once."""
+    """Return the page, with a warning if there is one."""
     if web_client.are_built():
         return web_client.page("graphiql.html", policy=_POLICY, notice=notice)
     return from_cdn(notice)
 
 
 def from_cdn(notice: str | None = None) -> HTMLResponse:
-    """Make Strawberry's page, with a policy made from the assets it names."""
+    """Return Strawberry's page; its policy allows only the assets that the page names."""
     html = web_client.with_notice(get_graphql_ide_html(), notice)
     hashes = [sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(html)]
     scripts = _SCRIPT.findall(html) + [f"'sha256-{b64encode(h).decode()}'" for h in hashes]

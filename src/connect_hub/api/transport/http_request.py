@@ -1,6 +1,5 @@
-"""What an HTTP request asks for (https://http-spec.graphql.org/September2026/)."""
+"""What an HTTP request asks for, and in which media type it wants the response."""
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +8,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from connect_hub.api.execution.engine import Parameters
 from connect_hub.server.headers import header
 
 MAX_BODY = 64 * 1024  # bytes
@@ -17,14 +17,16 @@ JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 HTML = "text/html"
 
+_READ_METHODS = {"GET", "HEAD"}
+_GRAPHQL_PARAMETERS = {"query", "documentId", "extensions"}  # a URL with one of them is no page
 _UNPROCESSABLE = 422
-_REMEMBERED = 64  # headers: clients send few different ones
+_CACHED_HEADERS = 64  # clients send few different ones
 
 
 class RequestError(Exception):
-    """This HTTP request cannot be answered by GraphQL.
+    """GraphQL cannot answer this HTTP request.
 
-    422 is a status of `application/graphql-response+json`; in `application/json` it is 400.
+    422 is a status of `application/graphql-response+json`; for `application/json` it becomes 400.
     """
 
     def __init__(
@@ -42,85 +44,79 @@ class RequestError(Exception):
         self.headers = headers
 
 
-@dataclass(slots=True)
-class Parameters:
-    """What a request asks to be executed: a text, or the hash of a trusted document."""
-
-    query: str | None
-    document_id: str | None
-    operation_name: str | None
-    variables: dict[str, Any] | None = field(repr=False)
-
-
-async def parameters_of(scope: Scope, receive: Receive) -> Parameters:
-    """Read what a GET or POST request asks.
+async def read_parameters(scope: Scope, receive: Receive) -> Parameters:
+    """Read the parameters of a GET or POST request.
 
     Raises:
-        RequestError: it asks nothing that can be answered.
-        ClientDisconnect: the client has left.
+        RequestError: the request is malformed.
+        ClientDisconnect: the client closed the connection before its request was complete.
     """
-    return parameters_in(await _given(scope, receive))
+    if scope["method"] in _READ_METHODS:
+        return parse_parameters(_parameters_in_url(scope))
+    if scope["method"] == "POST":
+        return parse_parameters(await _parameters_in_body(scope, receive))
+    raise RequestError(
+        405,
+        "Send GET or POST.",
+        code="METHOD_NOT_ALLOWED",
+        headers={"Allow": "GET, HEAD, POST"},
+    )
 
 
-def parameters_in(given: dict[str, Any]) -> Parameters:
-    """Read what is asked, by whatever way it came.
+def parse_parameters(params: dict[str, Any]) -> Parameters:
+    """Check the parameters of a request that came by HTTP or WebSocket.
 
     Raises:
-        RequestError: it is nothing that can be answered.
+        RequestError: the document is missing, or a parameter has the wrong type.
     """
     parameters = Parameters(
-        query=_text(given, "query"),
-        document_id=_document_id(given),
-        operation_name=_text(given, "operationName"),
-        variables=_object(given, "variables"),
+        query=_string(params, "query"),
+        document_id=_document_id(params),
+        operation_name=_string(params, "operationName"),
+        variables=_object(params, "variables"),
     )
     if parameters.query is None and parameters.document_id is None:
-        if given.get("query") is None:
+        if params.get("query") is None:
             raise RequestError(422, "The operation is missing: send it in `query`.")
-        parameters.query = ""  # a document, though not one that can be parsed
+        parameters.query = ""  # let the parser report a syntax error
     return parameters
 
 
 def media_type_for(scope: Scope, *, graphiql: bool) -> str | None:
-    """Choose the media type of the answer; None where the client takes none of ours."""
-    page = graphiql and scope["method"] in _READING and not _ASKING & _query(scope).keys()
+    """Choose the media type of the response; None if the client accepts none of ours."""
     accept = header(scope, b"accept")
-    return _preferred(
-        "*/*" if accept is None else accept, (JSON, GRAPHQL, HTML) if page else (JSON, GRAPHQL)
+    wants_page = (
+        graphiql
+        and scope["method"] in _READ_METHODS
+        and not _GRAPHQL_PARAMETERS & _query(scope).keys()
     )
-
-
-_READING = {"GET", "HEAD"}
-_ASKING = {"query", "documentId", "extensions"}
+    offered = (JSON, GRAPHQL, HTML) if wants_page else (JSON, GRAPHQL)
+    return _preferred("*/*" if accept is None else accept, offered)
 
 
 def _query(scope: Scope) -> dict[str, str]:
     return dict(QueryParams(scope["query_string"]))
 
 
-async def _given(scope: Scope, receive: Receive) -> dict[str, Any]:
-    if scope["method"] in _READING:
-        parameters: dict[str, Any] = {**_query(scope)}
-        for name in ("variables", "extensions"):
-            if parameters.get(name):
-                parameters[name] = _parsed(parameters[name], f"`{name}`")
-        return parameters
-    if scope["method"] != "POST":
-        raise RequestError(
-            405,
-            "Send GET or POST.",
-            code="METHOD_NOT_ALLOWED",
-            headers={"Allow": "GET, HEAD, POST"},
-        )
-    given = _parsed(await _body(scope, receive), "The body")
-    if isinstance(given, list):
-        raise RequestError(422, "Send one operation a request: batches are not taken.")
-    if not isinstance(given, dict):
-        raise RequestError(422, "The body takes a JSON object with the operation in `query`.")
-    return given
+def _parameters_in_url(scope: Scope) -> dict[str, Any]:
+    params: dict[str, Any] = {**_query(scope)}
+    for name in ("variables", "extensions"):
+        if params.get(name):
+            params[name] = _parse_json(params[name], f"`{name}`")
+    return params
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
+async def _parameters_in_body(scope: Scope, receive: Receive) -> dict[str, Any]:
+    _check_headers(scope)
+    params = _parse_json(await _read_body(receive), "The body")
+    if isinstance(params, list):
+        raise RequestError(422, "Send one operation per request: batches are not supported.")
+    if not isinstance(params, dict):
+        raise RequestError(422, "Send a JSON object with the operation in `query`.")
+    return params
+
+
+def _check_headers(scope: Scope) -> None:
     if not _is_json(header(scope, b"content-type") or ""):
         raise RequestError(
             415,
@@ -128,14 +124,17 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
             code="UNSUPPORTED_MEDIA_TYPE",
             headers={"Accept": JSON},
         )
-    coding = header(scope, b"content-encoding")
-    if coding is not None and not _is_plain(coding):
+    encoding = header(scope, b"content-encoding")
+    if encoding is not None and not _is_identity(encoding):
         raise RequestError(
             415,
             "Send the body without Content-Encoding.",
             code="UNSUPPORTED_MEDIA_TYPE",
             headers={"Accept-Encoding": "identity"},
         )
+
+
+async def _read_body(receive: Receive) -> bytes:
     body, more = b"", True
     while more:
         message = await receive()
@@ -150,76 +149,76 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     return body
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED_HEADERS)
 def _is_json(content_type: str) -> bool:
-    media, _, parameters = content_type.partition(";")
+    media_type, _, parameters = content_type.partition(";")
     charset = parameters.strip().lower().replace('"', "")
-    return media.strip().lower() == JSON and charset in {"", "charset=utf-8"}
+    return media_type.strip().lower() == JSON and charset in {"", "charset=utf-8"}
 
 
-def _is_plain(content_encoding: str) -> bool:
-    codings = {coding.strip().lower() for coding in content_encoding.split(",")}
-    return codings <= {"", "identity"}
+def _is_identity(content_encoding: str) -> bool:
+    encodings = {encoding.strip().lower() for encoding in content_encoding.split(",")}
+    return encodings <= {"", "identity"}
 
 
-def _parsed(text: str | bytes, what: str) -> Any:
+def _parse_json(text: str | bytes, what: str) -> Any:
     try:
         return orjson.loads(text)
-    except ValueError:  # also where nested too deeply
-        raise RequestError(400, f"{what} is no JSON.") from None
+    except ValueError:  # also raised for too much nesting
+        raise RequestError(400, f"{what} is not valid JSON.") from None
 
 
-def _text(given: dict[str, Any], name: str) -> str | None:
-    value = _value(given, name)
+def _string(params: dict[str, Any], name: str) -> str | None:
+    value = _value(params, name)
     if value is not None and not isinstance(value, str):
-        raise RequestError(422, f"`{name}` takes a string or null.")
+        raise RequestError(422, f"`{name}` must be a string or null.")
     return value
 
 
-def _object(given: dict[str, Any], name: str) -> dict[str, Any] | None:
-    value = _value(given, name)
+def _object(params: dict[str, Any], name: str) -> dict[str, Any] | None:
+    value = _value(params, name)
     if value is not None and not isinstance(value, dict):
-        raise RequestError(422, f"`{name}` takes an object or null.")
+        raise RequestError(422, f"`{name}` must be an object or null.")
     return value
 
 
-def _value(given: dict[str, Any], name: str) -> Any:
-    """Read a parameter; an empty one is as if it were absent."""
-    value = given.get(name)
+def _value(params: dict[str, Any], name: str) -> Any:
+    """Return a parameter; an empty one counts as absent, as the specification has it."""
+    value = params.get(name)
     return None if value == "" else value
 
 
-def _document_id(given: dict[str, Any]) -> str | None:
-    """Read the hash of a trusted document, as the draft or as Apollo sends it."""
-    if "documentId" not in given and "extensions" not in given:
+def _document_id(params: dict[str, Any]) -> str | None:
+    """Return the hash of a trusted document, as the draft (`documentId`) or Apollo sends it."""
+    if "documentId" not in params and "extensions" not in params:
         return None
-    persisted = _object(_object(given, "extensions") or {}, "persistedQuery")
-    return _text(given, "documentId") or _text(persisted or {}, "sha256Hash")
+    persisted = _object(_object(params, "extensions") or {}, "persistedQuery")
+    return _string(params, "documentId") or _string(persisted or {}, "sha256Hash")
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED_HEADERS)
 def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """Choose by quality, then exactness, then the order of the header (RFC 9110, 12.5.1)."""
+    """Choose by quality, then specificity, then order in the header (RFC 9110, 12.5.1)."""
     ranges = [_media_range(part) for part in accept.split(",")]
 
     def rank(offer: str) -> tuple[float, int, int]:
         patterns = ["*/*", offer.partition("/")[0] + "/*", offer]
         matches = [
-            (patterns.index(media), quality, -place)
-            for place, (media, quality) in enumerate(ranges)
-            if media in patterns
+            (patterns.index(media_range), quality, -position)
+            for position, (media_range, quality) in enumerate(ranges)
+            if media_range in patterns
         ]
-        exactness, quality, place = max(matches, default=(0, 0.0, 0))
-        return quality, exactness, place if exactness else 0
+        specificity, quality, position = max(matches, default=(0, 0.0, 0))
+        return quality, specificity, position if specificity else 0
 
     best = max(offered, key=rank)
     return best if rank(best)[0] > 0 else None
 
 
 def _media_range(part: str) -> tuple[str, float]:
-    media, *parameters = [piece.strip().lower() for piece in part.split(";")]
+    media_range, *parameters = [piece.strip().lower() for piece in part.split(";")]
     quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
     try:
-        return media, float(quality)
+        return media_range, float(quality)
     except ValueError:
-        return media, 0.0
+        return media_range, 0.0

@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket: what its messages are, and how it ends where they are not."""
+"""Messages of the WebSocket protocol, and the codes that close a connection."""
 
 from typing import Any, NamedTuple
 
@@ -11,22 +11,22 @@ MAX_ID = 128  # characters of an operation's `id`
 
 
 class Close(NamedTuple):
-    """How a connection ends."""
+    """Code and reason of a close frame."""
 
     code: int
-    reason: str  # of at most 123 bytes
+    reason: str  # at most 123 bytes
 
 
-INVALID_MESSAGE = Close(4400, f"This is no message of {SUBPROTOCOL}.")
-INVALID_ID = Close(4400, f"A subscription takes an `id` of 1 to {MAX_ID} characters.")
+INVALID_MESSAGE = Close(4400, f"This is not a message of {SUBPROTOCOL}.")
+INVALID_ID = Close(4400, f"A subscription needs an `id` of 1 to {MAX_ID} characters.")
 TOKEN_MISSING = Close(4401, 'Sign in, and send {"Authorization": "Bearer …"} with connection_init.')
 INIT_MISSING = Close(4401, "Send connection_init first.")
 SESSION_ENDED = Close(4401, "The session has ended; sign in again.")
 TOKEN_EXPIRED = Close(4403, "The bearer token has expired; refresh it and connect again.")
 INIT_TOO_LATE = Close(4408, "Send connection_init within 5 seconds.")
-DUPLICATE_ID = Close(4409, "There is a subscription of this id; take another id.")
+DUPLICATE_ID = Close(4409, "A subscription with this id is active; use another id.")
 DUPLICATE_INIT = Close(4429, "connection_init was sent before.")
-# After 1013 clients connect again; npm's graphql-ws takes 4429, 4500 and 1011 as final.
+# Clients connect again after 1013; npm's graphql-ws treats 4429, 4500 and 1011 as fatal.
 TOO_MANY_CONNECTIONS = Close(
     1013, "This client has too many connections; use one for all subscriptions."
 )
@@ -36,7 +36,7 @@ DATABASE_UNAVAILABLE = Close(1013, "The database does not answer; try again in a
 
 
 class ClosedError(Exception):
-    """The connection ends."""
+    """Closes the connection."""
 
     def __init__(self, close: Close) -> None:
         super().__init__(*close)
@@ -44,17 +44,17 @@ class ClosedError(Exception):
 
 
 def parse(received: Message) -> tuple[str, dict[str, Any]]:
-    """Read what came by WebSocket: the type of a message, and the message.
+    """Return the type of a message that was received, and the message.
 
     Raises:
-        ClosedError: it is none.
-        WebSocketDisconnect: the client has left.
+        ClosedError: the message is invalid.
+        WebSocketDisconnect: the client has disconnected.
     """
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received["code"])
     try:
         message = orjson.loads(received.get("text") or b"")
-    except ValueError:  # also where it is binary, or nested too deeply
+    except ValueError:  # also raised for binary messages and too much nesting
         message = None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ClosedError(INVALID_MESSAGE)
@@ -62,7 +62,7 @@ def parse(received: Message) -> tuple[str, dict[str, Any]]:
 
 
 async def reject(_message: dict[str, Any]) -> None:
-    """Take no message of another type.
+    """Reject a message of an unknown type.
 
     Raises:
         ClosedError
@@ -71,38 +71,38 @@ async def reject(_message: dict[str, Any]) -> None:
 
 
 def operation_id(message: dict[str, Any]) -> str:
-    """Read by what name a client has its operation.
+    """Return the id that the client gave its operation.
 
     Raises:
-        ClosedError: by none.
+        ClosedError: the id is missing, or too long.
     """
-    given = message.get("id")
-    if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID:
+    value = message.get("id")
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID:
         raise ClosedError(INVALID_ID)
-    return given
+    return value
 
 
 def payload(message: dict[str, Any]) -> dict[str, Any]:
-    """Read what else a message has.
+    """Return the payload of a message.
 
     Raises:
-        ClosedError: it is no object.
+        ClosedError: the payload is not an object.
     """
-    given = message.get("payload")
-    if not isinstance(given, dict):
+    value = message.get("payload")
+    if not isinstance(value, dict):
         raise ClosedError(INVALID_MESSAGE)
-    return given
+    return value
 
 
 def authorization(message: dict[str, Any]) -> str:
-    """Read what the header of a request says, whose name is written in any case.
+    """Return the Authorization value in the payload of connection_init; its key has any case.
 
     Raises:
-        ClosedError: nothing.
+        ClosedError: there is not exactly one.
     """
-    given = message.get("payload")
-    said = given if isinstance(given, dict) else {}
-    found = [value for name, value in said.items() if name.lower() == "authorization"]
-    if len(found) != 1 or not isinstance(found[0], str):
+    params = message.get("payload")
+    items = params.items() if isinstance(params, dict) else ()
+    values = [value for name, value in items if name.lower() == "authorization"]
+    if len(values) != 1 or not isinstance(values[0], str):
         raise ClosedError(TOKEN_MISSING)
-    return found[0]
+    return values[0]

@@ -1,89 +1,74 @@
-"""GraphQL over WebSocket: who may connect, and how many."""
+"""GraphQL over WebSocket: the ASGI application, which accepts or rejects connections."""
 
-from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 
-from starlette.authentication import BaseUser
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from connect_hub.api.context import Context
+from connect_hub.api.execution.engine import Engine
+from connect_hub.api.services import Services
 from connect_hub.api.transport.connection import Connection
-from connect_hub.api.transport.http import GraphQLView
 from connect_hub.api.transport.messages import SUBPROTOCOL
-from connect_hub.domain.live_updates import LiveUpdates
-from connect_hub.server.authentication import TokenBackend
-from connect_hub.server.connection_limits import ConnectionLimiter, ConnectionLimits
-from connect_hub.settings import Settings
+from connect_hub.server.connection_limits import ConnectionLimiter
 from connect_hub.settings.origins import Origins
 
-MAX_CONNECTIONS = 10_000  # sockets of a process
-MAX_UNAUTHENTICATED = 20  # of an address, before they have said who they are
+MAX_CONNECTIONS = 10_000  # of a process
+MAX_UNAUTHENTICATED = 20  # of an address, before their connection_init is accepted
 MAX_PER_CLIENT = 20
 
 
-class GraphQLSockets:
-    """An ASGI application for the WebSockets of one process."""
+class GraphQLWebSocket:
+    """Serves all WebSocket connections of one process."""
 
-    def __init__(  # noqa: PLR0913 (what all connections use)
-        self,
-        view: GraphQLView,
-        *,
-        context: Callable[[Scope, BaseUser], Context],
-        backend: TokenBackend,
-        live: LiveUpdates,
-        limits: ConnectionLimits,
-        settings: Settings,
-    ) -> None:
-        self._view = view
-        self._context = context
-        self._backend = backend
-        self._live = live
-        self._limits = limits
+    def __init__(self, engine: Engine, services: Services) -> None:
+        settings = services.settings
+        self._engine = engine
+        self._services = services
+        self._limits = services.connection_limits
         self._origins = Origins((*settings.cors_origins, settings.public_url or ""))
         self._all = ConnectionLimiter(MAX_CONNECTIONS)
         self._unauthenticated = ConnectionLimiter(MAX_UNAUTHENTICATED)
         self._per_client = ConnectionLimiter(MAX_PER_CLIENT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or refuse it before it is one."""
+        """Serve one connection, or reject it before the handshake."""
         websocket = WebSocket(scope, receive, send)
-        addresses = self._limits.addresses
+        addresses = self._services.addresses
         address = addresses.of(scope)
-        is_proxied = addresses.is_proxied(scope)  # others were counted when they connected
-        if refusal := self._refusal(websocket, address, is_proxied=is_proxied):
-            await refusal(scope, receive, send)
+        is_proxied = addresses.is_proxied(scope)  # direct ones were counted as TCP connections
+        if rejection := self._rejection(websocket, address, is_proxied=is_proxied):
+            await rejection(scope, receive, send)
             return
-        of_network = self._limits.slot(address) if is_proxied else nullcontext()
-        with self._all.slot(None), of_network, ExitStack() as unauthenticated:
-            unauthenticated.enter_context(self._unauthenticated.slot(address))
+        network_slot = self._limits.slot(address) if is_proxied else nullcontext()
+        with self._all.slot(None), network_slot, ExitStack() as unauthenticated_slot:
+            unauthenticated_slot.enter_context(self._unauthenticated.slot(address))
             connection = Connection(
                 websocket,
-                view=self._view,
-                context=self._context,
-                backend=self._backend,
-                live=self._live,
-                unauthenticated=unauthenticated,
+                self._engine,
+                self._services,
+                unauthenticated_slot=unauthenticated_slot,
                 per_client=self._per_client,
             )
             await connection.run()
 
-    def _refusal(self, websocket: WebSocket, address: str, *, is_proxied: bool) -> Response | None:
+    def _rejection(
+        self, websocket: WebSocket, address: str, *, is_proxied: bool
+    ) -> Response | None:
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
-            return _refused(400, f"Connect with the subprotocol {SUBPROTOCOL}.")
-        if not self._is_ours(websocket):
-            return _refused(403, "Pages of this origin may not connect: see CORS_ORIGINS.")
+            return _response(400, f"Connect with the subprotocol {SUBPROTOCOL}.")
+        if not self._is_allowed_origin(websocket):
+            return _response(403, "Pages of this origin may not connect: see CORS_ORIGINS.")
         if not self._all.has_capacity(None):
-            return _refused(503, "Too many are connected; try again in a while.")
+            return _response(503, "The server has too many connections; try again in a while.")
         if is_proxied and not self._limits.has_capacity(address):
-            return _refused(429, "Too many connections are open from your network; close some.")
+            return _response(429, "Too many connections are open from your network; close some.")
         if not self._unauthenticated.has_capacity(address):
-            return _refused(429, "Too many of your address wait: send connection_init.")
+            return _response(429, "Too many connections from your address: send connection_init.")
         return None
 
-    def _is_ours(self, websocket: WebSocket) -> bool:
-        """Tell whether the page that connects is ours, or one that may, or no page at all."""
+    def _is_allowed_origin(self, websocket: WebSocket) -> bool:
+        """Accept our own pages, those of CORS_ORIGINS, and clients that are not browsers."""
         origin = websocket.headers.get("origin")
         if origin is None or origin in self._origins:
             return True
@@ -91,5 +76,5 @@ class GraphQLSockets:
         return origin in Origins([f"{scheme}://{websocket.headers.get('host', '')}"])
 
 
-def _refused(status: int, message: str) -> Response:
+def _response(status: int, message: str) -> Response:
     return PlainTextResponse(f"{message}\n", status)

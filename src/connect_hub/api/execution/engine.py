@@ -1,0 +1,76 @@
+"""From the parameters of a GraphQL request to an executor; HTTP and WebSocket share it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+
+from connect_hub.api import execution
+from connect_hub.api.execution.documents import Documents, InvalidDocumentError, TrustedDocuments
+from connect_hub.api.execution.prepared_document import Prepared
+from connect_hub.api.execution.query_limits import MAX_ERRORS
+from connect_hub.settings import Settings
+
+
+@dataclass(slots=True)
+class Parameters:
+    """A GraphQL request: a document, or the hash of a trusted one, and how to execute it."""
+
+    query: str | None
+    document_id: str | None
+    operation_name: str | None
+    variables: dict[str, Any] | None = field(repr=False)
+
+
+class Engine:
+    """Finds documents and builds their executors, for one schema."""
+
+    def __init__(self, schema: strawberry.Schema, settings: Settings) -> None:
+        self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
+        self._introspection = settings.introspection
+        self._documents = Documents(self._schema, introspection=settings.introspection)
+        self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
+        self._has_manifest = settings.trusted_documents is not None
+        self._trusted_only = settings.trusted_documents_only
+
+    def prepare(self, parameters: Parameters) -> Prepared:
+        """Return the valid document of a request.
+
+        Raises:
+            InvalidDocumentError: the document is invalid, too expensive, unknown or not trusted.
+        """
+        return self._documents.prepare(self._text(parameters))
+
+    def executor(self, prepared: Prepared, parameters: Parameters, context: object) -> Any:
+        """Build an executor of the request's operation, or return a list of errors."""
+        return execution.build(
+            self._schema,
+            prepared.document,
+            prepared.plans,
+            context_value=context,
+            raw_variable_values=parameters.variables,
+            operation_name=parameters.operation_name,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=not self._introspection,
+        )
+
+    def _text(self, parameters: Parameters) -> str:
+        """Return the document that was sent, or the trusted one whose hash was sent.
+
+        Clients that send only the hash at first recognise the miss by the message (urql) or by the
+        code (Apollo), and then send the document.
+        """
+        trusted = parameters.document_id and self._trusted.get(parameters.document_id)
+        text = trusted or (None if self._trusted_only else parameters.query)
+        if text is not None:
+            return text
+        if parameters.document_id is None:
+            raise _miss("Send the hash of a trusted document.", code="PERSISTED_QUERY_REQUIRED")
+        if self._has_manifest:
+            raise _miss("PersistedQueryNotFound", code="PERSISTED_QUERY_NOT_FOUND")
+        raise _miss("PersistedQueryNotSupported", code="PERSISTED_QUERY_NOT_SUPPORTED")
+
+
+def _miss(message: str, *, code: str) -> InvalidDocumentError:
+    return InvalidDocumentError([GraphQLError(message)], code=code)
