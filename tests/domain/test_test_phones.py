@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from connect_hub.app import create_app
 from connect_hub.database.connections import fetch
 from connect_hub.settings import Settings, TestPhone
-from connect_hub.sms import Message
+from connect_hub.sms import Message, SimulatedSender
 from tests.domain.test_rate_limits import DAY, guess_until_spent
 from tests.support.hub import Hub, counted_statements, pass_time, wrong
 
@@ -36,6 +37,9 @@ class Outbox:
     async def send(self, message: Message) -> str:
         self.messages.append(message)
         return "own"
+
+    async def simulate_latency(self) -> None:
+        """Take no time, as `send` does."""
 
 
 @pytest.fixture
@@ -68,6 +72,17 @@ async def test_a_test_phone_signs_in_by_its_code_and_nothing_is_sent(
     await review.request_code(phone.number)
     assert name(await review.login(phone.number, phone.code)) == "SignedIn"
     assert not outbox.messages
+
+
+async def test_simulated_sms_make_a_test_phone_wait_too(hub: Hub, settings: Settings) -> None:
+    assert hub
+    latency = 0.3  # seconds; at least, so a busy machine does not matter
+    changed = settings.model_copy(update={"test_phones": PHONES})
+    app = create_app(changed, SimulatedSender(latency, latency))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub") as http:
+        started = monotonic()
+        assert name(await Hub(http).request_code(SHORT)) == "CodeSent"
+        assert monotonic() - started >= latency
 
 
 async def test_answers_to_wrong_codes_take_as_much_work_as_of_other_phones(

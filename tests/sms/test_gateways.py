@@ -19,7 +19,7 @@ from tortoise.connection import get_connection
 from connect_hub import sms
 from connect_hub.app import create_app
 from connect_hub.database.connections import fetch
-from connect_hub.settings import Settings, StartupError
+from connect_hub.settings import Settings, StartupError, TestPhone
 from connect_hub.sms import failover
 from connect_hub.sms.failover import FailoverSender
 from connect_hub.sms.gateway import MAX_THREADS, Gateway
@@ -366,6 +366,19 @@ async def test_a_resend_that_failed_leaves_the_code_as_it_was(
         assert timedelta(seconds=55) < wait < timedelta(seconds=65)  # of the 2nd sending
         code = peer.texts[0][:4]
         assert (await hub.register(PHONE, code))["__typename"] == "SignedIn"
+
+
+async def test_a_test_phone_waits_as_long_as_messages_take(peer: Peer, hub_with: WITH_HUB) -> None:
+    latency = 0.5  # seconds; at least, so a busy machine does not matter
+    peer.answers["slow"] = gateways.delay(latency)
+    phone = TestPhone("+79990000011", "4821", datetime.now(UTC).date())
+    async with hub_with(peer.gateway("slow"), test_phones=(phone,)) as hub:
+        await hub.request_code(PHONE)
+        started = monotonic()
+        answer = await hub.request_code(phone.number)
+        assert monotonic() - started >= latency
+    assert answer["__typename"] == "CodeSent"
+    assert len(peer.requests) == 1
 
 
 async def test_slow_gateways_hold_neither_the_database_nor_the_event_loop(

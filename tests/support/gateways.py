@@ -193,6 +193,14 @@ def hang(handler: Handler, _: Request) -> None:
     handler.peer.released.wait(30)
 
 
+def delay(seconds: float) -> "Answer":
+    def answer(handler: Handler, request: Request) -> None:
+        handler.peer.released.wait(seconds)
+        _genuine(handler, request)
+
+    return answer
+
+
 def trickle(handler: Handler, _: Request) -> None:
     """Begin to answer, and never come to an end, though no read takes long."""
     handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")

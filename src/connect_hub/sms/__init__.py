@@ -22,6 +22,10 @@ class SmsSender(Protocol):
         """
         ...
 
+    async def simulate_latency(self) -> None:
+        """Take as long as sending a message takes, and send nothing."""
+        ...
+
 
 def create_sender(settings: Settings) -> SmsSender:
     """Create the sender that SMS_URLS configures; without SMS_URLS, SMS are simulated.

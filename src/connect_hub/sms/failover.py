@@ -1,9 +1,11 @@
 """Several gateways with failover: in which order they are tried, and for how long."""
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from random import choice
 from time import monotonic
 
 import structlog
@@ -14,6 +16,9 @@ from connect_hub.sms.message import Message, NotSentError
 
 MAX_FAILURES = 3  # in a row, until the circuit breaker opens
 OPEN_FOR = timedelta(minutes=1)
+
+_TYPICAL_LATENCIES = (0.3, 0.5, 0.8)  # seconds; until this process has sent a message
+_KEPT_LATENCIES = 50
 
 log = structlog.get_logger()
 
@@ -59,6 +64,7 @@ class FailoverSender:
         _number_duplicates(gateways)
         self._timeout = timeout
         self.breakers = [CircuitBreaker(gateway) for gateway in gateways]
+        self._latencies: deque[float] = deque(maxlen=_KEPT_LATENCIES)
 
     def __str__(self) -> str:
         return ", then ".join(breaker.gateway.name for breaker in self.breakers)
@@ -69,15 +75,20 @@ class FailoverSender:
         Raises:
             NotSentError: no gateway accepted it.
         """
-        now = monotonic()
-        deadline = now + self._timeout.total_seconds()
-        closed = [breaker for breaker in self.breakers if breaker.open_until <= now]
+        started = monotonic()
+        deadline = started + self._timeout.total_seconds()
+        closed = [breaker for breaker in self.breakers if breaker.open_until <= started]
         candidates = closed or self.breakers
         for tried, breaker in enumerate(candidates):
             share = (deadline - monotonic()) / (len(candidates) - tried)
             if await _try(breaker, message, timeout=timedelta(seconds=share)):
+                self._latencies.append(monotonic() - started)
                 return breaker.gateway.name
         raise NotSentError
+
+    async def simulate_latency(self) -> None:
+        """Take as long as one of the latest messages did."""
+        await asyncio.sleep(choice(self._latencies or _TYPICAL_LATENCIES))  # noqa: S311 (no secret)
 
 
 async def _try(breaker: CircuitBreaker, message: Message, *, timeout: timedelta) -> bool:

@@ -52,6 +52,10 @@ class SimulatedSender:
 
     async def send(self, message: Message) -> str:
         """Wait as long as a gateway might take, and keep the message."""
-        await asyncio.sleep(uniform(self.min_delay, self.max_delay))  # noqa: S311 (no secret)
+        await self.simulate_latency()
         self.outbox.append(message)
         return "simulated"
+
+    async def simulate_latency(self) -> None:
+        """Wait as long as a gateway might take."""
+        await asyncio.sleep(uniform(self.min_delay, self.max_delay))  # noqa: S311 (no secret)
