@@ -1,14 +1,9 @@
-import json
 import os
 import re
-import subprocess
-import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import cast
 
 import click
 import httpx
@@ -27,20 +22,15 @@ from connect_hub.settings import EXAMPLES, Settings
 from connect_hub.sms.gateway import Gateway
 from tests.faults.faults import FAULTS
 from tests.support.documentation import (
-    ADDRESS,
     PAGES,
-    README,
     REPOSITORY,
     TEXT,
-    anchors,
     blocks,
-    links,
     table,
 )
 
 TEMPLATE = (REPOSITORY / ".env.template").read_text()
 SCHEMA = (REPOSITORY / "schema.graphql").read_text()
-PATIENCE = 60  # seconds, with a server that starts
 
 FIELDS = Settings.model_fields
 NAMES = [name.upper() for name in FIELDS]
@@ -51,39 +41,6 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.upper() in NAMES:
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    """Serve as a newcomer would, on a fresh database; only the SMS take no time."""
-    with TemporaryDirectory(prefix="ch-") as folder:
-        said = Path(folder) / "said"
-        with (
-            said.open("wb") as output,
-            subprocess.Popen(
-                [sys.executable, "-m", "connect_hub", "serve", "--port", "0"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=os.environ | {"DATA_DIR": folder, "SMS_URLS": "simulated://?delay=0"},
-            ) as process,
-        ):
-            try:
-                yield where(said, process)
-            finally:
-                process.terminate()
-
-
-def where(said: Path, process: "subprocess.Popen[bytes]") -> str:
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        if "Stop with Ctrl-C" in said.read_text():
-            found = re.search(r"http://127\.0\.0\.1:\d+", said.read_text())
-            assert found
-            return found[0]
-        time.sleep(0.05)
-    raise AssertionError(said.read_text())
 
 
 def test_the_schema_in_the_repository_is_the_one_printed() -> None:
@@ -142,6 +99,10 @@ def test_the_documentation_names_only_settings_that_exist() -> None:
         "OTEL_TRACES_SAMPLER",
         "POSTGRES_PASSWORD",
     }
+
+
+def test_the_settings_to_know_are_settings() -> None:
+    assert set(table("setting to know")) <= set(NAMES)
 
 
 def test_the_template_has_every_setting_and_its_default(tmp_path: Path) -> None:
@@ -261,99 +222,3 @@ def test_the_documentation_has_every_folder() -> None:
     assert sorted(re.findall(r"^ +(\w+)/ ", layout, re.MULTILINE)) == sorted(
         file.parent.name for file in files if file.parent.name != "connect_hub"
     )
-
-
-def test_the_readme_is_short_and_leads_to_every_page() -> None:
-    assert len(README.read_text().splitlines()) <= 200
-    led = {target.partition("#")[0] for _, target in links(README)}
-    assert led >= {str(page.relative_to(REPOSITORY)) for page in PAGES if page != README}
-
-
-def test_links_of_the_readme_name_the_page_to_which_they_lead() -> None:
-    """A package index shows the README without the pages beside it."""
-    for text, target in links(README):
-        assert text == target.partition("#")[0]
-
-
-def test_the_readme_repeats_what_the_pages_say() -> None:
-    readme, pages = README.read_text(), "".join(page.read_text() for page in PAGES[1:])
-    assert set(table("setting to know")) <= set(NAMES)
-    speed = re.findall(r"^\| .* \| [\d.]+ \| \d+ \| \d+ \|$", readme, re.MULTILINE)
-    (compose,) = re.findall(r"^```sh\n(touch .*?)^```$", readme, re.DOTALL | re.MULTILINE)
-    assert len(speed) == 5
-    for text in (*speed, compose):
-        assert text in pages
-
-
-def test_files_that_the_documentation_names_exist() -> None:
-    named = re.findall(r"`([\w./-]+\.(?:py|mjs|ts|yml|toml|txt|graphql|template))`", TEXT)
-    folders = [REPOSITORY, REPOSITORY / "src/connect_hub", REPOSITORY / "tests/audit"]
-    assert named
-    for name in named:
-        assert any((folder / name).exists() for folder in folders), name
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_into_the_repository_resolve(page: Path) -> None:
-    for text, target in links(page):
-        path, _, anchor = target.partition("#")
-        led = (page.parent / path).resolve() if path else page
-        assert led.exists(), f"[{text}]({target})"
-        assert not anchor or anchor in anchors(led), f"[{text}]({target})"
-
-
-def test_the_story_of_the_readme_runs_in_graphiql(address: str) -> None:
-    request_code, register, me, apply_invite, login = blocks("graphql", README.read_text())
-    ann, ben = "+79991234567", "+79991234568"
-
-    def send(query: str, token: str | None = None, **words: str) -> Any:
-        for word, value in words.items():
-            assert word in query
-            query = query.replace(word, value)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = httpx.post(
-            f"{address}/graphql", json={"query": query}, headers=headers, trust_env=False
-        )
-        (data,) = answer.json()["data"].values()
-        assert "message" not in data
-        return data
-
-    def code(phone: str) -> str:
-        answer: str = send(request_code.replace(ann, phone))["smsCode"]
-        return answer
-
-    anns = send(register, **{"0000": code(ann)})
-    bens = send(register.replace(ann, ben), **{"0000": code(ben)})
-    assert send(me, anns["accessToken"])["invitedClients"]["totalCount"] == 0
-    send(apply_invite, bens["accessToken"], XXXXXX=anns["client"]["invitationCode"])
-    again = send(login, **{"0000": code(ann)})
-    (invited,) = send(me, again["accessToken"])["invitedClients"]["nodes"]
-    assert invited["phone"] == ben
-
-
-@pytest.mark.parametrize("path", ["{machine}:{ours}", "{ours}:{machine}"], ids=["curl", "ours"])
-def test_the_story_runs_when_pasted(address: str, path: str, tmp_path: Path) -> None:
-    """With the machine's curl if it has one, and with ours."""
-    script = "\n".join(blocks("bash")).replace(ADDRESS, address)
-    assert script.count(address) == 1
-    ours = tmp_path / "curl"
-    ours.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" "{REPOSITORY}/tests/support/curl.py" "$@"\n'
-    )
-    ours.chmod(0o755)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PATH": path.format(machine=os.environ["PATH"], ours=tmp_path)},
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert not [answer for answer in answers if "errors" in answer or "message" in str(answer)]
-    ann = [answer["data"]["me"] for answer in answers if "me" in answer["data"]]
-    assert [len(me["invitedClients"]["nodes"]) for me in ann] == [0, 1, 1]
-    assert ann[-1]["phone"] == "+79991234567"
-    assert ann[-1]["invitedClients"]["nodes"][0]["phone"] == "+79991234568"
-    (applied,) = (a["data"]["applyInvite"] for a in answers if "applyInvite" in a["data"])
-    assert applied["client"]["someoneInvitationCode"] == ann[-1]["invitationCode"]
-    assert answers[-2]["data"]["login"]["accessToken"]
