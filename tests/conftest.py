@@ -15,9 +15,10 @@ from prometheus_client import generate_latest
 from starlette.applications import Starlette
 
 from connect_hub.app import create_app
-from connect_hub.database import config as database
 from connect_hub.database import embedded
+from connect_hub.database.config import migration_config, tortoise_config
 from connect_hub.database.connections import fetch
+from connect_hub.database.migrations import migrate
 from connect_hub.database.url import credentials
 from connect_hub.observability import logs, metrics
 from connect_hub.security.keys import new_secret
@@ -93,9 +94,7 @@ def sender() -> SimulatedSender:
 @pytest.fixture(scope="session")
 async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Starlette]:
     logs.configure()
-    await database.migrate(
-        database.migration_config(settings), served_by=database.tortoise_config(settings)
-    )
+    await migrate(migration_config(settings), served_by=tortoise_config(settings))
     app = create_app(settings, sender)
     async with app.router.lifespan_context(app):
         yield app

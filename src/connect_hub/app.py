@@ -28,8 +28,10 @@ from connect_hub.api.services import Services
 from connect_hub.api.transport.http import GraphQLHTTP
 from connect_hub.api.transport.http_response import failure
 from connect_hub.api.transport.websocket import GraphQLWebSocket
-from connect_hub.database import config as database
 from connect_hub.database import connections, pool_metrics
+from connect_hub.database.config import direct_config, tortoise_config
+from connect_hub.database.errors import UNAVAILABLE
+from connect_hub.database.migrations import is_ready
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.observability import logs, tracing
@@ -81,8 +83,8 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     stopping = Stopping(settings.stop_delay)
     limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
 
-    config = database.tortoise_config(settings)
-    live = LiveUpdates(database.direct_config(settings))
+    config = tortoise_config(settings)
+    live = LiveUpdates(direct_config(settings))
     services = Services(
         settings=settings,
         sender=sender,
@@ -209,8 +211,8 @@ def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
             with connections.Within(READY_WITHIN):
-                migrated = await database.is_ready()
-        except database.UNAVAILABLE:
+                migrated = await is_ready()
+        except UNAVAILABLE:
             was_unavailable = True
             return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
         if was_unavailable:

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from connect_hub.database import config as database
 from connect_hub.database import embedded
+from connect_hub.database.config import tortoise_config
+from connect_hub.database.migrations import migrate
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.security.tokens import AccessTokens
 from connect_hub.settings import Settings
@@ -61,7 +62,7 @@ class Bench:
         settings = Settings(
             _env_file=None, database_url=url, secret_key=self.secret, sms_urls=("simulated://",)
         )
-        asyncio.run(database.migrate(database.tortoise_config(settings)))
+        asyncio.run(migrate(tortoise_config(settings)))
         return data.fill(url, invited)
 
     def server(self, name: str) -> Server:

@@ -10,7 +10,7 @@ import pytest
 from tortoise.context import TortoiseContext
 
 from connect_hub.api.transport import http
-from connect_hub.database.config import UNAVAILABLE, tortoise_config
+from connect_hub.database.config import tortoise_config
 from connect_hub.database.connections import (
     OneConnection,
     SharedConnection,
@@ -18,6 +18,7 @@ from connect_hub.database.connections import (
     fetch,
     transaction,
 )
+from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.settings import Settings
 from tests.support.hub import Hub, counted_statements
 

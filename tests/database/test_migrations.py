@@ -19,15 +19,10 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-from connect_hub.database.config import (
-    AERICH_CONFIG,
-    MIGRATION_LOCK,
-    UNAVAILABLE,
-    is_migrated,
-    migrate,
-    tortoise_config,
-)
+from connect_hub.database.config import AERICH_CONFIG, tortoise_config
 from connect_hub.database.connections import fetch
+from connect_hub.database.errors import UNAVAILABLE
+from connect_hub.database.migrations import MIGRATION_LOCK, is_migrated, migrate
 from connect_hub.database.url import credentials
 from connect_hub.settings import Settings, StartupError
 from tests.support.documentation import REPOSITORY
@@ -40,8 +35,8 @@ NUMBERS = count(79160000000)
 REPLICA = """
 import asyncio, json
 from connect_hub import settings
-from connect_hub.database import config
-print(json.dumps(asyncio.run(config.migrate(config.tortoise_config(settings.load())))))
+from connect_hub.database import config, migrations
+print(json.dumps(asyncio.run(migrations.migrate(config.tortoise_config(settings.load())))))
 """
 
 # What no model can declare, and a migration makes by hand.

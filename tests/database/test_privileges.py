@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 from connect_hub.database import embedded
-from connect_hub.database.config import migrate, migration_config, tortoise_config
+from connect_hub.database.config import migration_config, tortoise_config
 from connect_hub.database.connections import fetch
+from connect_hub.database.migrations import migrate
 from connect_hub.database.url import credentials
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings, StartupError

@@ -7,8 +7,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from connect_hub.database.config import UNAVAILABLE
 from connect_hub.database.connections import fetch
+from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.security.keys import new_secret
 from tests.support import databases
 from tests.support.databases import Database

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from connect_hub.database.config import migrate, tortoise_config
+from connect_hub.database.config import tortoise_config
+from connect_hub.database.migrations import migrate
 from connect_hub.database.url import credentials
 from connect_hub.settings import Settings
 

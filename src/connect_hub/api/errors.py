@@ -10,7 +10,7 @@ from graphql import GraphQLError
 
 from connect_hub.api.request_limits import LiveCode
 from connect_hub.api.seconds import seconds_up
-from connect_hub.database.config import UNAVAILABLE
+from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.domain import refusals
 
 log = structlog.get_logger()

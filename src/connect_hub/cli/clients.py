@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from connect_hub.cli import database as work
+from connect_hub.cli import database
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, phone_numbers, sessions
 from connect_hub.domain.refusals import InvalidPhone
@@ -61,20 +61,20 @@ def delete(number: str, *, yes: bool) -> None:
     click.echo("Erased.")
 
 
-def _done(number: str, act: Callable[[Client], Awaitable[work.RESULT]]) -> work.RESULT:
+def _done(number: str, act: Callable[[Client], Awaitable[database.RESULT]]) -> database.RESULT:
     """Act on the client of a phone, typed freely."""
     try:
         whose = phone_numbers.parse(number, country=load().default_country).e164
     except InvalidPhone as refused:
         raise StartupError(str(refused)) from None
 
-    async def found_and_done() -> work.RESULT:
+    async def found_and_done() -> database.RESULT:
         client = await Client.get_or_none(phone=whose).prefetch_related("inviter")
         if client is None:
             raise StartupError("No client has this phone: check the number.")
         return await act(client)
 
-    return work.done(found_and_done)
+    return database.done(found_and_done)
 
 
 async def _shown(client: Client) -> str:

@@ -8,8 +8,10 @@ from typing import TypeVar
 import asyncpg
 from tortoise.context import TortoiseContext
 
-from connect_hub.database import config as database
 from connect_hub.database import embedded
+from connect_hub.database.config import for_one_task, tortoise_config
+from connect_hub.database.errors import REFUSED, UNAVAILABLE
+from connect_hub.database.migrations import is_migrated
 from connect_hub.observability import logs
 from connect_hub.settings import Settings, StartupError, load
 
@@ -38,11 +40,11 @@ def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
 async def _connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
     try:
         async with TortoiseContext() as context:
-            await context.init(database.for_one_task(database.tortoise_config(settings)))
-            if migrated and not await database.is_migrated():
+            await context.init(for_one_task(tortoise_config(settings)))
+            if migrated and not await is_migrated():
                 raise StartupError(_NOT_MIGRATED)
             return await work()
-    except (*database.UNAVAILABLE, *database.REFUSED) as error:
+    except (*UNAVAILABLE, *REFUSED) as error:
         if settings.embedded and isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
             raise StartupError(_NOT_MIGRATED) from error  # migrations create our user
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -9,11 +9,12 @@ import click
 
 from connect_hub import sms
 from connect_hub.app import create_app
-from connect_hub.cli import database as work
+from connect_hub.cli import database
 from connect_hub.database import checks, privileges
-from connect_hub.database import config as database
 from connect_hub.database.checks import Finding
+from connect_hub.database.config import most_connections
 from connect_hub.database.connections import fetch
+from connect_hub.database.migrations import is_migrated, tables
 from connect_hub.database.url import is_unbound
 from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
@@ -44,7 +45,7 @@ def _findings() -> list[Finding]:
 
     found = [_of_settings(settings), _of_sms(settings)]
     try:
-        return found + work.done(looked_at, migrated=False)
+        return found + database.done(looked_at, migrated=False)
     except StartupError as error:
         return [*found, Finding("database", "FAILED", str(error))]
 
@@ -83,12 +84,12 @@ def _of_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
 
 
 async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
-    connections = database.most_connections(settings)
+    connections = most_connections(settings)
     for finding in await checks.examine(fetch, connections=connections):
         yield finding
     yield await checks.writes(fetch)
     yield await _clock()
-    if not await database.is_migrated():
+    if not await is_migrated():
         yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")
         return
     yield Finding("migrations", "ok", "all are applied")
@@ -112,7 +113,7 @@ async def _clock() -> Finding:
 
 
 async def _privileges() -> Finding:
-    if lacking := await privileges.lacking(fetch, database.tables()):
+    if lacking := await privileges.lacking(fetch, tables()):
         return Finding("privileges", "FAILED", f"{lacking}: run connect-hub migrate")
     if excessive := await privileges.excessive(fetch):
         told = f"{excessive}: serve as another user (docs/security.md)"

@@ -12,9 +12,9 @@ import asyncpg
 import click
 from tortoise.exceptions import IntegrityError
 
-from connect_hub.cli import database as work
-from connect_hub.database.config import UNAVAILABLE
+from connect_hub.cli import database
 from connect_hub.database.connections import Row, fetch
+from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.models import Client
 from connect_hub.database.url import credentials
 from connect_hub.domain import phone_numbers, signin
@@ -56,7 +56,7 @@ def import_demo(url: str) -> None:
             await _connection(invited, inviter, here, report)
         return report
 
-    click.echo(work.done(imported))
+    click.echo(database.done(imported))
 
 
 class Report:

@@ -25,8 +25,8 @@ from connect_hub.cli.clients import clients
 from connect_hub.cli.doctor import doctor
 from connect_hub.cli.import_demo import import_demo
 from connect_hub.cli.stats import stats
-from connect_hub.database import config as database
-from connect_hub.database import embedded
+from connect_hub.database import checks, embedded, migrations
+from connect_hub.database.config import migration_config, tortoise_config
 from connect_hub.domain import phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics
@@ -164,14 +164,12 @@ def secret() -> None:
 
 async def _prepared(settings: Settings) -> list[str]:
     applied = await _migrated(settings)
-    await database.check(settings)
+    await checks.check(settings)
     return applied
 
 
 async def _migrated(settings: Settings) -> list[str]:
-    return await database.migrate(
-        database.migration_config(settings), served_by=database.tortoise_config(settings)
-    )
+    return await migrations.migrate(migration_config(settings), served_by=tortoise_config(settings))
 
 
 def _exit(*_: object) -> NoReturn:

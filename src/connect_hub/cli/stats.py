@@ -2,7 +2,7 @@
 
 import click
 
-from connect_hub.cli import database as work
+from connect_hub.cli import database
 from connect_hub.database.connections import Row, fetch
 
 _STATS = """
@@ -30,7 +30,7 @@ _STATS = """
 @click.command()
 def stats() -> None:
     """Count clients, sessions and codes; beside a running server, too."""
-    counted = work.done(_counted)
+    counted = database.done(_counted)
     width = max(map(len, counted))
     for name, value in counted.items():
         click.echo(f"{name:<{width}}  {value:>10}")

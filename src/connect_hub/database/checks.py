@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from connect_hub.settings import StartupError
+from connect_hub.database.config import connect, direct_config, most_connections
+from connect_hub.settings import Settings, StartupError
 
 OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
 TESTED = 18
@@ -39,6 +40,20 @@ _FACTS = """
            ) AS connections
     FROM pg_database, pg_roles WHERE datname = current_database() AND rolname = session_user
 """
+
+
+async def check(settings: Settings) -> None:
+    """Check what the server finds in the database, as the user it serves as.
+
+    Raises:
+        StartupError: the database cannot be reached, or is not as it must be.
+    """
+    connection = await connect(direct_config(settings)["connections"]["default"]["credentials"])
+    try:
+        findings = await examine(connection.fetch, connections=most_connections(settings))
+    finally:
+        await connection.close()
+    require(findings)
 
 
 async def examine(fetch: Fetch, *, connections: int = 0) -> list[Finding]:

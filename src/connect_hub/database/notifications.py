@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from connect_hub.database import config as database
+from connect_hub.database.config import connect
 
 CHECK_EVERY = timedelta(seconds=1)
 ANSWERS_WITHIN = timedelta(seconds=2)
@@ -53,7 +53,7 @@ async def listen(
 
 
 async def _listening(config: dict[str, Any], channels: Mapping[str, Callable[[str], None]]) -> Any:
-    connection = await database.connect(config["connections"]["default"]["credentials"])
+    connection = await connect(config["connections"]["default"]["credentials"])
     try:
         async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
             for channel, told in channels.items():

@@ -23,7 +23,7 @@ from connect_hub.api.services import Services
 from connect_hub.api.transport import messages
 from connect_hub.api.transport.messages import Close, ClosedError
 from connect_hub.api.transport.subscriptions import Subscriptions
-from connect_hub.database.config import UNAVAILABLE
+from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.domain import invitations
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.tokens import ExpiredTokenError, InvalidTokenError
