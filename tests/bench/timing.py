@@ -45,10 +45,13 @@ SETTINGS = {
     "GUESSES_PER_CODE": "100",
     "GUESSES_PER_PHONE": "1000/day",
     "CODE_LIFETIME": "60 min",
+    "SENDS_PER_PHONE_AND_ADDRESS": "1/day",
     "PUMPING_GUARD": "off",
 }
 REQUEST_CODE = """mutation($phone: String!) {
-    requestCode(phone: $phone) { __typename ... on CodeSent { smsCode } }
+    requestCode(phone: $phone) {
+        __typename ... on CodeSent { smsCode } ... on TooManyRequestsError { limit }
+    }
 }"""
 SIGN_IN = """mutation($phone: String!, $code: String!) {
     %s(phone: $phone, code: $code) { __typename }
@@ -71,12 +74,14 @@ class Client:
         self._http = HTTPConnection("127.0.0.1", port, timeout=30)
         self._addresses = map(IPv4Address, count(0x0A000001))
 
-    def ask(self, query: str, **variables: str) -> tuple[float, dict[str, str]]:
+    def ask(
+        self, query: str, *, address: str | None = None, **variables: str
+    ) -> tuple[float, dict[str, str]]:
         """Return the milliseconds until the whole answer was there, and the answer."""
         body = json.dumps({"query": query, "variables": variables})
         headers = {
             "Content-Type": "application/json",
-            "X-Forwarded-For": str(next(self._addresses)),
+            "X-Forwarded-For": address or self.new_address(),
         }
         start = time.perf_counter()
         self._http.request("POST", "/graphql", body, headers)
@@ -84,6 +89,10 @@ class Client:
         took = (time.perf_counter() - start) * 1000
         (answer,) = json.loads(text)["data"].values()
         return took, answer
+
+    def new_address(self) -> str:
+        """Return an address that was not used before."""
+        return str(next(self._addresses))
 
 
 Pairs = list[
@@ -205,9 +214,11 @@ async def make_known(folder: Path) -> None:
 def measure(client: Client) -> dict[str, Pairs]:
     """Call each operation for all phones; the codes sent by the first are guessed wrong later."""
     codes: dict[str, str] = {}
+    addresses: dict[str, str] = {}
 
     def request_code(phone: str) -> float:
-        took, answer = client.ask(REQUEST_CODE, phone=phone)
+        addresses[phone] = client.new_address()
+        took, answer = client.ask(REQUEST_CODE, phone=phone, address=addresses[phone])
         codes[phone] = answer["smsCode"]
         return took
 
@@ -219,16 +230,21 @@ def measure(client: Client) -> dict[str, Pairs]:
             raise SystemExit(f"{verb} was not compared: {answer}")
         return took
 
-    def ask_again(phone: str) -> float:
-        took, answer = client.ask(REQUEST_CODE, phone=phone)
-        if answer["__typename"] != "TooManyRequestsError":
-            raise SystemExit(f"requestCode was not refused: {answer}")
+    def ask_again(phone: str, *, limit: str = "RESEND_WAIT") -> float:
+        address = addresses[phone] if limit == "SENDS" else None
+        took, answer = client.ask(REQUEST_CODE, phone=phone, address=address)
+        if answer.get("limit") != limit:
+            raise SystemExit(f"requestCode was not refused by {limit}: {answer}")
         return took
 
+    ask_too_often = partial(ask_again, limit="SENDS")
     login, register = partial(guess, "login"), partial(guess, "register")
     return {
         "requestCode: known / unknown": compare(request_code, KNOWN, UNKNOWN),
         "requestCode, refused: known / unknown": compare(ask_again, KNOWN, UNKNOWN),
+        "requestCode, limit of phone and network: known / unknown": compare(
+            ask_too_often, KNOWN, UNKNOWN
+        ),
         "login, wrong code: known / unknown": compare(login, KNOWN, UNKNOWN),
         "register, wrong code: known / unknown": compare(register, KNOWN, UNKNOWN),
         "requestCode: test phone / other": compare(request_code, TEST, NO_TEST),
