@@ -90,6 +90,31 @@ def test_the_story_of_the_readme_runs_in_graphiql(address: str) -> None:
     assert invited["phone"] == ben
 
 
+SIGN_IN = """
+import { signIn } from "./sign-in.mjs";
+let tries = 0;
+const mistyped = (code) => String((Number(code) + 1) % 10_000).padStart(4, "0");
+const askCode = async ({ smsCode }) => (tries++ ? smsCode : mistyped(smsCode));
+const first = await signIn("+79991234567", askCode);
+const again = await signIn("+79991234567", askCode);
+const refused = await signIn("123", askCode).catch((refusal) => refusal);
+console.log(JSON.stringify([first, again, refused]));
+"""
+
+
+def test_the_lines_for_a_page_register_and_sign_in(address: str, tmp_path: Path) -> None:
+    (lines,) = [block for block in blocks("js") if "signIn" in block]
+    (tmp_path / "sign-in.mjs").write_text(lines.replace(ADDRESS, address))
+    (tmp_path / "main.mjs").write_text(SIGN_IN)
+    done = subprocess.run(
+        ["node", "main.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    first, again, refused = json.loads(done.stdout)
+    assert first["accessToken"]
+    assert again["client"] == first["client"]
+    assert refused["__typename"] == "InvalidPhoneError"
+
+
 @pytest.mark.parametrize("path", ["{machine}:{ours}", "{ours}:{machine}"], ids=["curl", "ours"])
 def test_the_story_runs_when_pasted(address: str, path: str, tmp_path: Path) -> None:
     """With the machine's curl if it has one, and with ours."""
