@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from connect_hub.database.connections import fetch
-from connect_hub.domain import codes
+from connect_hub.domain.codes import verification
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
 from tests.support.hub import APPLY_INVITE, CLIENT, Hub, Person, pass_time, wrong
@@ -51,7 +51,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
         (counts.right if is_right else counts.wrong)[len(right)] += 1
         return is_right
 
-    monkeypatch.setattr(codes, "compare_digest", counted)
+    monkeypatch.setattr(verification, "compare_digest", counted)
     return counts
 
 
@@ -384,7 +384,7 @@ def two_workers(postgres: str, folder: Path) -> Iterator[Server]:
         "GUESSES_PER_CODE": "20",
         "GUESSES_PER_PHONE": "30/day",
         "GUESSES_PER_ADDRESS": "25/hour",
-        "PYTHONPATH": f"{folder}:{Path(codes.__file__).parents[2]}",
+        "PYTHONPATH": f"{folder}:{Path(verification.__file__).parents[3]}",
         "COMPARISONS": str(folder / "comparisons"),
     }
     with serving(folder / "pair", "--workers", "2", port=0, **settings) as server:

@@ -15,8 +15,8 @@ from uuid import UUID
 from connect_hub.database import embedded
 from connect_hub.database.config import tortoise_config
 from connect_hub.database.migrations import migrate
+from connect_hub.security.access_tokens import AccessTokens
 from connect_hub.security.keys import Keys, new_secret
-from connect_hub.security.tokens import AccessTokens
 from connect_hub.settings import Settings
 from tests.bench import data, fleet
 from tests.bench.client import WrongAnswerError, ask_once, request

@@ -31,8 +31,8 @@ import click  # noqa: E402
 from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
 
 from connect_hub.database import embedded  # noqa: E402
+from connect_hub.security.access_tokens import AccessTokens  # noqa: E402
 from connect_hub.security.keys import Keys, new_secret  # noqa: E402
-from connect_hub.security.tokens import AccessTokens  # noqa: E402
 from tests.bench import data  # noqa: E402
 
 SUBSCRIBERS = 5_000

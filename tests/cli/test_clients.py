@@ -86,7 +86,7 @@ def test_a_client_is_erased_by_who_says_yes(server: Server) -> None:
 
 
 def test_what_is_no_phone_is_refused(server: Server) -> None:
-    assert "no mobile phone number" in told(server, "block", "12", ends=1)
+    assert "not a mobile phone number" in told(server, "block", "12", ends=1)
 
 
 def test_all_is_in_the_log_without_the_phone(server: Server) -> None:

@@ -40,7 +40,7 @@ def test_sms_test_ends_well_if_all_gateways_do_even_beside_a_thread_that_hangs(p
     ("number", "urls", "says"),
     [
         ("+79161234567", "simulated://", "SMS_URLS names no gateway"),
-        ("12", "json://localhost/?:to={phone}", "no mobile phone number"),
+        ("12", "json://localhost/?:to={phone}", "not a mobile phone number"),
     ],
 )
 def test_sms_test_says_what_is_missing(number: str, urls: str, says: str) -> None:

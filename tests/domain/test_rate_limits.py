@@ -302,13 +302,13 @@ async def test_what_has_expired_is_swept_a_batch_at_a_time(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await codes_to_a_block(hub, 25)
-    assert not await cleanup.once()
+    assert not await cleanup.sweep_once()
     assert len(await fetch("SELECT FROM sign_in_code")) == 25
     await pass_time(2 * DAY)
-    monkeypatch.setattr(cleanup, "BATCH", 10)
-    assert await cleanup.once()
+    monkeypatch.setattr(cleanup, "BATCH_SIZE", 10)
+    assert await cleanup.sweep_once()
     assert len(await fetch("SELECT FROM sign_in_code")) == 15
-    while await cleanup.once():
+    while await cleanup.sweep_once():
         pass
     for table in ("sign_in_code", "allowance", "number_block"):
         assert not await fetch(f"SELECT FROM {table}")
@@ -326,8 +326,8 @@ async def test_a_sweep_that_fails_is_followed_by_others(
         swept.set()
         return False
 
-    monkeypatch.setattr(cleanup, "once", once)
-    monkeypatch.setattr(cleanup, "EVERY", timedelta(milliseconds=1))
+    monkeypatch.setattr(cleanup, "sweep_once", once)
+    monkeypatch.setattr(cleanup, "INTERVAL", timedelta(milliseconds=1))
     async with asyncio.timeout(5), background.running(cleanup.sweep()):
         await swept.wait()
 
@@ -336,7 +336,7 @@ async def test_replicas_sweep_at_once_without_waiting_for_each_other(hub: Hub) -
     await codes_to_a_block(hub, 25)
     await pass_time(2 * DAY)
     async with asyncio.timeout(5):
-        await asyncio.gather(*(cleanup.once() for _ in range(8)))
+        await asyncio.gather(*(cleanup.sweep_once() for _ in range(8)))
     assert not await fetch("SELECT FROM sign_in_code")
 
 

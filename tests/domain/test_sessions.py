@@ -313,7 +313,7 @@ async def test_expired_sessions_are_swept_and_listed_nowhere(hub: Hub) -> None:
     newest = await person.sign_in()
     assert await newest.end_others() == {"__typename": "OtherSessionsEnded", "count": 1}
     await pass_time(40 * DAY)
-    await cleanup.once()
+    await cleanup.sweep_once()
     assert await _generations() == []
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 import pytest
 
 from connect_hub.database.connections import fetch
-from connect_hub.domain.signin import INVITATION_ALPHABET
+from connect_hub.domain.invitations import CODE_ALPHABET
 from connect_hub.sms import SimulatedSender
 from tests.support.hub import Hub, pass_time, wrong
 
@@ -23,8 +23,8 @@ async def test_a_person_registers_and_logs_in_again_with_a_new_code(hub: Hub) ->
 async def test_an_invitation_code_is_six_characters_none_of_which_look_alike(hub: Hub) -> None:
     person = await hub.person()
     assert len(person.invitation_code) == 6
-    assert set(person.invitation_code) <= set(INVITATION_ALPHABET)
-    assert not set(INVITATION_ALPHABET) & set("01OIL")
+    assert set(person.invitation_code) <= set(CODE_ALPHABET)
+    assert not set(CODE_ALPHABET) & set("01OIL")
 
 
 async def test_a_taken_invitation_code_is_drawn_again(
@@ -32,7 +32,7 @@ async def test_a_taken_invitation_code_is_drawn_again(
 ) -> None:
     first = await hub.person()
     draws = iter([*first.invitation_code, *"ZZZZZZ"])
-    monkeypatch.setattr("connect_hub.domain.signin.choice", lambda _: next(draws))
+    monkeypatch.setattr("connect_hub.domain.invitations.choice", lambda _: next(draws))
     assert (await hub.person()).invitation_code == "ZZZZZZ"
 
 

@@ -151,7 +151,7 @@ async def test_what_is_swept_is_counted(hub: Hub) -> None:
         return sum(s.value for s in metric.samples if s.labels["table"] == "sign_in_code")
 
     before = swept()
-    await cleanup.once()
+    await cleanup.sweep_once()
     assert swept() == before + 1
 
 

@@ -16,13 +16,13 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.responses import Response
 
 from connect_hub.database.connections import fetch
-from connect_hub.security.keys import Keys, new_secret
-from connect_hub.security.tokens import (
+from connect_hub.security.access_tokens import (
     AccessToken,
     AccessTokens,
     ExpiredTokenError,
     InvalidTokenError,
 )
+from connect_hub.security.keys import Keys, new_secret
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.settings import Settings
 from tests.support.hub import APPLY_INVITE, CLIENT, ME, REQUEST_CODE, SIGN_IN, Hub

@@ -12,7 +12,7 @@ from connect_hub.api.errors import UnauthenticatedError
 from connect_hub.api.services import Services
 from connect_hub.domain import sessions
 from connect_hub.domain.sessions import Viewer
-from connect_hub.security.tokens import InvalidTokenError
+from connect_hub.security.access_tokens import InvalidTokenError
 from connect_hub.server.authentication import RejectedUser, TokenUser
 from connect_hub.server.headers import header
 from connect_hub.server.request_log import RequestLog, request_log

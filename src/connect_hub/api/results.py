@@ -13,7 +13,7 @@ from connect_hub.api.types import Client
 from connect_hub.database import models
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.signin import SentCode
-from connect_hub.security.tokens import AccessToken
+from connect_hub.security.access_tokens import AccessToken
 
 
 @strawberry.type(description="A code is on its way.")

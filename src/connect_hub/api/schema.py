@@ -16,7 +16,7 @@ from connect_hub.api.scalars import SCALARS
 from connect_hub.api.services import Services
 from connect_hub.database.connections import OneConnection
 from connect_hub.database.models import Client, Session
-from connect_hub.domain import account, invitations, sessions, signin
+from connect_hub.domain import account, invitations, session_refresh, sessions, signin
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.sms.exposure import SIMULATION_NOTICE
 
@@ -139,7 +139,7 @@ class Mutation:
         """Refresh a session and rotate its refresh token."""
         services = info.context.services
         async with OneConnection():
-            session = await sessions.refresh(
+            session = await session_refresh.refresh(
                 refresh_token,
                 address=info.context.address,
                 tokens=services.refresh_tokens,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from connect_hub.domain.live_updates import LiveUpdates
+from connect_hub.security.access_tokens import AccessTokens
 from connect_hub.security.keys import Keys
-from connect_hub.security.tokens import AccessTokens, RefreshTokens
+from connect_hub.security.refresh_tokens import RefreshTokens
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.connection_limits import ConnectionLimits

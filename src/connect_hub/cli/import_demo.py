@@ -17,7 +17,7 @@ from connect_hub.database.connections import Row, fetch
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.models import Client
 from connect_hub.database.url import credentials
-from connect_hub.domain import phone_numbers, signin
+from connect_hub.domain import invitations, phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.settings import StartupError, load
 
@@ -135,12 +135,12 @@ async def _client(person: Row, country: str | None, report: Report) -> UUID | No
     if await Client.exists(invitation_code=wanted, created_at=since, deleted_at__isnull=False):
         report.tell("clients left", person["id"], "who deleted the account here")
         return None
-    code = wanted if _CODE.fullmatch(wanted) else signin.new_invitation_code()
+    code = wanted if _CODE.fullmatch(wanted) else invitations.new_code()
     while not (rows := await fetch(_ADD, uuid4(), number, code, since)):
         if known := await Client.get_or_none(phone=number):
             report.count("clients here already")
             return known.id
-        code = signin.new_invitation_code()
+        code = invitations.new_code()
     report.count("clients added")
     if code != wanted:
         why = f"whose code {person['invitation_code']} is taken in capitals, or none: now {code}"

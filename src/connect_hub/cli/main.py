@@ -225,7 +225,7 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
         click.echo(f"Warning:  {exposure.SIMULATION_NOTICE} {way}.")
     for test in settings.test_phones:
         if test.in_force:
-            number = phone_numbers.masked(test.number)
+            number = phone_numbers.mask(test.number)
             click.echo(f"Test:     {number} until {test.until}, by a fixed code, without SMS")
     click.echo("Stop with Ctrl-C.")
 

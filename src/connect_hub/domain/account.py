@@ -1,6 +1,6 @@
-"""The account: moved to another phone, deleted and blocked.
+"""The account of a client: change of phone, deletion and blocking.
 
-All lock the same rows in the same order, code, client, sessions: so no two wait in a circle.
+Each function locks rows in the same order (code, client, sessions), so that they cannot deadlock.
 """
 
 from datetime import timedelta
@@ -17,12 +17,12 @@ from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
 
-_ANSWERED_WITHIN = timedelta(seconds=2)  # once the former phone is told
+_ANSWER_TIMEOUT = timedelta(seconds=2)  # reserved after the notice, to answer the request
 
 log = structlog.get_logger()
 
 
-async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are who and whom to tell)
+async def change_phone(  # noqa: PLR0913 (the arguments of a sign-in, the viewer, and those of a message)
     viewer: Viewer,
     number: str,
     code: str,
@@ -33,49 +33,59 @@ async def change_phone(  # noqa: PLR0913 (signing in takes five, and here are wh
     keys: Keys,
     settings: Settings,
 ) -> Client:
-    """Move the viewer to a confirmed phone, end its other sessions and tell the former phone.
+    """Change the viewer's phone, end its other sessions and notify the former phone.
 
-    Its own phone is taken as well: then there is nobody to tell.
+    The viewer's current phone is accepted too; then no notice is sent.
+
+    Args:
+        viewer: the signed-in client.
+        number: the new phone number as typed.
+        code: the code as typed.
+        address: the network of the request.
+        language: the language of the notice.
+        sender: sends the notice.
+        keys: compute the expected code.
+        settings: the limits.
 
     Raises:
         ReauthenticationRequired, InvalidPhone, InvalidCode, TooManyRequests
-        PhoneAlreadyRegistered: the code is right, and stays unspent for `login`.
+        PhoneAlreadyRegistered: the code is right, and remains valid for `login`.
     """
-    await sessions.check_fresh(viewer)
+    await sessions.require_recent_sign_in(viewer)
     client = viewer.client
-    to = phone_numbers.parse(number, country=settings.default_country)
-    with failures.logged("changePhone", to, address=address, keys=keys):
-        confirmed = await codes.confirm(to, code, address=address, keys=keys, settings=settings)
+    phone = phone_numbers.parse(number, country=settings.default_country)
+    with failures.log_refusals("changePhone", phone, address=address, keys=keys):
+        verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
         async with transaction():
-            moved = await codes.spend_on_move(confirmed, client)
-            ended = await sessions.end_all(client, but=viewer.session_id) if moved else 0
+            moved = await codes.consume_for_phone_change(verified, client)
+            ended = await sessions.end_all(client, keep=viewer.session_id) if moved else 0
         if not moved:
-            await codes.release(confirmed)
+            await codes.release(verified)
             raise PhoneAlreadyRegistered
     log.info("phone changed", client=str(client.id), sessions=ended)
-    former, client.phone = client.phone, to.e164
-    if former and former != to.e164 and not settings.test_code(former):
-        await _tell(former, language=language, sender=sender)
+    former, client.phone = client.phone, phone.e164
+    if former and former != phone.e164 and not settings.test_code(former):
+        await _notify(former, language=language, sender=sender)
     return client
 
 
-async def _tell(former: str, *, language: str, sender: sms.SmsSender) -> None:
+async def _notify(former: str, *, language: str, sender: sms.SmsSender) -> None:
     try:
-        to = phone_numbers.parse(former)
+        phone = phone_numbers.parse(former)
         text = texts.phone_changed(language=language)
-        async with leaving(_ANSWERED_WITHIN):
-            await sender.send(sms.Message(to.e164, to.country, text))
-    except Exception as error:  # noqa: BLE001 (the account has moved, whatever this is)
+        async with leaving(_ANSWER_TIMEOUT):
+            await sender.send(sms.Message(phone.e164, phone.country, text))
+    except Exception as error:  # noqa: BLE001 (the phone is changed already, whatever the error is)
         log.warning("notice to a former phone not sent", reason=type(error).__name__)
 
 
 async def delete(viewer: Viewer) -> None:
-    """Erase the client who asks.
+    """Erase the viewer.
 
     Raises:
-        ReauthenticationRequired
+        ReauthenticationRequired: the viewer signed in too long ago.
     """
-    await sessions.check_fresh(viewer)
+    await sessions.require_recent_sign_in(viewer)
     await erase(viewer.client)
 
 
@@ -85,15 +95,16 @@ _ERASE = """
 
 
 async def erase(client: Client) -> None:
-    """Erase a client but for its place in the invitations, which others hang on."""
+    """Erase a client; its row stays, because it links the clients it invited to its inviter."""
     async with transaction():
-        await codes.forget(client.phone)
+        await codes.delete(client.phone)
         await fetch(_ERASE, client.id)
         ended = await sessions.end_all(client)
     log.info("client deleted", client=str(client.id), sessions=ended)
 
 
-# Who signs in now waits for the lock, which an update of this column alone would not take.
+# FOR UPDATE makes concurrent sign-ins wait, which the weaker lock of this UPDATE would not. They
+# could otherwise start a session after `end_all`.
 _BLOCK = """
     WITH locked AS (SELECT id FROM client WHERE id = $1 FOR UPDATE)
     UPDATE client SET blocked_at = coalesce(blocked_at, now())
@@ -102,7 +113,7 @@ _BLOCK = """
 
 
 async def block(client: Client) -> int:
-    """Keep a client from signing in, end its sessions and tell how many."""
+    """Block a client from signing in, end its sessions, and return how many."""
     async with transaction():
         await fetch(_BLOCK, client.id)
         ended = await sessions.end_all(client)

@@ -1,4 +1,4 @@
-"""Removal of rows that have expired, a few at a time."""
+"""Deletes expired rows, in small batches."""
 
 import asyncio
 from datetime import timedelta
@@ -10,13 +10,13 @@ from connect_hub.database.connections import fetch
 from connect_hub.domain.sms_pumping import PERIOD
 from connect_hub.observability import metrics
 
-EVERY = timedelta(minutes=1)
-_AGAIN = timedelta(seconds=0.1)  # after a whole batch, so that an attack cannot outrun it
-BATCH = 1000  # rows of a table
+INTERVAL = timedelta(minutes=1)
+_BACKLOG_INTERVAL = timedelta(seconds=0.1)  # after a full batch: faster than an attack adds rows
+BATCH_SIZE = 1000  # rows of a table
 
 log = structlog.get_logger()
 
-# Rows that another replica sweeps just now, or that are in use, are passed over.
+# SKIP LOCKED leaves rows that a request uses or that another replica deletes at the same time.
 _SWEEP = """
     DELETE FROM {table} WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM {table} WHERE {expired} LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -33,24 +33,25 @@ _EXPIRED = {
 }
 
 
-async def once() -> bool:
-    """Remove a batch of each table; tell whether any had a whole batch."""
+async def sweep_once() -> bool:
+    """Delete a batch of each table; return whether any batch was full, so that more may remain."""
     full = False
     for table, expired in _EXPIRED.items():
-        removed = await fetch(_SWEEP.format(table=table, expired=expired), BATCH)
-        metrics.SWEPT.labels(table).inc(len(removed))
-        full |= len(removed) == BATCH
+        deleted = await fetch(_SWEEP.format(table=table, expired=expired), BATCH_SIZE)
+        metrics.SWEPT.labels(table).inc(len(deleted))
+        full |= len(deleted) == BATCH_SIZE
     return full
 
 
 async def sweep() -> None:
-    """Sweep every minute or so, for ever."""
-    more = False
+    """Delete expired rows about every minute; runs until cancelled."""
+    has_backlog = False
     while True:
-        pause = _AGAIN if more else EVERY * uniform(0.5, 1.5)  # noqa: S311 (no secret)
-        await asyncio.sleep(pause.total_seconds())
+        # A random interval keeps replicas from sweeping at the same time.
+        wait = _BACKLOG_INTERVAL if has_backlog else INTERVAL * uniform(0.5, 1.5)  # noqa: S311 (no secret)
+        await asyncio.sleep(wait.total_seconds())
         try:
-            more = await once()
-        except Exception as error:  # noqa: BLE001 (the next sweep may go well)
+            has_backlog = await sweep_once()
+        except Exception as error:  # noqa: BLE001 (after any error, the next sweep may succeed)
             metrics.SWEEPS_FAILED.inc()
             log.warning("sweep failed", reason=repr(error))

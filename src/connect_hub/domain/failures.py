@@ -1,4 +1,4 @@
-"""Sign-in failures in the log: enough to recognise a guesser, and no phone."""
+"""The log lines of failed sign-ins: they identify an attacker without showing the phone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,11 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def logged(operation: str, phone: Phone, *, address: str, keys: Keys) -> Iterator[None]:
-    """Log a refusal with a pseudonym of the phone, which changes only with SECRET_KEY."""
+def log_refusals(operation: str, phone: Phone, *, address: str, keys: Keys) -> Iterator[None]:
+    """Log each refusal in the block with a pseudonym of the phone.
+
+    A phone keeps its pseudonym until SECRET_KEY changes.
+    """
     try:
         yield
     except Refusal as refusal:

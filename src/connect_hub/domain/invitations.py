@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import choice
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,19 +29,18 @@ from connect_hub.domain.user_input import MAX_LENGTH, compact
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 
-_CODE = re.compile(r"[0-9A-Z]{6}")
-_REFUSED_BY: dict[str, type[Refusal]] = {
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L
+_CODE_LENGTH = 6
+_CODE = re.compile(r"[0-9A-Z]{6}")  # clients of the demo have codes with any letters and digits
+_REFUSAL_OF_CONSTRAINT: dict[str, type[Refusal]] = {
     "client_no_ring": InvitationRing,
     "client_inviter_lives": InvitationCodeNotFound,  # the owner was deleted at the same time
 }
 
 
-@dataclass(frozen=True)
-class Position:
-    """A position in the list of invited clients, which a page begins after."""
-
-    invited_at: datetime
-    id: UUID
+def new_code() -> str:
+    """Draw a random invitation code."""
+    return "".join(choice(CODE_ALPHABET) for _ in range(_CODE_LENGTH))
 
 
 # The trigger client_no_ring rejects rings and sets invited_at.
@@ -48,7 +48,7 @@ _APPLY = """
     UPDATE client SET inviter_id = $2
     WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL RETURNING id
 """
-_APPLIED = """
+_READ_APPLIED_CODE = """
     SELECT inviter.invitation_code AS applied_code
     FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id WHERE client.id = $1
 """
@@ -64,30 +64,37 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
         TooManyRequests: this phone has applied too many codes that were refused.
     """
-    hits = await rate_limits.consume(
-        RateLimit.of(
-            client.phone or "",  # a new account of the same phone shares its hits
-            "unknown invitation codes",
-            rates=settings.unknown_invitations_per_client,
-            kind=Limit.INVITATIONS,
-            keys=keys,
-        )
+    limit = RateLimit.of(
+        client.phone or "",  # a new account of the same phone shares its hits
+        "unknown invitation codes",
+        rates=settings.unknown_invitations_per_client,
+        kind=Limit.INVITATIONS,
+        keys=keys,
     )
+    hits = await rate_limits.consume(limit)
     owner = await _owner_of(code)
     if owner.id == client.id:
         raise OwnInvitationCode
     try:
         applied = await fetch(_APPLY, client.id, owner.id)
     except IntegrityConstraintViolationError as error:
-        if refusal := _REFUSED_BY.get(error.constraint_name or ""):
+        if refusal := _REFUSAL_OF_CONSTRAINT.get(error.constraint_name or ""):
             raise refusal from None
         raise
     await rate_limits.refund(hits)  # only the refusals above count, not a repeated call
     if not applied:
-        (row,) = await fetch(_APPLIED, client.id)
+        (row,) = await fetch(_READ_APPLIED_CODE, client.id)
         raise InvitationAlreadyApplied(someone_invitation_code=row["applied_code"] or "")
     client.applied_code = owner.invitation_code
     return client
+
+
+@dataclass(frozen=True)
+class Position:
+    """A position in the list of invited clients, which a page begins after."""
+
+    invited_at: datetime
+    id: UUID
 
 
 class Invited(NamedTuple):

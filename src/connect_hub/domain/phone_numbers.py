@@ -1,4 +1,4 @@
-"""Phone numbers as people type them, understood as E.164."""
+"""Parses phone numbers that people type, into E.164."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.domain.user_input import MAX_LENGTH, plain
+from connect_hub.domain.user_input import MAX_LENGTH, normalize
 from connect_hub.settings import Settings, StartupError
 
-_MEANT = {"UK": "GB", "EL": "GR"}  # often written in place of ISO 3166 codes
-_NO_COUNTRY = "001"  # satellites and the like, whose SMS are the dearest
-# Plus, digits and libphonenumber's punctuation, whose x and ~ begin an extension.
+_SUGGESTIONS = {"UK": "GB", "EL": "GR"}  # common mistakes for ISO 3166 codes
+_NO_COUNTRY = "001"  # international networks such as satellites, whose SMS are very expensive
+# +, digits and the punctuation of libphonenumber; x and ~ begin an extension.
 _NUMBER = re.compile(r"[+\d\-./()\[\] x~\u223c]*", re.ASCII)
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
@@ -29,20 +29,21 @@ class Phone:
 
     e164: str = field(repr=False)
     country: str  # ISO 3166 code
-    block: str  # + country code and 4 digits: what numbers bought together share
+    block: str  # + country code and 4 digits, the prefix of numbers that are sold together
 
 
 def parse(text: str, *, country: str | None = None) -> Phone:
-    """Understand a number as people write it, with + or 00 (ITU-T E.164) or as a `tel:` URI.
+    """Parse a number written with + or 00 (ITU-T E.164), as a `tel:` URI or as a national number.
 
-    Digits of any script and the punctuation of libphonenumber are read; extensions are ignored.
+    Digits of any script and the punctuation of libphonenumber are accepted. Extensions are ignored.
 
     Args:
-        text: what was typed or pasted.
-        country: ISO 3166 code of the country whose national numbers are read too.
+        text: the text as typed or pasted.
+        country: ISO 3166 code of the country whose national numbers are accepted; None means that
+            only international numbers are.
 
     Raises:
-        InvalidPhone: it is no valid mobile number, or it can be read as two different ones.
+        InvalidPhone: the text is not a valid mobile number, or it can mean two different ones.
     """
     if len(text) > MAX_LENGTH:
         raise InvalidPhone
@@ -53,18 +54,19 @@ def parse(text: str, *, country: str | None = None) -> Phone:
 
 
 def check_countries(settings: Settings) -> None:
-    """Check that SMS_COUNTRIES and DEFAULT_COUNTRY have phone numbers, and are served.
+    """Check the settings SMS_COUNTRIES and DEFAULT_COUNTRY.
 
     Raises:
-        StartupError: they do not, or are not.
+        StartupError: a country has no phone numbers, or the default country is not served.
     """
     default = settings.default_country
     named = [("SMS_COUNTRIES", code) for code in settings.sms_countries]
     for name, code in [*named, *([("DEFAULT_COUNTRY", default)] if default else [])]:
         if code not in phonenumbers.SUPPORTED_REGIONS:
-            right = f"; write {_MEANT[code]}" if code in _MEANT else ""
+            suggestion = f"; write {_SUGGESTIONS[code]}" if code in _SUGGESTIONS else ""
             raise StartupError(
-                f"{name}: {code} is not the ISO 3166 code of a country with phone numbers{right}."
+                f"{name}: {code} is not the ISO 3166 code of a country with phone numbers"
+                f"{suggestion}."
             )
     if default and not _is_served(default, settings):
         raise StartupError(
@@ -73,21 +75,21 @@ def check_countries(settings: Settings) -> None:
 
 
 def check_test_phones(settings: Settings) -> None:
-    """Check that codes can be asked for every test phone.
+    """Check that codes can be requested for every phone in TEST_PHONES.
 
     Raises:
-        StartupError: one is not a mobile number, or of a country that is not served.
+        StartupError: a number is not a mobile number, or its country is not served.
     """
     for test in settings.test_phones:
         phone = _phone(test.number, None)
         if phone is None or phone.e164 != test.number:
             raise StartupError(
-                f"TEST_PHONES: {masked(test.number)} is no mobile number;"
-                " take one that libphonenumber knows to be valid."
+                f"TEST_PHONES: {mask(test.number)} is not a mobile number;"
+                " use one that libphonenumber considers valid."
             )
         if not _is_served(phone.country, settings):
             raise StartupError(
-                f"TEST_PHONES: {masked(test.number)} is a number of {phone.country}, which is"
+                f"TEST_PHONES: {mask(test.number)} is a number of {phone.country}, which is"
                 " missing from SMS_COUNTRIES; add it there."
             )
 
@@ -96,32 +98,33 @@ def _is_served(country: str, settings: Settings) -> bool:
     return not settings.sms_countries or country in settings.sms_countries
 
 
-def masked(number: str) -> str:
-    """Show a number to those who know it already."""
+def mask(number: str) -> str:
+    """Hide the middle of a number, so that only people who know it recognise it."""
     return f"{number[:4]}…{number[-2:]}"
 
 
 def _readings(text: str, country: str | None) -> Iterator[tuple[str, str | None]]:
-    """List what a number may mean: digits with or without +, and the country they are dialled in.
+    """List the possible meanings: digits with or without +, and the country of a national number.
 
-    00 stands for + everywhere. Some countries dial abroad by other digits, or go on after 00:
-    0011 in Australia.
+    00 is accepted in place of + in every country. But some countries use other digits for
+    international calls, and some of these begin with 00 too, such as 0011 in Australia. So digits
+    that begin with 00 have two possible meanings.
     """
-    dialled = _dialled(plain(text).strip().lower())
+    dialled = _dialled(normalize(text).strip().lower())
     if dialled.startswith("00"):
         yield "+" + dialled[2:], None
     yield dialled, country
 
 
 def _dialled(text: str) -> str:
-    """Drop what people write between digits; resolve a `tel:` URI (RFC 3966)."""
+    """Remove the punctuation of a number, and resolve a `tel:` URI (RFC 3966)."""
     if not text.startswith("tel:"):
         return _digits(text)
     number, *parameters = unquote(text.removeprefix("tel:")).split(";")
     for parameter in parameters:
         name, _, context = parameter.partition("=")
         if name == "phone-context" and not number.startswith("+"):
-            number = context + number  # a domain name as context is refused for its letters
+            number = context + number  # `_digits` rejects a domain name
     return _digits(number)
 
 

@@ -8,7 +8,7 @@ has no row.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Self
 
@@ -41,6 +41,16 @@ class RateLimit:
             keys: for the keyed hash.
         """
         return cls(keys.pseudonym(subject, purpose=action), rates, kind)
+
+    @property
+    def counts(self) -> list[int]:
+        """The count of each rate."""
+        return [rate.count for rate in self.rates]
+
+    @property
+    def periods(self) -> list[timedelta]:
+        """The period of each rate, in the same order."""
+        return [rate.period for rate in self.rates]
 
 
 def of_networks(
@@ -142,9 +152,7 @@ _REMAINING = """
 
 async def remaining(limit: RateLimit) -> int:
     """Return how many hits remain of a limit that has been consumed before."""
-    counts = [rate.count for rate in limit.rates]
-    periods = [rate.period for rate in limit.rates]
-    (row,) = await fetch(_REMAINING, limit.key, counts, periods)
+    (row,) = await fetch(_REMAINING, limit.key, limit.counts, limit.periods)
     return max(0, row["remaining"] or 0)
 
 

@@ -1,4 +1,4 @@
-"""Everything that can be refused: a class each, its docstring the message a person can act on."""
+"""Every refusal of the domain; the docstring of its class is the message that people see."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,63 +6,63 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Refusal(Exception):  # noqa: N818 (a refusal is an answer, not a failure)
-    """A rule of the domain says no."""
+class Refusal(Exception):  # noqa: N818 (a refusal is an expected answer, not an error)
+    """A rule of the domain rejects the operation."""
 
     def __str__(self) -> str:
         return " ".join((type(self).__doc__ or "").split())
 
 
 class InvalidPhone(Refusal):
-    """This is no mobile phone number; write it with + and the country code, as in +79991234567."""
+    """This is not a mobile phone number; write it with + and country code, as in +79991234567."""
 
 
 class CountryNotServed(Refusal):
-    """Codes are not sent to phones of this country; use a phone of another one."""
+    """Codes are not sent to phones of this country; use a phone of another country."""
 
 
 class Limit(Enum):
-    """What a refused request was counted by; the value says what clients are told of it."""
+    """Which limit a request exceeded; the values are the descriptions in the GraphQL schema."""
 
-    RESEND_WAIT = "The wait before a code is sent to this phone again."
+    RESEND_WAIT = "The wait before the next code is sent to this phone."
     SENDS = "Codes sent to this phone."
     NETWORK = "Codes requested from this network."
-    SERVER = "Codes sent by this server, in all or to numbers like this one."
+    SERVER = "Codes sent by this server, in total or to similar numbers."
     GUESSES = "Wrong sign-in codes from this network."
-    INVITATIONS = "Invitation codes tried by this phone that were refused."
-    BLOCKED = "Those who run the server have blocked this client."
+    INVITATIONS = "Refused invitation codes from this phone."
+    BLOCKED = "The operator of the server has blocked this client."
 
 
 class LiveCode(NamedTuple):
-    """A code that was sent and still works."""
+    """A code that was sent and is still valid."""
 
-    length: int
+    length: int  # digits
     expires_at: datetime
 
 
 @dataclass(eq=False)
 class TooManyRequests(Refusal):
-    """This was asked for too often; ask again at the time given."""
+    """Too many requests; try again at the given time."""
 
     retry_at: datetime
-    now: datetime  # by the clock of `retry_at`
+    now: datetime  # by the same clock as `retry_at`
     limit: Limit
-    code: LiveCode | None = None  # for RESEND_WAIT only: others do not tell whether one lives
+    code: LiveCode | None = None  # only for RESEND_WAIT; other limits must not reveal a live code
 
 
 class ClientBlocked(TooManyRequests):
-    """This client is blocked; only those who run the server can lift that."""
+    """This client is blocked; ask the operator of the server to unblock it."""
 
 
 class SmsNotSent(Refusal):
-    """No SMS could be sent to this phone; ask again in a minute."""
+    """The SMS could not be sent to this phone; try again in a minute."""
 
 
 @dataclass(eq=False)
 class InvalidCode(Refusal):
-    """The code is wrong, expired or used; correct it, or ask for a new one if none is left."""
+    """The code is wrong, expired or used; correct it, or request another if no attempt is left."""
 
-    attempts_left: int  # 0 also where no code is alive
+    attempts_left: int  # also 0 if the phone has no live code
 
 
 class PhoneAlreadyRegistered(Refusal):
@@ -74,15 +74,15 @@ class ClientNotFound(Refusal):
 
 
 class InvalidRefreshToken(Refusal):
-    """This refresh token is not or no longer one of ours; sign in again."""
+    """This refresh token is not valid, or not any more; sign in again."""
 
 
 class SessionNotFound(Refusal):
-    """The viewer has no session of this id; list them by `me { sessions { id } }`."""
+    """The viewer has no session with this id; list the sessions with `me { sessions { id } }`."""
 
 
 class ReauthenticationRequired(Refusal):
-    """This needs a sign-in of the last 10 minutes; sign in again and repeat it."""
+    """This requires a sign-in within the last 10 minutes; sign in again and repeat the request."""
 
 
 class InvitationCodeNotFound(Refusal):
@@ -91,14 +91,14 @@ class InvitationCodeNotFound(Refusal):
 
 @dataclass(eq=False)
 class InvitationAlreadyApplied(Refusal):
-    """An invitation code has been applied before; it can be done only once."""
+    """This client has already applied an invitation code, which is possible only once."""
 
     someone_invitation_code: str
 
 
 class OwnInvitationCode(Refusal):
-    """This is the client's own invitation code; apply the code of somebody else."""
+    """This is the client's own invitation code; apply the code of another client."""
 
 
 class InvitationRing(Refusal):
-    """The owner of this code was invited by this client, directly or through others."""
+    """The owner of this code was invited by this client, directly or not; apply another code."""

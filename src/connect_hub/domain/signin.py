@@ -1,8 +1,7 @@
-"""Signing in by phone: a code is sent, and whoever has it is the phone's client."""
+"""Signing in by phone: whoever types the code that was sent to a phone owns the phone."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from secrets import choice
 
 from asyncpg import UniqueViolationError
 from tortoise.expressions import F
@@ -10,8 +9,15 @@ from tortoise.expressions import F
 from connect_hub import sms
 from connect_hub.database.connections import Rendered, leaving
 from connect_hub.database.models import Client
-from connect_hub.domain import codes, failures, phone_numbers, rate_limits, send_limits, sms_pumping
-from connect_hub.domain.codes import Code
+from connect_hub.domain import (
+    codes,
+    failures,
+    invitations,
+    phone_numbers,
+    rate_limits,
+    send_limits,
+    sms_pumping,
+)
 from connect_hub.domain.rate_limits import Hit
 from connect_hub.domain.refusals import (
     ClientBlocked,
@@ -26,27 +32,25 @@ from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
 
-INVITATION_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 O, no 1 I L
-INVITATION_LENGTH = 6
-_ASK_AGAIN = timedelta(days=1)  # is what a blocked client is told
-_TEST = "test"  # stands for a gateway where nothing is sent
-_NOTED_WITHIN = timedelta(seconds=2)  # what became of a code
-_DRAWS = 20  # of invitation codes that are taken, one after another, before we give up
+_BLOCKED_RETRY_AFTER = timedelta(days=1)  # the answer to a blocked client
+_TEST_GATEWAY = "test"  # the gateway of test phones in metrics; they get no SMS
+_RECORD_TIMEOUT = timedelta(seconds=2)  # reserved after sending, to record its result
+_MAX_DRAWS = 20  # attempts to draw an invitation code that is not taken
 
 
 @dataclass(frozen=True, repr=False)
 class SentCode:
-    """A code on its way to `phone`; `code` is None unless sending is simulated."""
+    """A code that was sent."""
 
-    phone: str
-    code: str | None
-    length: int
+    phone: str  # in E.164
+    code: str | None  # None unless sending is simulated
+    length: int  # digits
     expires_at: datetime
-    resend_at: datetime
+    resend_at: datetime  # when the phone may request a code again
     now: datetime  # by the same clock
 
 
-async def request_code(  # noqa: PLR0913 (a class of arguments would be one concept more)
+async def request_code(  # noqa: PLR0913 (a class for these arguments would be one more concept)
     number: str,
     *,
     address: str,
@@ -57,30 +61,38 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
 ) -> SentCode:
     """Send a code to a phone, whether or not it is registered.
 
-    Within its life the same code is sent again, and lives no longer for it.
+    A code that is still valid is sent again, and expires no later for it.
+
+    Args:
+        number: the phone number as typed.
+        address: the network of the request.
+        language: the language of the message.
+        sender: sends the message.
+        keys: compute the code.
+        settings: the limits, and the countries that are served.
 
     Raises:
         InvalidPhone, CountryNotServed, TooManyRequests, SmsNotSent
     """
-    to = phone_numbers.parse(number, country=settings.default_country)
-    if settings.sms_countries and to.country not in settings.sms_countries:
+    phone = phone_numbers.parse(number, country=settings.default_country)
+    if settings.sms_countries and phone.country not in settings.sms_countries:
         raise CountryNotServed
-    hits = await send_limits.consume(to, address=address, keys=keys, settings=settings)
+    hits = await send_limits.consume(phone, address=address, keys=keys, settings=settings)
     try:
-        code = await codes.next_code(to, keys=keys, settings=settings)
-        throttled = await _admit(code, address=address, keys=keys, settings=settings)
+        code = await codes.issue(phone, keys=keys, settings=settings)
+        throttle_hits = await _check_traffic(code, address=address, keys=keys, settings=settings)
     except TooManyRequests:
         await rate_limits.refund(hits.all)
         raise
     try:
         gateway = await _send(code, language=language, sender=sender, settings=settings)
     except sms.NotSentError:
-        await codes.not_sent(code, tried=True)
-        await rate_limits.refund(hits.of_phone + throttled)
+        await codes.cancel_send(code, tried=True)
+        await rate_limits.refund(hits.of_phone + throttle_hits)
         raise SmsNotSent from None
-    now = await codes.sent(code, gateway=gateway)
+    now = await codes.record_sent(code, gateway=gateway)
     return SentCode(
-        phone=to.e164,
+        phone=phone.e164,
         code=code.digits if sender.simulated else None,
         length=len(code.digits),
         expires_at=code.expires_at,
@@ -89,34 +101,66 @@ async def request_code(  # noqa: PLR0913 (a class of arguments would be one conc
     )
 
 
+async def _check_traffic(
+    code: codes.IssuedCode, *, address: str, keys: Keys, settings: Settings
+) -> list[Hit]:
+    try:
+        return await sms_pumping.check(code.traffic, address=address, keys=keys, settings=settings)
+    except TooManyRequests:
+        await codes.cancel_send(code, tried=False)
+        raise
+
+
+async def _send(
+    code: codes.IssuedCode, *, language: str, sender: sms.SmsSender, settings: Settings
+) -> str:
+    """Send a code, and return the name of the gateway.
+
+    A test phone gets no SMS, but its answer takes as long as others, because faster answers would
+    reveal which numbers are test phones.
+    """
+    phone = code.phone
+    text = texts.sign_in_code(code.digits, language=language, settings=settings)
+    try:
+        async with leaving(_RECORD_TIMEOUT):
+            if settings.test_code(phone.e164):
+                await sender.simulate_latency()
+                return _TEST_GATEWAY
+            return await sender.send(sms.Message(phone.e164, phone.country, text))
+    except TimeoutError:
+        raise sms.NotSentError("too little time was left") from None
+
+
 async def register(
     number: str, code: str, *, address: str, keys: Keys, settings: Settings
 ) -> Client:
-    """Create the client of a confirmed phone.
+    """Create the client of a verified phone.
 
     Raises:
         InvalidPhone, InvalidCode, TooManyRequests
-        PhoneAlreadyRegistered: the code is right, and stays unspent for `login`.
+        PhoneAlreadyRegistered: the code is right, and remains valid for `login`.
     """
-    whose = phone_numbers.parse(number, country=settings.default_country)
-    with failures.logged("register", whose, address=address, keys=keys):
-        confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
-        return await _registered(confirmed)
+    phone = phone_numbers.parse(number, country=settings.default_country)
+    with failures.log_refusals("register", phone, address=address, keys=keys):
+        verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
+        return await _create_client(verified)
 
 
-async def _registered(confirmed: codes.Confirmed) -> Client:
-    for _ in range(_DRAWS):
+async def _create_client(verified: codes.VerifiedCode) -> Client:
+    for _ in range(_MAX_DRAWS):
         try:
-            client = await codes.spend_on_client(confirmed, invitation_code=new_invitation_code())
+            client = await codes.consume_for_registration(
+                verified, invitation_code=invitations.new_code()
+            )
         except UniqueViolationError as error:
             if error.constraint_name != "client_invitation_code_key":
                 raise
         else:
             if client:
                 return client
-            await codes.release(confirmed)
+            await codes.release(verified)
             raise PhoneAlreadyRegistered
-    raise RuntimeError("every invitation code drawn is taken: they are used up")
+    raise RuntimeError(f"{_MAX_DRAWS} invitation codes in a row are taken; too few are left")
 
 
 _by_phone = Rendered(
@@ -125,57 +169,26 @@ _by_phone = Rendered(
 
 
 async def login(number: str, code: str, *, address: str, keys: Keys, settings: Settings) -> Client:
-    """Find the client of a confirmed phone.
+    """Find the client of a verified phone.
 
     Raises:
         InvalidPhone, InvalidCode, TooManyRequests
-        ClientNotFound: the code is right, and stays unspent for `register`.
-        ClientBlocked: the code is right, and spent.
+        ClientNotFound: the code is right, and remains valid for `register`.
+        ClientBlocked: the code is right, and is consumed.
     """
-    whose = phone_numbers.parse(number, country=settings.default_country)
-    with failures.logged("login", whose, address=address, keys=keys):
-        confirmed = await codes.confirm(whose, code, address=address, keys=keys, settings=settings)
-        return await _known(confirmed)
+    phone = phone_numbers.parse(number, country=settings.default_country)
+    with failures.log_refusals("login", phone, address=address, keys=keys):
+        verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
+        return await _find_client(verified)
 
 
-async def _known(confirmed: codes.Confirmed) -> Client:
-    client = await _by_phone.one(confirmed.phone.e164)
+async def _find_client(verified: codes.VerifiedCode) -> Client:
+    client = await _by_phone.one(verified.phone.e164)
     if client is None:
-        await codes.release(confirmed)
+        await codes.release(verified)
         raise ClientNotFound
-    await codes.spend(confirmed)
+    await codes.consume(verified)
     if client.blocked_at:
         now = datetime.now(UTC)
-        raise ClientBlocked(retry_at=now + _ASK_AGAIN, now=now, limit=Limit.BLOCKED)
+        raise ClientBlocked(retry_at=now + _BLOCKED_RETRY_AFTER, now=now, limit=Limit.BLOCKED)
     return client
-
-
-async def _admit(code: Code, *, address: str, keys: Keys, settings: Settings) -> list[Hit]:
-    try:
-        return await sms_pumping.admit(code.traffic, address=address, keys=keys, settings=settings)
-    except TooManyRequests:
-        await codes.not_sent(code, tried=False)
-        raise
-
-
-async def _send(code: Code, *, language: str, sender: sms.SmsSender, settings: Settings) -> str:
-    """Send a code, and name the gateway that took it.
-
-    A test phone gets nothing, and its answer takes as long as others: answers that come sooner
-    would reveal which numbers are test phones.
-    """
-    to = code.phone
-    text = texts.sign_in_code(code.digits, language=language, settings=settings)
-    try:
-        async with leaving(_NOTED_WITHIN):
-            if settings.test_code(to.e164):
-                await sender.simulate_latency()
-                return _TEST
-            return await sender.send(sms.Message(to.e164, to.country, text))
-    except TimeoutError:
-        raise sms.NotSentError("too little time was left") from None
-
-
-def new_invitation_code() -> str:
-    """Draw an invitation code."""
-    return "".join(choice(INVITATION_ALPHABET) for _ in range(INVITATION_LENGTH))

@@ -1,8 +1,9 @@
-"""SMS pumping: codes sent to a block of numbers for the money, and confirmed by nobody.
+"""SMS pumping: fraudsters request codes to a block of numbers that earns money from each SMS.
 
-With PUMPING_GUARD=block, a suspicious block is throttled and not closed, or a few addresses could
-keep a million numbers from signing in. Its numbers share what it still gets, registered or not;
-people confirm their codes, so that their block gets more, and so do their networks.
+Nobody confirms these codes, so a block is suspicious if few of its codes are confirmed by being
+typed. With PUMPING_GUARD=block, a suspicious block is throttled. It is not closed, because then a
+few addresses could keep a million numbers from signing in. All numbers of the block share the
+throttled rate, registered or not. Each confirmed code raises it, and resets its network's limit.
 """
 
 from dataclasses import dataclass
@@ -20,21 +21,24 @@ from connect_hub.security.keys import Keys
 from connect_hub.settings import Rate, Settings
 
 PERIOD = timedelta(hours=1)
-_UNCONFIRMED = 100  # codes in a period
+
+# A block is suspicious if at least this many codes of a period are unconfirmed, and fewer than one
+# in this many is confirmed.
+_MIN_UNCONFIRMED = 100
 _SENT_PER_CONFIRMED = 10
 
-# What a throttled block gets beyond that: codes at once, one more each so often, and of these so
-# many for one network until one of them is confirmed from there.
-_AT_ONCE = 60
-_EACH = timedelta(minutes=1)
-_PER_NETWORK = 3
+# A throttled block may send this many more codes at once, and one more per interval. One network
+# may request this many of them, until a code is confirmed from it.
+_BURST = 60
+_SEND_INTERVAL = timedelta(minutes=1)
+_MAX_PER_NETWORK = 3
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Codes to one block of numbers within a period."""
+    """The codes sent to one block of numbers within a period."""
 
     prefix: str  # + country code and 4 digits
     sent: int
@@ -43,44 +47,45 @@ class Traffic:
     now: datetime
 
     @property
-    def suspicious(self) -> bool:
-        """Whether it looks like pumping."""
+    def is_suspicious(self) -> bool:
+        """Whether the traffic looks like SMS pumping."""
         unconfirmed = self.sent - self.confirmed
-        return unconfirmed >= _UNCONFIRMED and self.confirmed * _SENT_PER_CONFIRMED < self.sent
+        return unconfirmed >= _MIN_UNCONFIRMED and self.confirmed * _SENT_PER_CONFIRMED < self.sent
 
-    def free_at(self, alarmed_at: datetime) -> datetime:
-        """Tell when the latest of the codes may be sent, given when the block was throttled."""
-        excess = self.sent - (_UNCONFIRMED + _AT_ONCE + self.confirmed * _SENT_PER_CONFIRMED)
+    def next_send_at(self, alarmed_at: datetime) -> datetime:
+        """Return when the latest of the codes may be sent, if throttled since `alarmed_at`."""
+        allowed = _MIN_UNCONFIRMED + _BURST + self.confirmed * _SENT_PER_CONFIRMED
+        excess = self.sent - allowed
         if excess <= 0:
             return self.now
-        return min(alarmed_at + _EACH * excess, alarmed_at + PERIOD)
+        return min(alarmed_at + _SEND_INTERVAL * excess, alarmed_at + PERIOD)
 
 
-async def admit(traffic: Traffic, *, address: str, keys: Keys, settings: Settings) -> list[Hit]:
-    """Log an alarm once a period; where the guard blocks, throttle the block until a period after.
+async def check(traffic: Traffic, *, address: str, keys: Keys, settings: Settings) -> list[Hit]:
+    """Log suspicious traffic once per period, and throttle it if the guard blocks.
 
     Returns:
-        What the send has used of the throttle.
+        The hits of this send on the throttle.
 
     Raises:
-        TooManyRequests: the block, or the network within it, has had its codes.
+        TooManyRequests: the block is throttled, and has used up its rate or that of the network.
     """
-    if settings.pumping_guard == "off" or not (traffic.suspicious or traffic.alarmed_at):
+    if settings.pumping_guard == "off" or not (traffic.is_suspicious or traffic.alarmed_at):
         return []
     alarmed_at = traffic.alarmed_at or await _alarm(traffic)
     if settings.pumping_guard == "alarm":
         return []
-    if (free_at := traffic.free_at(alarmed_at)) > traffic.now:
-        raise TooManyRequests(retry_at=free_at, now=traffic.now, limit=Limit.SERVER)
+    if (next_send_at := traffic.next_send_at(alarmed_at)) > traffic.now:
+        raise TooManyRequests(retry_at=next_send_at, now=traffic.now, limit=Limit.SERVER)
     return await rate_limits.consume(network_limit(traffic.prefix, address=address, keys=keys))
 
 
 def network_limit(prefix: str, *, address: str, keys: Keys) -> RateLimit:
-    """Name the codes that a network may ask for in a throttled block of numbers."""
+    """Make the limit of the codes that one network may request in a throttled block."""
     return RateLimit.of(
         f"{prefix} {networks.widest(address)}",
         "sends to a throttled block",
-        rates=(Rate(_PER_NETWORK, PERIOD),),
+        rates=(Rate(_MAX_PER_NETWORK, PERIOD),),
         kind=Limit.SERVER,
         keys=keys,
     )
@@ -90,13 +95,13 @@ _ALARM = """
     UPDATE number_block SET
         alarmed_at = coalesce(alarmed_at, now()), alarms = alarms + (alarmed_at IS NULL)::int
     WHERE prefix = $1
-    RETURNING alarmed_at, alarmed_at = now() AS first
+    RETURNING alarmed_at, alarmed_at = now() AS is_first
 """
 
 
 async def _alarm(traffic: Traffic) -> datetime:
     (row,) = await fetch(_ALARM, traffic.prefix)
-    if row["first"]:
+    if row["is_first"]:
         metrics.PUMPING_ALARMS.inc()
         log.warning(
             "sms pumping suspected",

@@ -1,33 +1,34 @@
-"""Text as people type and paste it: digits of any script, and characters that nobody sees."""
+"""Normalises text that people type or paste: digits of any script, and invisible characters."""
 
-from unicodedata import category, decimal, normalize
+import unicodedata
 
 MAX_LENGTH = 250  # characters; the same as libphonenumber's
 _INVISIBLE = {"Cc", "Cf", "Mn", "Me"}  # controls, formats, and marks such as variation selectors
-_BLANK = "\u115f\u1160\u2800"  # letters and symbols by category, yet blank: Hangul fillers, Braille
-_DASHES = "\u2053\u2212\u30fc"  # swung dash, minus, what Japanese input methods type for a dash
+_BLANK = "\u115f\u1160\u2800"  # blank letters and symbols: two Hangul fillers, the Braille blank
+_DASHES = "\u2053\u2212\u30fc"  # swung dash, minus sign, Japanese prolonged sound mark
 
 
-def plain(text: str) -> str:
-    """Fold text to what a person sees in it.
+def normalize(text: str) -> str:
+    """Convert text to the characters that a person sees in it.
 
-    Digits of all scripts become 0 to 9, dashes "-", white space " "; what is invisible is dropped,
-    and compatibility forms such as full-width letters are replaced (Unicode, NFKC).
+    Digits of all scripts become 0-9, dashes become "-" and white space becomes " ". Invisible
+    characters are removed. Compatibility forms such as full-width letters are replaced (Unicode
+    NFKC).
     """
-    return "".join(map(_plain, normalize("NFKC", text)))
+    return "".join(map(_normalize, unicodedata.normalize("NFKC", text)))
 
 
 def compact(text: str) -> str:
-    """Fold text likewise, and drop the spaces and dashes that people group characters by."""
-    return plain(text).replace(" ", "").replace("-", "")
+    """Normalise text, and remove the spaces and dashes that group its characters."""
+    return normalize(text).replace(" ", "").replace("-", "")
 
 
-def _plain(character: str) -> str:
+def _normalize(character: str) -> str:
     if character.isdecimal():
-        return str(decimal(character))
+        return str(unicodedata.decimal(character))
     if character.isspace():
         return " "
-    kind = category(character)
-    if kind == "Pd" or character in _DASHES:
+    category = unicodedata.category(character)
+    if category == "Pd" or character in _DASHES:
         return "-"
-    return "" if kind in _INVISIBLE or character in _BLANK else character
+    return "" if category in _INVISIBLE or character in _BLANK else character

@@ -1,4 +1,4 @@
-"""Every key, derived from SECRET_KEY by purpose."""
+"""The keys that are derived from SECRET_KEY, one for each purpose."""
 
 import hmac
 import os
@@ -15,24 +15,24 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from connect_hub.settings import StartupError
 
 SECRET_BYTES = 32
-_DISTINCT_BYTES = 16  # 32 random bytes hold 28 to 32 distinct ones; a typed phrase does not
+_MIN_DISTINCT_BYTES = 16  # of 32: random bytes have at least 28, a typed phrase has fewer
 
 
 def new_secret() -> str:
-    """Make a fresh value for SECRET_KEY: base64 of 32 random bytes."""
+    """Make a new value for SECRET_KEY: base64 of 32 random bytes."""
     return b64encode(token_bytes(SECRET_BYTES)).decode()
 
 
-def kept_secret(folder: Path) -> str:
-    """Read the secret kept in a folder; make it first, readable by its owner only.
+def load_or_create_secret(folder: Path) -> str:
+    """Read the file `secret_key` of a folder; create it, readable by its owner only, if missing.
 
     Raises:
-        StartupError: the folder cannot be used, or the file in it is no secret.
+        StartupError: the folder is not writable, or the file does not contain a secret.
     """
     file = folder / "secret_key"
     try:
         if not file.exists():
-            _keep(new_secret(), file)
+            _write_secret(new_secret(), file)
         secret = file.read_text()
         _decode(secret.strip())
     except (OSError, UnicodeError, StartupError) as error:
@@ -42,28 +42,32 @@ def kept_secret(folder: Path) -> str:
     return secret
 
 
-def _keep(secret: str, file: Path) -> None:
-    """Write a file that is whole, and on the disk, before it has its name."""
+def _write_secret(secret: str, file: Path) -> None:
+    """Write a file that is complete and on the disk before it gets its name.
+
+    If another process creates the file at the same time, the first one wins.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=file.parent) as fresh:  # 0600
-        fresh.write(secret)
-        fresh.flush()
-        os.fsync(fresh.fileno())
+    with NamedTemporaryFile("w", dir=file.parent) as temporary:  # mode 0600
+        temporary.write(secret)
+        temporary.flush()
+        os.fsync(temporary.fileno())
         with suppress(FileExistsError):
-            file.hardlink_to(fresh.name)
+            file.hardlink_to(temporary.name)
 
 
 class Keys:
-    """The secrets of SECRET_KEY, the current one first, as keys for one purpose each.
+    """Keys derived from each secret in SECRET_KEY; the first secret is the current one.
 
     Raises:
-        StartupError: what SECRET_KEY takes.
+        StartupError: SECRET_KEY is not valid.
     """
 
     def __init__(self, secret_key: str) -> None:
         self._secrets = [_decode(part.strip()) for part in secret_key.split(",")]
         self._code_keys = {sha256(key).hexdigest()[:8]: key for key in self.derive("sign-in code")}
-        # Whatever the order of the secrets: while they are being changed, limits begin anew once.
+        # The key does not depend on the order of the secrets, so that a rotation resets the rate
+        # limits only once.
         self._subject_key = min(self.derive("allowance"))
 
     def derive(self, purpose: str) -> list[bytes]:
@@ -73,16 +77,16 @@ class Keys:
 
     @property
     def code_key_ids(self) -> list[str]:
-        """The ids of the keys that sign-in codes are computed with, the current one first."""
+        """The ids of the keys that compute sign-in codes, the current one first."""
         return list(self._code_keys)
 
     def code(self, phone: str, *, key_id: str, nonce: bytes, length: int) -> str:
-        """Compute the sign-in code of `length` digits; it is stored nowhere."""
+        """Compute a sign-in code of `length` digits; the code itself is not stored."""
         digest = hmac.digest(self._code_keys[key_id], phone.encode() + b"\0" + nonce, sha256)
         return f"{int.from_bytes(digest) % 10**length:0{length}}"
 
     def pseudonym(self, subject: str, *, purpose: str) -> bytes:
-        """Stand in for a phone or an address where it must not be stored itself."""
+        """Return a keyed hash that is stored or logged in place of a phone or an address."""
         return hmac.digest(self._subject_key, f"{purpose}\0{subject}".encode(), sha256)
 
 
@@ -91,7 +95,7 @@ def _decode(secret: str) -> bytes:
         raw = b64decode(secret, validate=True)
     except ValueError:
         raw = b""
-    if len(raw) < SECRET_BYTES or len(set(raw)) < _DISTINCT_BYTES:
+    if len(raw) < SECRET_BYTES or len(set(raw)) < _MIN_DISTINCT_BYTES:
         raise StartupError(
             "SECRET_KEY takes base64 of at least 32 random bytes, or several, comma-separated:"
             " `connect-hub secret` prints one."

@@ -16,7 +16,7 @@ from starlette.authentication import (
 )
 from starlette.requests import HTTPConnection
 
-from connect_hub.security.tokens import AccessTokens, Claims, InvalidTokenError
+from connect_hub.security.access_tokens import AccessTokens, Claims, InvalidTokenError
 from connect_hub.server.headers import MAX_TOKEN, header
 
 _NOBODY = UnauthenticatedUser()

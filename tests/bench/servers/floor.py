@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connect_hub.security.keys import Keys
-from connect_hub.security.tokens import RefreshTokens
+from connect_hub.security.refresh_tokens import RefreshTokens
 from tests.bench.servers import statements
 from tests.bench.servers.serving import pool_of_connections, serve
 from tests.bench.servers.tokens import issued, viewer_of
@@ -57,7 +57,7 @@ async def login(request: Request) -> Response:
         if not compare_digest(code, keys.code(phone, **of_code)):
             return _answer({"login": None})
         client = await database.fetchrow(statements.BY_PHONE, phone)
-        await database.fetch(statements.SPEND_CODE, phone, live["nonce"], phone[:6])
+        await database.fetch(statements.CONSUME_CODE, phone, live["nonce"], phone[:6])
         refunded = [hit["key"] for hit in hits], [hit["at"] for hit in hits]
         await database.fetch(statements.REFUND, *refunded)
         identity = client["id"], phone, uuid4(), token_bytes(16)

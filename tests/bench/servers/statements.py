@@ -72,13 +72,13 @@ COUNT_GUESS = """
     RETURNING key_id, nonce, length, guesses, gateway
 """
 BY_PHONE = "SELECT id, phone, invitation_code FROM client WHERE phone = $1"
-SPEND_CODE = """
-    WITH spent AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
+CONSUME_CODE = """
+    WITH consumed AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
     counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
-        WHERE prefix = $3 AND EXISTS (SELECT FROM spent)
+        WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
     )
-    SELECT FROM spent
+    SELECT FROM consumed
 """
 START_SESSION = """
     INSERT INTO session (id, client_id, nonce, generation, seen_at,

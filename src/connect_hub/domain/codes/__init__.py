@@ -1,0 +1,30 @@
+"""Sign-in codes.
+
+- `issuing`: which code is sent to a phone, and how long the phone waits for the next one
+- `verification`: the comparison of a typed code, and what a wrong guess costs
+- `consumption`: the use of a verified code, which works once
+- `digits`: the digits of a code, expected and typed
+"""
+
+from connect_hub.domain.codes.consumption import (
+    consume,
+    consume_for_phone_change,
+    consume_for_registration,
+    delete,
+)
+from connect_hub.domain.codes.issuing import IssuedCode, cancel_send, issue, record_sent
+from connect_hub.domain.codes.verification import VerifiedCode, release, verify
+
+__all__ = [
+    "IssuedCode",
+    "VerifiedCode",
+    "cancel_send",
+    "consume",
+    "consume_for_phone_change",
+    "consume_for_registration",
+    "delete",
+    "issue",
+    "record_sent",
+    "release",
+    "verify",
+]

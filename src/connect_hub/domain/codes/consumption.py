@@ -1,0 +1,103 @@
+"""The use of a verified code, which works once: concurrent callers cannot use it twice.
+
+Each use is one statement, which deletes the code and does what the code was typed for.
+"""
+
+from uuid import uuid4
+
+from connect_hub.database.connections import Row, fetch, model_of
+from connect_hub.database.models import Client
+from connect_hub.domain import rate_limits
+from connect_hub.domain.codes.verification import VerifiedCode
+from connect_hub.domain.refusals import InvalidCode
+from connect_hub.observability import metrics
+
+_CONSUME = """
+    WITH consumed AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
+    counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
+    )
+    SELECT FROM consumed
+"""
+
+
+async def consume(verified: VerifiedCode) -> None:
+    """Delete a verified code.
+
+    Raises:
+        InvalidCode: a concurrent caller consumed it.
+    """
+    if not await _consume(_CONSUME, verified):
+        raise InvalidCode(attempts_left=0)
+
+
+# The statement checks whether the phone is registered before it inserts, because PostgreSQL would
+# log a violation of the unique constraint together with the phone.
+_CONSUME_FOR_REGISTRATION = """
+    WITH consumed AS (
+        DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $1)
+        RETURNING phone
+    ), counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
+    )
+    INSERT INTO client (id, phone, invitation_code, created_at)
+    SELECT $4, phone, $5, now() FROM consumed
+    RETURNING *
+"""
+
+
+async def consume_for_registration(
+    verified: VerifiedCode, *, invitation_code: str
+) -> Client | None:
+    """Delete a verified code and create the phone's client.
+
+    Returns:
+        None: the phone is registered or the code was consumed, and nothing has changed.
+
+    Raises:
+        UniqueViolationError: the invitation code is taken, and nothing has changed.
+    """
+    rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, uuid4(), invitation_code)
+    return model_of(Client, rows[0]) if rows else None
+
+
+# The client's own phone does not count as registered: a change to it succeeds and changes nothing.
+_CONSUME_FOR_PHONE_CHANGE = """
+    WITH consumed AS (
+        DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $1 AND id <> $4)
+        RETURNING phone
+    ), counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
+    )
+    UPDATE client SET phone = consumed.phone FROM consumed WHERE id = $4 AND client.phone = $5
+    RETURNING id
+"""
+
+
+async def consume_for_phone_change(verified: VerifiedCode, client: Client) -> bool:
+    """Delete a verified code and move a client to its phone.
+
+    Returns:
+        False: another client has the phone, the client's phone has changed in the meantime, or the
+        code was consumed.
+    """
+    return bool(await _consume(_CONSUME_FOR_PHONE_CHANGE, verified, client.id, client.phone))
+
+
+async def _consume(sql: str, verified: VerifiedCode, *values: object) -> list[Row]:
+    phone = verified.phone
+    rows = await fetch(sql, phone.e164, verified.nonce, phone.block, *values)
+    if rows:
+        metrics.SMS_CONFIRMED.labels(verified.gateway or "unknown", phone.country).inc()
+        await rate_limits.refund([*verified.hits, verified.throttle_hits])
+    return rows
+
+
+async def delete(phone: str | None) -> None:
+    """Delete the code of a phone, if it has one."""
+    await fetch("DELETE FROM sign_in_code WHERE phone = $1", phone)

@@ -1,0 +1,116 @@
+"""The comparison of a typed code with the live one, and what a wrong guess costs.
+
+A wrong guess counts against three limits: those of the code, of the phone and of the networks it
+came from. Each guess is counted before the comparison, so that concurrent guesses are all counted.
+A right one gets its hits back when it is consumed or released.
+"""
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from connect_hub.database.connections import Row, fetch
+from connect_hub.domain import rate_limits, sms_pumping
+from connect_hub.domain.codes import guess_limits
+from connect_hub.domain.codes.digits import expected_digits, typed_digits
+from connect_hub.domain.codes.guess_limits import GUESSES_PER_LONG_CODE
+from connect_hub.domain.phone_numbers import Phone
+from connect_hub.domain.rate_limits import Hit, RateLimit
+from connect_hub.domain.refusals import InvalidCode, Limit, TooManyRequests
+from connect_hub.observability import metrics
+from connect_hub.security.keys import Keys
+from connect_hub.settings import LONG_CODE, Settings
+
+
+@dataclass(frozen=True, repr=False)
+class VerifiedCode:
+    """A code that was typed right and is not consumed yet."""
+
+    phone: Phone
+    nonce: bytes
+    gateway: str | None  # the SMS gateway that sent it
+    hits: list[Hit]  # of the guess, to be refunded when the code is released or consumed
+    throttle_hits: Hit  # of this network in the phone's block, to be refunded when consumed
+
+
+async def verify(
+    phone: Phone, typed: str, *, address: str, keys: Keys, settings: Settings
+) -> VerifiedCode:
+    """Compare what was typed with the phone's live code.
+
+    Raises:
+        InvalidCode: the code is wrong, or the phone has no live code.
+        TooManyRequests: this network has guessed wrong too often.
+    """
+    hits = await _consume_network_guess(address, keys=keys, settings=settings)
+    code = await _count_guess(phone, keys=keys, settings=settings)
+    phone_limit = guess_limits.phone_limit(phone, keys=keys, settings=settings)
+    if code["length"] != LONG_CODE:
+        hits += await _consume_phone_guess(phone_limit)
+    expected = expected_digits(phone, code, keys=keys, settings=settings)
+    if not compare_digest(typed_digits(typed).encode(), expected.encode()):
+        metrics.GUESSES.labels("wrong").inc()
+        raise InvalidCode(attempts_left=await _attempts_left(code, phone_limit, settings=settings))
+    metrics.GUESSES.labels("right").inc()
+    throttle = sms_pumping.network_limit(phone.block, address=address, keys=keys)
+    return VerifiedCode(phone, code["nonce"], code["gateway"], hits, Hit(throttle.key, None))
+
+
+async def _consume_network_guess(address: str, *, keys: Keys, settings: Settings) -> list[Hit]:
+    limits = rate_limits.of_networks(
+        address,
+        "guesses of an address",
+        rates=settings.guesses_per_address,
+        kind=Limit.GUESSES,
+        keys=keys,
+    )
+    return await rate_limits.consume(*limits)
+
+
+_COUNT_GUESS = f"""
+    UPDATE sign_in_code SET guesses = guesses + 1
+    WHERE phone = $1 AND expires_at > now() AND key_id = ANY ($3)
+    AND guesses < CASE length WHEN {LONG_CODE} THEN {GUESSES_PER_LONG_CODE} ELSE $2 END
+    RETURNING key_id, nonce, length, guesses, gateway
+"""
+
+
+async def _count_guess(phone: Phone, *, keys: Keys, settings: Settings) -> Row:
+    rows = await fetch(_COUNT_GUESS, phone.e164, settings.guesses_per_code, keys.code_key_ids)
+    if not rows:
+        raise _no_live_code()
+    return rows[0]
+
+
+async def _consume_phone_guess(phone_limit: RateLimit) -> list[Hit]:
+    try:
+        return await rate_limits.consume(phone_limit)
+    except TooManyRequests:  # short codes do not work any more: the phone's next one is long
+        raise _no_live_code() from None
+
+
+def _no_live_code() -> InvalidCode:
+    metrics.GUESSES.labels("late").inc()
+    return InvalidCode(attempts_left=0)
+
+
+async def _attempts_left(code: Row, phone_limit: RateLimit, *, settings: Settings) -> int:
+    guesses: int = code["guesses"]
+    if code["length"] == LONG_CODE:
+        return GUESSES_PER_LONG_CODE - guesses
+    return min(settings.guesses_per_code - guesses, await rate_limits.remaining(phone_limit))
+
+
+_RELEASE = """
+    UPDATE sign_in_code SET guesses = guesses - 1 WHERE phone = $1 AND nonce = $2 RETURNING phone
+"""
+
+
+async def release(verified: VerifiedCode) -> None:
+    """Leave a verified code valid, and refund its guess.
+
+    Raises:
+        InvalidCode: the code was consumed or replaced in the meantime.
+    """
+    await rate_limits.refund(verified.hits)
+    if not await fetch(_RELEASE, verified.phone.e164, verified.nonce):
+        raise InvalidCode(attempts_left=0)
