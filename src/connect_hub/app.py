@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         audience=settings.audience,
         lifetime=settings.access_token_lifetime,
     )
-    stopping = Stopping(settings.stop_delay)
+    stopping = Stopping(settings.shutdown_delay)
     limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
 
     config = tortoise_config(settings)

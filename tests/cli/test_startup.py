@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from connect_hub.app import create_app
 from connect_hub.cli.main import main
 from connect_hub.security.keys import new_secret
-from connect_hub.settings import Rate, Settings, StartupError, load
+from connect_hub.settings import Rate, Settings, StartupError, load, renamed_settings
 from tests.support import processes
 from tests.support.processes import environment, run, serving
 
@@ -176,8 +176,8 @@ REFUSED = [
     ("SESSION_LIFETIME", "999999999999 days", "at most 50 years"),
     ("RESEND_AFTER", "30,1576800001", "at most 50 years"),
     ("SMS_TIMEOUT", "86401", "at most a day"),
-    ("STOP_WITHIN", "2 days", "at most a day"),
-    ("STOP_DELAY", "2 days", "at most a day"),
+    ("SHUTDOWN_TIMEOUT", "2 days", "at most a day"),
+    ("SHUTDOWN_DELAY", "2 days", "at most a day"),
     ("KEEP_ALIVE", "2 days", "at most a day"),
     ("SENDS_PER_ADDRESS", "100001/hour", "at most 100000 uses in a period, since the time of"),
     ("SENDS_TOTAL", f"{'9' * 12}/hour", "at most 100000 uses in a period"),
@@ -215,6 +215,47 @@ def test_a_value_that_can_never_work_is_refused_with_the_reason(
     with pytest.raises(StartupError) as refused:
         create_app(loaded(monkeypatch, tmp_path, **{"DATA_DIR": str(tmp_path), name: written}))
     assert re.fullmatch(rf"{name}.*{said}.*\.", str(refused.value))
+
+
+RENAMED = [("STOP_DELAY", "SHUTDOWN_DELAY"), ("STOP_WITHIN", "SHUTDOWN_TIMEOUT")]
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED)
+def test_old_name_of_a_setting_still_sets_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str
+) -> None:
+    field = new.lower()
+    assert getattr(loaded(monkeypatch, tmp_path, **{old: "7"}), field) == timedelta(seconds=7)
+    both = loaded(monkeypatch, tmp_path, **{old: "7", new: "8"})
+    assert getattr(both, field) == timedelta(seconds=8)
+    (tmp_path / ".env").write_text(f"{old}=9\n")
+    assert getattr(loaded(monkeypatch, tmp_path), field) == timedelta(seconds=9)
+    assert getattr(loaded(monkeypatch, tmp_path, **{old: " "}), field) == timedelta(seconds=9)
+    assert getattr(loaded(monkeypatch, tmp_path, **{new: "8"}), field) == timedelta(seconds=8)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED)
+def test_start_prints_the_new_name_of_a_renamed_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str
+) -> None:
+    line = f"{old} is now called {new}: rename it."
+    loaded(monkeypatch, tmp_path, **{old: "7"})
+    assert renamed_settings() == [line]
+    (tmp_path / ".env").write_text(f"{old}=7\n")
+    loaded(monkeypatch, tmp_path)
+    assert renamed_settings() == [line]
+    (tmp_path / ".env").write_text(f"{old}=\n{new}=7\n")
+    loaded(monkeypatch, tmp_path)
+    assert renamed_settings() == []
+
+
+def test_server_starts_with_old_names_and_prints_each_new_name_once(folder: Path) -> None:
+    data_dir = folder / "renamed"
+    with serving(data_dir, WORKERS="2", STOP_DELAY="1", STOP_WITHIN="1") as server:
+        assert server.errors.read_text().splitlines()[:2] == [
+            f"{old} is now called {new}: rename it." for old, new in RENAMED
+        ]
+        assert server.errors.read_text().count("rename it") == 2
 
 
 def test_a_test_phone_of_a_country_that_is_not_served_is_refused(

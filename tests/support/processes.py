@@ -19,6 +19,7 @@ import httpx
 
 import connect_hub
 from connect_hub.settings import Settings
+from connect_hub.settings.sources import RENAMED
 from tests.support.leaks import leaks
 
 # Each request on a connection of its own, so that with many workers any may answer.
@@ -191,7 +192,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment, without the settings of whoever runs the tests."""
-    ours = {name.upper() for name in Settings.model_fields}
+    ours = {name.upper() for name in (*Settings.model_fields, *RENAMED)}
     outer = {name: value for name, value in os.environ.items() if name not in ours}
     source = str(Path(connect_hub.__file__).parents[1])  # PYTHONPATH may be relative
     return outer | {"PYTHONPATH": source, "SMS_URLS": "simulated://?delay=0-0", **settings}

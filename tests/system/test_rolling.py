@@ -110,7 +110,7 @@ def fleet(folder: Path) -> Iterator[Fleet]:
             {
                 "DATABASE_URL": f"postgresql://postgres@/postgres?host={where}",
                 "SECRET_KEY": new_secret(),
-                "STOP_DELAY": "3",
+                "SHUTDOWN_DELAY": "3",
                 "TRUSTED_PROXIES": "127.0.0.1/32",
             },
         )

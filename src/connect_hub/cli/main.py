@@ -33,7 +33,7 @@ from connect_hub.observability import logs, metrics
 from connect_hub.security import keys
 from connect_hub.server import web_client
 from connect_hub.server.http_protocol import OPTIONS
-from connect_hub.settings import Settings, StartupError, load, load_to_serve
+from connect_hub.settings import Settings, StartupError, load, load_to_serve, renamed_settings
 from connect_hub.sms import exposure
 
 
@@ -78,6 +78,8 @@ def serve(**options: str | int | None) -> None:
     for name, value in options.items():
         if value is not None:
             os.environ[name.upper()] = str(value)  # workers read it there too
+    for line in renamed_settings():
+        click.echo(line, err=True)
     settings = load_to_serve()
     if sms.create_sender(settings).simulated:
         exposure.check(settings)
@@ -101,7 +103,7 @@ def serve(**options: str | int | None) -> None:
             lifespan="on",
             **OPTIONS,
             timeout_keep_alive=round(settings.keep_alive.total_seconds()),
-            timeout_graceful_shutdown=round(settings.stop_within.total_seconds()),
+            timeout_graceful_shutdown=round(settings.shutdown_timeout.total_seconds()),
         )
         if settings.workers == 1:
             uvicorn.Server(config).run([listening])
@@ -224,7 +226,7 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
     if sender.simulated and (way := exposure.find_exposure(settings)):
         click.echo(f"Warning:  {exposure.SIMULATION_NOTICE} {way}.")
     for test in settings.test_phones:
-        if test.in_force:
+        if test.is_active:
             number = phone_numbers.mask(test.number)
             click.echo(f"Test:     {number} until {test.until}, by a fixed code, without SMS")
     click.echo("Stop with Ctrl-C.")

@@ -167,7 +167,7 @@ class _TestPhoneCount(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Count them."""
-        count = sum(phone.in_force for phone in self._settings.test_phones)
+        count = sum(phone.is_active for phone in self._settings.test_phones)
         yield GaugeMetricFamily("connect_hub_test_phones", "Test phones in force.", count)
 
 
