@@ -12,8 +12,9 @@ from asyncpg import IntegrityConstraintViolationError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from connect_hub.database.connections import ANY_ID, ANY_TIME, Rendered, fetch, model_of
+from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client, InvitedCount
+from connect_hub.database.queries import ANY_ID, ANY_TIME, Rendered, model_of
 from connect_hub.domain import rate_limits
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.rate_limits import RateLimit

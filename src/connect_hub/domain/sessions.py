@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from connect_hub.database.connections import fetch, model_of
+from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client, Session
+from connect_hub.database.queries import model_of
 from connect_hub.domain.refusals import InvalidCode, ReauthenticationRequired, SessionNotFound
 from connect_hub.security.access_tokens import Claims
 from connect_hub.settings import Settings

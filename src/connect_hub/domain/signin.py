@@ -7,8 +7,9 @@ from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms
-from connect_hub.database.connections import Rendered, leaving
+from connect_hub.database.connections import leaving
 from connect_hub.database.models import Client
+from connect_hub.database.queries import Rendered
 from connect_hub.domain import (
     codes,
     failures,

@@ -5,8 +5,9 @@ Each use is one statement, which deletes the code and does what the code was typ
 
 from uuid import uuid4
 
-from connect_hub.database.connections import Row, fetch, model_of
+from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client
+from connect_hub.database.queries import model_of
 from connect_hub.domain import rate_limits
 from connect_hub.domain.codes.verification import VerifiedCode
 from connect_hub.domain.refusals import InvalidCode
