@@ -1,4 +1,4 @@
-"""What clients see of the limits that refused a request."""
+"""Types of the schema about limits that refuse requests."""
 
 from datetime import datetime
 from typing import Self
@@ -7,30 +7,26 @@ import strawberry
 from strawberry import field
 
 from connect_hub.api.seconds import seconds_down
+from connect_hub.api.strawberry_internals import describe_enum_values
 from connect_hub.domain import refusals
 
-
-def _described(limits: type[refusals.Limit]) -> None:
-    """Make an enum of the schema, whose values in Python are their descriptions."""
-    strawberry.enum(limits, name="RequestLimit", description="What a request was counted by.")
-    for value in limits.__strawberry_definition__.values:  # type: ignore[attr-defined]
-        value.description = value.value
+strawberry.enum(
+    refusals.Limit, name="RequestLimit", description="The limits that can refuse a request."
+)
+describe_enum_values(refusals.Limit)
 
 
-_described(refusals.Limit)
-
-
-@strawberry.type(description="A code that was sent and still works: ask for it.")
+@strawberry.type(description="A code that was sent before and still works.")
 class LiveCode:
-    """Built from a live code."""
+    """Shows a live code, but never its digits."""
 
-    code_length: int = field(description="How many digits to ask for.")
+    code_length: int = field(description="The number of its digits.")
     expires_at: datetime = field(description="When the code stops working.")
-    expires_in: int = field(description="The same in seconds from now, rounded down.")
+    expires_in: int = field(description="The seconds until then, rounded down.")
 
     @classmethod
     def of(cls, code: refusals.LiveCode, *, now: datetime) -> Self:
-        """Show a code, never its digits."""
+        """Build it from the domain's code."""
         return cls(
             code_length=code.length,
             expires_at=code.expires_at,

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import strawberry
-from graphql import GraphQLInputObjectType
 from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import results, types
@@ -14,6 +13,7 @@ from connect_hub.api.errors import HANDLERS, BadUserInputError
 from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
 from connect_hub.api.services import Services
+from connect_hub.api.strawberry_internals import fix_is_one_of
 from connect_hub.database.connections import OneConnection
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, session_refresh, sessions, signin
@@ -273,11 +273,4 @@ schema = strawberry.Schema(
     exception_handlers=HANDLERS,
     config=StrawberryConfig(scalar_map=SCALARS),
 )
-
-
-def _is_one_of(type_: object, _info: object) -> bool | None:
-    return type_.is_one_of if isinstance(type_, GraphQLInputObjectType) else None
-
-
-# Strawberry's own resolver reads `extensions`, which lists and non-null types do not have.
-schema._schema.type_map["__Type"].fields["isOneOf"].resolve = _is_one_of  # type: ignore[attr-defined]  # noqa: SLF001
+fix_is_one_of(schema)

@@ -12,11 +12,12 @@ from graphql import Node, Token
 from connect_hub.api import execution
 from connect_hub.api.execution.document_cache import BUDGET, DocumentCache
 from connect_hub.api.execution.documents import Documents
-from connect_hub.api.execution.prepared_document import Prepared
+from connect_hub.api.execution.prepared_document import PreparedDocument
 from connect_hub.api.schema import schema
+from connect_hub.api.strawberry_internals import core_schema
 from tests.attacks.memory import long, padded_wide, small
 
-SCHEMA = schema._schema  # noqa: SLF001 (as in api/view.py)
+SCHEMA = core_schema(schema)
 ORDINARY = """
     me {
         id phone invitationCode someoneInvitationCode createdAt
@@ -36,9 +37,9 @@ def documents() -> Documents:
 
 def _ask(
     documents: Documents, text: str, name: str | None = None, variables: Any = None
-) -> Prepared:
+) -> PreparedDocument:
     prepared = documents.prepare(text)
-    execution.build(
+    execution.build_executor(
         SCHEMA,
         prepared.document,
         prepared.plans,

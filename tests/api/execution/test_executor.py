@@ -29,11 +29,11 @@ from graphql import (
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from connect_hub.api import execution
 from connect_hub.api.execution.executor import Plans
 from connect_hub.api.scalars import SCALARS
+from connect_hub.api.strawberry_internals import CoreExecutor, core_schema
 from connect_hub.domain.phone_numbers import PhoneNumber
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # 500 in CI
@@ -194,7 +194,7 @@ class Query:
 
 
 CONFIG = StrawberryConfig(scalar_map={**SCALARS, Odd: ODD})
-SCHEMA = strawberry.Schema(Query, config=CONFIG, exception_handlers=[RefusalHandler()])._schema  # noqa: SLF001 (as in api/view.py)
+SCHEMA = core_schema(strawberry.Schema(Query, config=CONFIG, exception_handlers=[RefusalHandler()]))
 VARIABLES: list[dict[str, Any]] = [
     {"yes": True, "no": False, "text": "why"},
     {"yes": False, "no": True},
@@ -339,9 +339,9 @@ async def _executed(
         "raw_variable_values": variables,
     }
     if plans is None:
-        executor = StrawberryGraphQLCoreExecutionContext.build(SCHEMA, document, **request)
+        executor = CoreExecutor.build(SCHEMA, document, **request)
     else:
-        executor = execution.build(SCHEMA, document, plans, **request)
+        executor = execution.build_executor(SCHEMA, document, plans, **request)
     if isinstance(executor, list):
         return ExecutionResult(None, executor)
     result = executor.execute_operation()

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from graphql import ExecutionResult, get_introspection_query, parse
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from connect_hub.api import execution
 from connect_hub.api.execution.query_limits import MAX_INTROSPECTED
 from connect_hub.api.schema import schema
+from connect_hub.api.strawberry_internals import CoreExecutor, core_schema
 from tests.support.hub import Hub
 
 STANDARD = get_introspection_query(
@@ -53,8 +53,8 @@ TEXTS = [
 async def test_answers_are_those_of_graphql_core(text: str) -> None:
     request: Any = {"raw_variable_values": {"yes": True, "name": "Client"}}
     document = parse(text)
-    plain = StrawberryGraphQLCoreExecutionContext.build(schema._schema, document, **request)  # noqa: SLF001
-    ours = execution.build(schema._schema, document, {}, **request)  # noqa: SLF001
+    plain = CoreExecutor.build(core_schema(schema), document, **request)
+    ours = execution.build_executor(core_schema(schema), document, {}, **request)
     assert await _result(ours) == await _result(plain)
 
 

@@ -1,37 +1,36 @@
 """Execution of whole operations by one compiled function.
 
 graphql-core resolves each field of each object by itself: it looks up the field, builds a path
-and an info, calls a resolver, asks whether the value can be awaited, and completes it by its type.
-For a list of 100 clients with 3 fields that happens 300 times, to read 300 attributes.
+and an info, calls a resolver, checks whether the value is awaitable, and completes it by its type.
+For a list of 100 clients with 3 fields, it does so 300 times to read 300 attributes.
 
-Here an operation becomes a *plan*, once a document: nested closures that call resolvers, read
-attributes and check values. A plan knows these fields:
+Here each operation is compiled once per document into a *plan*: nested closures that call
+resolvers, read attributes and check values. A plan supports these fields:
 
-- *plain* ones, which Strawberry reads from an attribute;
-- those with a resolver of ours, called as Strawberry calls it, with its exception handlers, where
-  the field's place in the answer is known beforehand, which it is not below a list.
+- fields without a resolver, which Strawberry reads from an attribute;
+- fields with a resolver of ours outside of lists, where the path is known in advance. They are
+  called as Strawberry calls them, with its exception handlers.
 
-An operation that has anything else in it (an interface, introspection, …) has no plan: graphql-core
-executes it, and `introspection` what it asks of the schema.
+An operation with anything else (an interface, introspection, …) has no plan. graphql-core executes
+it, with the help of `introspection`.
 
-What keeps it right:
+Why the results are right:
 
-- A plan answers only what it is sure of: a value of exactly the type expected. Whatever else comes
-  (an error, a null where none may be, another type, an attribute that is missing or cannot be
-  serialised) is a surprise. The operation is then executed by graphql-core as if there were no
-  plan, which reports errors and propagates nulls as the specification has it.
-- No resolver runs twice: what each returned or raised is noted by its path, and given to
-  graphql-core in its stead; or the answer that was made of it already.
-- Variables and arguments are coerced and selections collected by graphql-core's own functions, so
-  that defaults, fragments, type conditions and merging are its business. Where directives ask for
-  variables, there is a plan for each of their values.
-- Limits, validation and the format of errors lie outside of execution: there is no second set.
+- A plan handles only values of exactly the expected type. At any other value (an error, a null in a
+  non-null field, another type, a missing attribute, a serialisation error) it bails out. Then
+  graphql-core executes the operation, reports errors and propagates nulls by the specification.
+- No resolver runs twice. The result of each is recorded by its path, and graphql-core gets it
+  instead of calling the resolver.
+- graphql-core's own functions coerce variables and arguments and collect selections. So defaults,
+  fragments, type conditions and merging work as usual. If directives use variables, there is one
+  plan for each combination of their values.
+- Limits, validation and the format of errors are separate from execution, and apply to both ways.
 
-`executor` follows plans, `compiler` makes them of what is in `plans` and `resolvers`.
-`tests/api/execution/test_executor.py` compares answers with those of graphql-core on generated
+`executor` runs plans, `compiler` builds them of the parts in `plans` and `resolvers`.
+`tests/api/execution/test_executor.py` compares the results with graphql-core's on generated
 operations.
 """
 
-from connect_hub.api.execution.executor import build, executed
+from connect_hub.api.execution.executor import build_executor, execute
 
-__all__ = ["build", "executed"]
+__all__ = ["build_executor", "execute"]

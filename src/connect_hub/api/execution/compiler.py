@@ -1,4 +1,4 @@
-"""Where plans are made."""
+"""Compiles operations into plans."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,121 +16,112 @@ from graphql import (
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetails, collect_fields, collect_subfields
 from graphql.pyutils import Path
-from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.field import StrawberryField
 
 from connect_hub.api.execution import plans
 from connect_hub.api.execution.plans import Plan
-from connect_hub.api.execution.resolvers import Handlers, Place, is_callable, resolving
+from connect_hub.api.execution.resolvers import ResolverField, resolver_plan, supported_resolver
+from connect_hub.api.strawberry_internals import class_of, definition_of, exception_handlers
 
 Details = list[FieldDetails]
-_BELOW_A_LIST = Path(None, "", None)
+_IN_LIST = Path(None, "", None)  # stands for all paths below a list
 
 
-class NoPlanError(Exception):
-    """There is something in this operation that plans do not know."""
+class UnsupportedError(Exception):
+    """Plans do not support a part of this operation."""
 
 
-class Compiled(NamedTuple):
-    """An operation that has a plan."""
+class CompiledOperation(NamedTuple):
+    """An operation and its plan."""
 
     operation: OperationDefinitionNode
     plan: Plan
-    fields: int  # that it reads
+    field_count: int
 
 
 class Compiler:
-    """Makes the plan of one operation."""
+    """Compiles one operation: the one that a graphql-core executor was built for."""
 
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
-        self._planned = 0  # fields
+        self._field_count = 0
 
-    def operation(self) -> Compiled | None:
-        """Plan the operation that an executor was built for, or tell that it has no plan."""
+    def compile(self) -> CompiledOperation | None:
+        """Compile the operation; None if plans do not support it."""
         try:
-            plan = self._plan()
-        except NoPlanError:
+            plan = self._operation()
+        except UnsupportedError:
             return None
-        return Compiled(self._executor.operation, plan, self._planned)
+        return CompiledOperation(self._executor.operation, plan, self._field_count)
 
-    def _plan(self) -> Plan:
-        use = self._executor
-        root = use.schema.get_root_type(use.operation.operation)
-        if root is None or use.operation.operation is OperationType.SUBSCRIPTION:
-            raise NoPlanError
+    def _operation(self) -> Plan:
+        executor = self._executor
+        root = executor.schema.get_root_type(executor.operation.operation)
+        if root is None or executor.operation.operation is OperationType.SUBSCRIPTION:
+            raise UnsupportedError
         collected = collect_fields(
-            use.schema, use.fragments, use.variable_values, root, use.operation
+            executor.schema, executor.fragments, executor.variable_values, root, executor.operation
         )
         fields = self._fields(root, collected.grouped_field_set, None)
-        return plans.selecting(fields, kind=type(None))  # which the root value is
+        return plans.selection(fields, kind=type(None))  # the root value is None
 
     def _fields(
         self, parent: GraphQLObjectType, grouped: Mapping[str, Details], path: Path | None
     ) -> dict[str, Plan]:
         return {
-            key: self._field(parent, details, _below(path, key, parent))
+            key: self._field(parent, details, _child_path(path, key, parent))
             for key, details in grouped.items()
         }
 
     def _field(self, parent: GraphQLObjectType, details: Details, path: Path) -> Plan:
-        self._planned += 1
+        self._field_count += 1
         name = details[0].node.name.value
         if name == "__typename":
             return plans.constant(parent.name)
         field = parent.fields.get(name)
-        definition = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        if not field or not isinstance(definition, StrawberryField) or definition.extensions:
-            raise NoPlanError
+        definition = field and definition_of(field)
+        if not field or not definition or definition.extensions:
+            raise UnsupportedError
         complete = self._output(field.type, details, path)
         if definition.base_resolver is None:
-            return plans.reading(definition.python_name, complete)
-        if path is _BELOW_A_LIST or not is_callable(definition):
-            raise NoPlanError
+            return plans.attribute(definition.python_name, complete)
+        resolver = supported_resolver(definition)
+        if path is _IN_LIST or resolver is None:
+            raise UnsupportedError
         nodes = [detail.node for detail in details]
         info = self._executor.build_resolve_info(field, nodes, parent, path)
-        place = Place(field, definition, nodes[0], info)
-        return resolving(place, complete, handlers=self._handlers(definition))
-
-    def _handlers(self, definition: StrawberryField) -> Handlers:
-        schema: Any = self._executor.schema
-        # Strawberry's own pairing of a field with its handlers; it has no public name.
-        converter = schema._strawberry_schema.schema_converter  # noqa: SLF001
-        handlers: Handlers = converter._get_field_exception_handlers(definition)  # noqa: SLF001
-        return handlers
+        handlers = exception_handlers(self._executor.schema, definition)
+        resolver_field = ResolverField(field, definition, resolver, nodes[0], info, handlers)
+        return resolver_plan(resolver_field, complete)
 
     def _output(self, type_: GraphQLOutputType, details: Details, path: Path) -> Plan:
         if isinstance(type_, GraphQLNonNull):
             return self._value(type_.of_type, details, path)
-        return plans.or_null(self._value(type_, details, path))
+        return plans.nullable(self._value(type_, details, path))
 
     def _value(self, type_: GraphQLOutputType, details: Details, path: Path) -> Plan:
         if isinstance(type_, GraphQLList):
-            return plans.listing(self._output(type_.of_type, details, _BELOW_A_LIST))
+            return plans.list_of(self._output(type_.of_type, details, _IN_LIST))
         if isinstance(type_, GraphQLUnionType):
-            return plans.choosing(
-                {_class_of(t): self._object(t, details, path) for t in type_.types}
-            )
+            return plans.union({class_of(t): self._object(t, details, path) for t in type_.types})
         if isinstance(type_, GraphQLObjectType):
             return self._object(type_, details, path)
         if is_leaf_type(type_):
             return plans.leaf(type_)
-        raise NoPlanError  # an interface
+        raise UnsupportedError  # an interface
 
     def _object(self, type_: GraphQLObjectType, details: Details, path: Path) -> Plan:
-        use = self._executor
+        executor = self._executor
         collected = collect_subfields(
-            use.schema, use.fragments, use.variable_values, use.operation, type_, details
+            executor.schema,
+            executor.fragments,
+            executor.variable_values,
+            executor.operation,
+            type_,
+            details,
         )
         fields = self._fields(type_, collected.grouped_field_set, path)
-        return plans.selecting(fields, kind=_class_of(type_))
+        return plans.selection(fields, kind=class_of(type_))
 
 
-def _below(path: Path | None, key: str, parent: GraphQLObjectType) -> Path:
-    return _BELOW_A_LIST if path is _BELOW_A_LIST else Path(path, key, parent.name)
-
-
-def _class_of(type_: GraphQLObjectType) -> type:
-    """Tell the class whose objects Strawberry shows as this type."""
-    kind: type = type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
-    return kind
+def _child_path(path: Path | None, key: str, parent: GraphQLObjectType) -> Path:
+    return _IN_LIST if path is _IN_LIST else Path(path, key, parent.name)

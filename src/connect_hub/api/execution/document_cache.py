@@ -1,39 +1,39 @@
-"""Valid documents by their text, as many as fit into a budget of memory."""
+"""A cache of valid documents by their text, limited by the memory that they take."""
 
 from collections import OrderedDict
 from sys import getsizeof
 from typing import NamedTuple
 
-from connect_hub.api.execution.compiler import Compiled
-from connect_hub.api.execution.prepared_document import Prepared
+from connect_hub.api.execution.compiler import CompiledOperation
+from connect_hub.api.execution.prepared_document import PreparedDocument
 
 BUDGET = 8 * 1024 * 1024  # bytes, by the estimates below
-_RECENT = 0.2  # the part of it that is always left to documents asked for once
+_PROBATION_SHARE = 0.2  # of the budget; always left to documents that were used once
 
-# As tracemalloc measured them.
+# Estimates in bytes, as tracemalloc measured them.
 _PER_DOCUMENT, _PER_BYTE, _PER_TOKEN = 2_000, 2, 480
 _PER_PLAN, _PER_FIELD = 4_000, 700
 
 
 class _Entry(NamedTuple):
-    prepared: Prepared
-    plans: int  # when its cost was estimated; each operation is planned once it is asked for
+    prepared: PreparedDocument
+    plan_count: int  # when the cost was estimated: operations are compiled at their first use
     cost: int
 
 
 class _Segment(OrderedDict[str, _Entry]):
-    """Documents in the order of their last use, and what they cost together."""
+    """Documents in the order of their last use, and the sum of their costs."""
 
     cost = 0
 
-    def put(self, text: str, prepared: Prepared) -> None:
-        """Make this the last used; a second time, with its cost as it is now."""
+    def put(self, text: str, prepared: PreparedDocument) -> None:
+        """Add or update a document as the one used last, with its present cost."""
         self.take(text)
         entry = self[text] = _Entry(prepared, len(prepared.plans), _cost(text, prepared))
         self.cost += entry.cost
 
-    def take(self, text: str) -> Prepared | None:
-        """Remove a document."""
+    def take(self, text: str) -> PreparedDocument | None:
+        """Remove a document and return it."""
         if (entry := self.pop(text, None)) is None:
             return None
         self.cost -= entry.cost
@@ -41,51 +41,54 @@ class _Segment(OrderedDict[str, _Entry]):
 
 
 class DocumentCache:
-    """A segmented LRU cache: new documents replace each other before those that were used again."""
+    """A segmented LRU cache: new documents are on probation, and used again they are protected.
+
+    A flood of new documents replaces only those on probation.
+    """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._used_again = _Segment()
-        self._used_once = _Segment()
+        self._protected = _Segment()
+        self._probation = _Segment()
 
     @property
     def cost(self) -> int:
-        """The bytes that all documents take, estimated."""
-        return self._used_again.cost + self._used_once.cost
+        """The memory of all documents in bytes, estimated."""
+        return self._protected.cost + self._probation.cost
 
-    def get(self, text: str) -> Prepared | None:
-        """Find a document."""
-        entry = self._used_again.get(text)
-        if entry and len(entry.prepared.plans) == entry.plans:
-            self._used_again.move_to_end(text)
+    def get(self, text: str) -> PreparedDocument | None:
+        """Return a document, and protect it."""
+        entry = self._protected.get(text)
+        if entry and len(entry.prepared.plans) == entry.plan_count:
+            self._protected.move_to_end(text)
             return entry.prepared
-        prepared = entry.prepared if entry else self._used_once.take(text)
+        prepared = entry.prepared if entry else self._probation.take(text)
         if prepared:
-            self._used_again.put(text, prepared)
-            self._shrink()
+            self._protected.put(text, prepared)
+            self._evict()
         return prepared
 
-    def add(self, text: str, prepared: Prepared) -> None:
-        """Keep a document that is not kept so far."""
-        self._used_once.put(text, prepared)
-        self._shrink()
+    def add(self, text: str, prepared: PreparedDocument) -> None:
+        """Add a new document."""
+        self._probation.put(text, prepared)
+        self._evict()
 
-    def _shrink(self) -> None:
-        while self._used_again.cost > self._budget * (1 - _RECENT):
-            text, entry = next(iter(self._used_again.items()))
-            self._used_again.take(text)
-            self._used_once.put(text, entry.prepared)
+    def _evict(self) -> None:
+        while self._protected.cost > self._budget * (1 - _PROBATION_SHARE):
+            text, entry = next(iter(self._protected.items()))
+            self._protected.take(text)
+            self._probation.put(text, entry.prepared)
         while self.cost > self._budget:
-            self._used_once.take(next(iter(self._used_once)))
+            self._probation.take(next(iter(self._probation)))
 
 
-def _cost(text: str, prepared: Prepared) -> int:
-    """Estimate the bytes that a document and its plans take."""
-    plans = [plan for plan in prepared.plans.values() if isinstance(plan, Compiled)]
+def _cost(text: str, prepared: PreparedDocument) -> int:
+    """Estimate the memory of a document and its plans in bytes."""
+    compiled = [plan for plan in prepared.plans.values() if isinstance(plan, CompiledOperation)]
     return (
         _PER_DOCUMENT
         + _PER_BYTE * getsizeof(text)
         + _PER_TOKEN * prepared.document.token_count
-        + _PER_PLAN * len(plans)
-        + _PER_FIELD * sum(plan.fields for plan in plans)
+        + _PER_PLAN * len(compiled)
+        + _PER_FIELD * sum(plan.field_count for plan in compiled)
     )

@@ -1,4 +1,4 @@
-"""GraphQL text → a document that may be executed: parsed, within the limits and valid."""
+"""From the text of a document to one that can be executed: parsed, within the limits and valid."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,17 +7,17 @@ import orjson
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, parse
 
 from connect_hub.api.execution.document_cache import DocumentCache
-from connect_hub.api.execution.prepared_document import Prepared
-from connect_hub.api.execution.query_limits import MAX_ERRORS, MAX_LINES, MAX_TOKENS, exceeded
+from connect_hub.api.execution.prepared_document import PreparedDocument
+from connect_hub.api.execution.query_limits import MAX_ERRORS, MAX_LINES, MAX_TOKENS, check_limits
 from connect_hub.api.execution.validation import Validator
 from connect_hub.settings import StartupError
 
 MAX_LENGTH = 16 * 1024  # characters of a document
-_PREFIX = "sha256:"
+_HASH_PREFIX = "sha256:"
 
 
 class InvalidDocumentError(Exception):
-    """This text is no valid document."""
+    """A document cannot be executed."""
 
     def __init__(self, errors: list[GraphQLError], *, code: str) -> None:
         super().__init__()
@@ -27,17 +27,17 @@ class InvalidDocumentError(Exception):
 
 
 class Documents:
-    """Parses and validates documents for one schema; what was valid is remembered by its text."""
+    """Parses and validates documents for one schema, and caches those that are valid."""
 
     def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         self._validator = Validator(schema, introspection=introspection)
         self.cache = DocumentCache()
 
-    def prepare(self, text: str) -> Prepared:
-        """Make a document of a text, or find the one that was made of it.
+    def prepare(self, text: str) -> PreparedDocument:
+        """Parse and validate a document, unless it is cached.
 
         Raises:
-            InvalidDocumentError: with up to MAX_ERRORS errors, each with its code.
+            InvalidDocumentError: the document has errors.
         """
         prepared = self.cache.get(text)
         if prepared is None:
@@ -45,28 +45,29 @@ class Documents:
             self.cache.add(text, prepared)
         return prepared
 
-    def _prepare(self, text: str) -> Prepared:
+    def _prepare(self, text: str) -> PreparedDocument:
         if len(text) > MAX_LENGTH or max(map(text.count, "\r\n")) > MAX_LINES:
             message = (
-                f"A document takes {MAX_LENGTH} characters and {MAX_LINES} lines: use variables."
+                f"A document may have at most {MAX_LENGTH} characters and {MAX_LINES} lines:"
+                " use variables."
             )
             raise InvalidDocumentError([GraphQLError(message)], code="GRAPHQL_PARSE_FAILED")
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
             _unlink_tokens(document)
-            findings = exceeded(document) or self._validator.errors(document, text)
+            errors = check_limits(document) or self._validator.validate(document, text)
         except GraphQLSyntaxError as error:
             raise InvalidDocumentError([error], code="GRAPHQL_PARSE_FAILED") from None
-        if findings:
-            raise InvalidDocumentError(findings, code="GRAPHQL_VALIDATION_FAILED")
-        return Prepared(document)
+        if errors:
+            raise InvalidDocumentError(errors, code="GRAPHQL_VALIDATION_FAILED")
+        return PreparedDocument(document)
 
 
 def _unlink_tokens(document: DocumentNode) -> None:
-    """Free the tokens that no node refers to, and comments.
+    """Free comments, and the tokens that no node refers to.
 
-    Each token refers to the next and to the one before. Such a cycle stays in memory until a full
-    garbage collection, long after the cache has dropped the document.
+    Each token refers to its predecessor and successor. This cycle would stay in memory until a full
+    garbage collection, long after the cache evicted the document.
     """
     token = document.loc.start_token if document.loc else None
     while token:
@@ -75,13 +76,13 @@ def _unlink_tokens(document: DocumentNode) -> None:
 
 
 class TrustedDocuments:
-    """The texts of a manifest `{"hash": "text", …}`, as GraphQL Code Generator writes it."""
+    """The documents of a manifest `{"hash": "text", …}`, which GraphQL Code Generator writes."""
 
     def __init__(self, manifest: Path | None, documents: Documents) -> None:
-        """Read the manifest; without one nothing is trusted.
+        """Read the manifest, and validate its documents; None: there are no trusted documents.
 
         Raises:
-            StartupError: it cannot be read, or a document of it is not valid.
+            StartupError: the manifest cannot be read, or one of its documents is invalid.
         """
         self._texts = _read(manifest) if manifest else {}
         for name, text in self._texts.items():
@@ -91,12 +92,12 @@ class TrustedDocuments:
                 reason = error.errors[0].message
                 raise StartupError(
                     f"TRUSTED_DOCUMENTS: the document {name} is not valid ({reason}):"
-                    " generate the manifest anew for this version's schema.graphql."
+                    " generate the manifest again, for this version's schema.graphql."
                 ) from None
 
     def get(self, name: str) -> str | None:
-        """Find a text by its hash, with or without `sha256:` before it."""
-        return self._texts.get(name.removeprefix(_PREFIX))
+        """Return a document by its hash, with or without the prefix `sha256:`."""
+        return self._texts.get(name.removeprefix(_HASH_PREFIX))
 
 
 def _read(manifest: Path) -> Mapping[str, str]:
@@ -104,8 +105,8 @@ def _read(manifest: Path) -> Mapping[str, str]:
         texts = orjson.loads(manifest.read_bytes())
     except (OSError, ValueError) as error:
         raise StartupError(
-            f"TRUSTED_DOCUMENTS: {manifest} cannot be read ({error}): write the path of the"
-            " manifest, a file of JSON."
+            f"TRUSTED_DOCUMENTS: {manifest} cannot be read ({error}): set the path of the manifest,"
+            " a JSON file."
         ) from None
     if (
         not texts
@@ -113,7 +114,7 @@ def _read(manifest: Path) -> Mapping[str, str]:
         or not all(isinstance(text, str) for text in texts.values())
     ):
         raise StartupError(
-            f"TRUSTED_DOCUMENTS: {manifest} takes a JSON object of hashes and documents, as"
-            " GraphQL Code Generator's client preset writes it."
+            f"TRUSTED_DOCUMENTS: {manifest} must be a JSON object of hashes and documents, which"
+            " GraphQL Code Generator's client preset writes."
         )
-    return {name.removeprefix(_PREFIX): text for name, text in texts.items()}
+    return {name.removeprefix(_HASH_PREFIX): text for name, text in texts.items()}

@@ -1,4 +1,4 @@
-"""From the parameters of a GraphQL request to an executor; HTTP and WebSocket share it."""
+"""Turns GraphQL requests into executors; HTTP and WebSocket share it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,16 +6,17 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 
-from connect_hub.api import execution
 from connect_hub.api.execution.documents import Documents, InvalidDocumentError, TrustedDocuments
-from connect_hub.api.execution.prepared_document import Prepared
+from connect_hub.api.execution.executor import build_executor
+from connect_hub.api.execution.prepared_document import PreparedDocument
 from connect_hub.api.execution.query_limits import MAX_ERRORS
+from connect_hub.api.strawberry_internals import core_schema
 from connect_hub.settings import Settings
 
 
 @dataclass(slots=True)
 class Parameters:
-    """A GraphQL request: a document, or the hash of a trusted one, and how to execute it."""
+    """The parameters of a GraphQL request: a document or the hash of a trusted one, and so on."""
 
     query: str | None
     document_id: str | None
@@ -24,17 +25,17 @@ class Parameters:
 
 
 class Engine:
-    """Finds documents and builds their executors, for one schema."""
+    """Prepares documents and builds their executors, for one schema."""
 
     def __init__(self, schema: strawberry.Schema, settings: Settings) -> None:
-        self._schema = schema._schema  # noqa: SLF001 (Strawberry has no other name for it)
+        self._schema = core_schema(schema)
         self._introspection = settings.introspection
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
         self._has_manifest = settings.trusted_documents is not None
         self._trusted_only = settings.trusted_documents_only
 
-    def prepare(self, parameters: Parameters) -> Prepared:
+    def prepare(self, parameters: Parameters) -> PreparedDocument:
         """Return the valid document of a request.
 
         Raises:
@@ -42,9 +43,9 @@ class Engine:
         """
         return self._documents.prepare(self._text(parameters))
 
-    def executor(self, prepared: Prepared, parameters: Parameters, context: object) -> Any:
+    def executor(self, prepared: PreparedDocument, parameters: Parameters, context: object) -> Any:
         """Build an executor of the request's operation, or return a list of errors."""
-        return execution.build(
+        return build_executor(
             self._schema,
             prepared.document,
             prepared.plans,

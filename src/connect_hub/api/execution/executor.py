@@ -1,4 +1,4 @@
-"""Where plans are made, kept and followed."""
+"""Compiles operations when they are first used, and executes them."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,190 +22,208 @@ from graphql import (
 from graphql.execution import Executor
 from graphql.execution.values import VariableValues
 
-from connect_hub.api.execution.compiler import Compiled, Compiler
-from connect_hub.api.execution.fallback import OurExecutor
-from connect_hub.api.execution.plans import Outcome
+from connect_hub.api.execution.compiler import CompiledOperation, Compiler
+from connect_hub.api.execution.fallback import FallbackExecutor
+from connect_hub.api.execution.plans import Resolved
 from connect_hub.database.connections import OneConnection, SharedConnection
 
 
-class Conditional(NamedTuple):
-    """An operation whose selection depends on variables: it has a plan for each of their values."""
+class ConditionalOperation(NamedTuple):
+    """An operation whose directives use variables: there is one plan for each of their values."""
 
     operation: OperationDefinitionNode
-    variables: tuple[str, ...]  # that directives ask for
+    conditions: tuple[str, ...]  # the variables that directives use
 
 
-Plans = dict[Any, Compiled | Conditional | None]
-"""Of one document: by the name of an operation, and by that with the values of its conditions."""
+Plans = dict[Any, CompiledOperation | ConditionalOperation | None]
+"""The plans of one document, by operation name, or by the name and the values of its conditions.
 
-MAX_PLANS = 16  # of one document, where conditions have several
+None stands for an operation that plans do not support.
+"""
+
+MAX_PLANS = 16  # kept for one document; further values of conditions are compiled each time
 _NO_VARIABLES = VariableValues({}, {})
 
 
-def build(schema: GraphQLSchema, document: DocumentNode, plans: Plans, **request: Any) -> Any:
-    """Build what executes a request, or tell its errors.
+def build_executor(
+    schema: GraphQLSchema, document: DocumentNode, plans: Plans, **request: Any
+) -> Any:
+    """Build the executor of a request.
 
     Args:
         schema: Strawberry's.
-        document: valid for it.
-        plans: of this document.
-        request: what graphql-core's executor is built with.
+        document: valid for the schema.
+        plans: of this document; new plans are added.
+        request: the arguments of graphql-core's executor.
 
     Returns:
-        What has `operation` and `execute_operation()`, a run of the operation's plan or
-        graphql-core's executor; or a list of errors.
+        An object with `operation` and `execute_operation()`: a PlanExecution or graphql-core's
+        executor. If the request is invalid, a list of errors.
     """
-    build_executor = partial(OurExecutor.build, schema, document, **request)
+    build_fallback = partial(FallbackExecutor.build, schema, document, **request)
     name = request.get("operation_name")
     if name not in plans:
-        executor = build_executor()
+        executor = build_fallback()
         if isinstance(executor, list):
             return executor
         conditions = _conditions(executor)
         plans[name] = (
-            Conditional(executor.operation, conditions) if conditions else _compiled(executor)
+            ConditionalOperation(executor.operation, conditions)
+            if conditions
+            else _compile(executor)
         )
     plan = plans[name]
-    variables = plan and _coerced(schema, plan.operation, request)
-    if isinstance(plan, Conditional) and variables:
-        plan = _for_values(plan, plans, name, variables, build_executor)
-    if isinstance(plan, Compiled) and variables:
-        return Run(plan, variables, request.get("context_value"), build_executor)
-    return build_executor()
+    variables = plan and _coerce_variables(schema, plan.operation, request)
+    if isinstance(plan, ConditionalOperation) and variables:
+        plan = _plan_for_values(plan, plans, name, variables, build_fallback)
+    if isinstance(plan, CompiledOperation) and variables:
+        return PlanExecution(plan, variables, request.get("context_value"), build_fallback)
+    return build_fallback()
 
 
-def _for_values(
-    conditional: Conditional,
+def _plan_for_values(
+    conditional: ConditionalOperation,
     plans: Plans,
     name: str | None,
     variables: VariableValues,
-    build_executor: Callable[[], Any],
-) -> Compiled | None:
-    """Find the plan for these values of conditions; few are kept, for there may be 2²⁰."""
-    values = {condition: variables.coerced.get(condition) for condition in conditional.variables}
+    build_fallback: Callable[[], Any],
+) -> CompiledOperation | None:
+    """Return the plan for the values of the conditions, and keep a few: there may be 2²⁰."""
+    values = {condition: variables.coerced.get(condition) for condition in conditional.conditions}
     key = name, *values.values()
     if key in plans:
-        return cast("Compiled | None", plans[key])
-    plan = _compiled(build_executor(), values)
+        return cast("CompiledOperation | None", plans[key])
+    plan = _compile(build_fallback(), values)
     if len(plans) < MAX_PLANS:
         plans[key] = plan
     return plan
 
 
 def _conditions(executor: Executor[Any]) -> tuple[str, ...]:
-    """Tell which variables the directives of an operation ask for."""
-    found = _InDirectives()
+    """Return the variables that the directives of an operation use."""
+    found = _DirectiveVariables()
     for node in (executor.operation, *executor.fragment_definitions.values()):
         if node.loc and "@" in node.loc.source.body:
             visit(node, found)
-    return tuple(found.variables)
+    return tuple(found.names)
 
 
-class _InDirectives(Visitor):
+class _DirectiveVariables(Visitor):
     def __init__(self) -> None:
         super().__init__()
-        self.variables: dict[str, None] = {}
+        self.names: dict[str, None] = {}
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         for argument in node.arguments or ():
             if isinstance(argument.value, VariableNode):
-                self.variables[argument.value.name.value] = None
+                self.names[argument.value.name.value] = None
 
 
-def _compiled(executor: Executor[Any], values: Mapping[str, Any] | None = None) -> Compiled | None:
-    """Plan an operation; the plan outlives the request, of which it keeps its conditions."""
+def _compile(
+    executor: Executor[Any], conditions: Mapping[str, Any] | None = None
+) -> CompiledOperation | None:
+    """Compile an operation; the plan keeps nothing of the request but the values of conditions."""
     executor.context_value = None
-    executor.async_helpers = None  # type: ignore[assignment]  # or each would refer to the other
-    executor.variable_values = VariableValues({}, dict(values or {}))
-    return Compiler(executor).operation()
+    executor.async_helpers = None  # type: ignore[assignment]  # avoids a reference cycle
+    executor.variable_values = VariableValues({}, dict(conditions or {}))
+    return Compiler(executor).compile()
 
 
-class Run:
-    """The plan of an operation, for one request."""
+def _coerce_variables(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, request: dict[str, Any]
+) -> VariableValues | None:
+    """Coerce the variables of a request; None if one is invalid, which graphql-core reports."""
+    if not operation.variable_definitions:
+        return _NO_VARIABLES
+    inputs = request.get("raw_variable_values") or {}
+    values = get_variable_values(schema, operation.variable_definitions, inputs, max_errors=1)
+    return None if isinstance(values, list) else values
 
-    __slots__ = ("_build", "_compiled", "context", "outcomes", "variable_values")
+
+class PlanExecution:
+    """The execution of a plan for one request.
+
+    Args:
+        compiled: the operation and its plan.
+        variables: of the request, coerced.
+        context: of the request.
+        build_fallback: builds graphql-core's executor.
+    """
+
+    __slots__ = ("_build_fallback", "_compiled", "context", "resolved", "variable_values")
 
     def __init__(
         self,
-        compiled: Compiled,
+        compiled: CompiledOperation,
         variables: VariableValues,
         context: Any,
-        build: Callable[[], Any],
+        build_fallback: Callable[[], Any],
     ) -> None:
         self._compiled = compiled
-        self._build = build
+        self._build_fallback = build_fallback
         self.context = context
         self.variable_values = variables
-        self.outcomes: list[Outcome] = []
+        self.resolved: list[Resolved] = []
 
     @property
     def operation(self) -> Any:
-        """The node of the operation."""
+        """The operation's node in the document."""
         return self._compiled.operation
 
     async def execute_operation(self) -> Any:
-        """Follow the plan; at a surprise let graphql-core finish."""
-        read, waits = self._compiled.plan.read, self._compiled.plan.waits
+        """Execute the plan; if it bails out, let graphql-core finish."""
+        read, is_async = self._compiled.plan.read, self._compiled.plan.is_async
         try:
-            if not waits:
+            if not is_async:
                 data = read(None)
             elif self.operation.operation is OperationType.QUERY:
-                async with OneConnection():  # of which the resolvers take turns
+                async with OneConnection():  # a plan calls one resolver after the other
                     data = await read(None, self)
             else:
                 data = await read(None, self)
-        except Exception:  # noqa: BLE001 (whatever it is, graphql-core says it)
-            executor = self._build()
-            executor.middleware_manager = MiddlewareManager(_Known(self.outcomes))
-            return await executed(executor)
+        except Exception:  # noqa: BLE001 (graphql-core meets the same exception and reports it)
+            executor = self._build_fallback()
+            executor.middleware_manager = MiddlewareManager(ReplayMiddleware(self.resolved))
+            return await execute(executor)
         return ExecutionResult(data)
 
 
-async def executed(executor: Any) -> ExecutionResult:
-    """Execute an operation by whatever `build` gave."""
-    if isinstance(executor, Run) or executor.operation.operation is OperationType.MUTATION:
+async def execute(executor: Any) -> ExecutionResult:
+    """Execute an operation by an executor that `build_executor` returned."""
+    is_mutation = executor.operation.operation is OperationType.MUTATION
+    if isinstance(executor, PlanExecution) or is_mutation:
         return await _result(executor)
-    async with SharedConnection():  # graphql-core calls the resolvers of a query at once
+    async with SharedConnection():  # graphql-core runs the resolvers of a query concurrently
         return await _result(executor)
 
 
 async def _result(executor: Any) -> ExecutionResult:
     result = executor.execute_operation()
-    answer: ExecutionResult = await result if isawaitable(result) else result
-    return answer
+    completed: ExecutionResult = await result if isawaitable(result) else result
+    return completed
 
 
-class _Known:
-    """A middleware of graphql-core: what resolvers came to before a surprise."""
+class ReplayMiddleware:
+    """A middleware of graphql-core: replays what resolvers returned before a plan bailed out."""
 
-    def __init__(self, outcomes: list[Outcome]) -> None:
-        self._outcomes = {path: (value, error) for path, value, error in outcomes}
+    def __init__(self, resolved: list[Resolved]) -> None:
+        self._resolved = {path: (value, error) for path, value, error in resolved}
 
     def resolve(
         self, resolve: Any, source: Any, info: GraphQLResolveInfo[Any], **arguments: Any
     ) -> Any:
-        """Give what a resolver came to, or call it if it has not been."""
-        if info.path not in self._outcomes:
+        """Return or raise what a resolver did, or call it if the plan has not."""
+        if info.path not in self._resolved:
             return resolve(source, info, **arguments)
-        outcome = self._outcomes[info.path]
-        return _later(*outcome) if iscoroutinefunction(resolve) else _now(*outcome)
+        replay = _replay_async if iscoroutinefunction(resolve) else _replay
+        return replay(*self._resolved[info.path])
 
 
-def _now(value: Any, error: Exception | None) -> Any:
+def _replay(value: Any, error: Exception | None) -> Any:
     if error:
         raise error
     return value
 
 
-async def _later(value: Any, error: Exception | None) -> Any:
-    return _now(value, error)
-
-
-def _coerced(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, request: dict[str, Any]
-) -> VariableValues | None:
-    if not operation.variable_definitions:
-        return _NO_VARIABLES
-    given = request.get("raw_variable_values") or {}
-    values = get_variable_values(schema, operation.variable_definitions, given, max_errors=1)
-    return None if isinstance(values, list) else values
+async def _replay_async(value: Any, error: Exception | None) -> Any:
+    return _replay(value, error)

@@ -1,4 +1,4 @@
-"""What plans are made of: closures from a value to its part of the answer."""
+"""The parts of plans: closures that turn a value into its part of the result."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -16,130 +16,137 @@ from graphql import (
 from graphql.pyutils import Path
 
 Read = Callable[[Any], Any]
-Outcome = tuple[Path, Any, Exception | None]
-"""Where a resolver was called, and what it returned or raised."""
+Resolved = tuple[Path, Any, Exception | None]
+"""The path of a resolver's field, and what the resolver returned or raised."""
 
 _INT_MAX = 2**31 - 1
-_REMEMBERED = 256  # sources of functions; most objects are selected alike
+_CACHED_SOURCES = 256  # many objects have the same selection
 
 
 class Plan(NamedTuple):
-    """How a part of an operation is executed."""
+    """How to execute a part of an operation."""
 
-    read: Callable[..., Any]  # of a value; if it waits, a coroutine function of it and the run
-    waits: bool = False  # for resolvers
-    exactly: type | None = None  # the value is answered as it is, if it is of this class
-    or_null: bool = False  # or null
-    attribute: str | None = None  # of what the value is
-
-
-class Answered(NamedTuple):
-    """The part of the answer that was made of what a resolver returned."""
-
-    answer: Any
+    read: Callable[..., Any]  # from (value), or async from (value, execution)
+    is_async: bool = False
+    exact_type: type | None = None  # a value of this class needs no conversion
+    nullable: bool = False  # null needs none either
+    attribute: str | None = None  # of the parent object; None: the value is the parent itself
 
 
-class Surprise(Exception):  # noqa: N818 (nothing failed: graphql-core takes over)
-    """A value that a plan does not answer."""
+class Completed(NamedTuple):
+    """The result that was already made of a resolver's value."""
+
+    result: Any
+
+
+class BailOut(Exception):  # noqa: N818 (not an error: graphql-core takes over)
+    """A plan does not support a value."""
 
 
 def constant(value: str) -> Plan:
-    """Answer the same always."""
+    """Return the same for all values."""
     return Plan(lambda _source: value)
 
 
-def reading(attribute: str, complete: Plan) -> Plan:
-    """Read an attribute, as Strawberry does where there is no resolver."""
-    return complete._replace(attribute=attribute)
+def attribute(name: str, complete: Plan) -> Plan:
+    """Read an attribute, as Strawberry does for fields without a resolver."""
+    return complete._replace(attribute=name)
 
 
-def or_null(complete: Plan) -> Plan:
-    """Let null pass."""
+def nullable(complete: Plan) -> Plan:
+    """Keep null, and complete any other value."""
     read = complete.read
-    if not complete.waits:
+    if not complete.is_async:
         return complete._replace(
-            read=lambda value: None if value is None else read(value), or_null=True
+            read=lambda value: None if value is None else read(value), nullable=True
         )
 
-    async def read_and_wait(value: Any, run: Any) -> Any:
-        return None if value is None else await read(value, run)
+    async def read_async(value: Any, execution: Any) -> Any:
+        return None if value is None else await read(value, execution)
 
-    return Plan(read_and_wait, waits=True)
+    return Plan(read_async, is_async=True)
 
 
-def selecting(fields: Mapping[str, Plan], *, kind: type) -> Plan:
-    """Make an object of the fields selected of a value of exactly one class.
+def selection(fields: Mapping[str, Plan], *, kind: type) -> Plan:
+    """Read the selected fields of an object.
 
-    A function is written for just these fields, since it is called for each object of a list:
+    The function runs for each object of a list, so its source is generated for these fields:
 
         def read(value):
-            if type(value) is not kind: raise Surprise
+            if type(value) is not kind: raise BailOut
             v0 = value.id
-            if type(v0) is not k0: raise Surprise
+            if type(v0) is not k0: raise BailOut
             return {n0: v0, n1: r1(value.invited_at)}
 
-    Nothing that a client sent is in its text.
+    The source contains nothing that a client sent.
+
+    Args:
+        fields: plans by response name.
+        kind: the exact class of the object.
     """
-    waits = any(plan.waits for plan in fields.values())
-    known: dict[str, Any] = {"kind": kind, "Surprise": Surprise}
-    lines, answer = ["if type(value) is not kind: raise Surprise"], []
+    is_async = any(plan.is_async for plan in fields.values())
+    names: dict[str, Any] = {"kind": kind, "BailOut": BailOut}
+    lines, items = ["if type(value) is not kind: raise BailOut"], []
     for number, (key, plan) in enumerate(fields.items()):
         value = f"value.{plan.attribute}" if plan.attribute else "value"
-        known[f"n{number}"] = key
-        if plan.exactly and plan.attribute:
-            known[f"k{number}"] = plan.exactly
-            unless_null = f" and v{number} is not None" if plan.or_null else ""
+        names[f"n{number}"] = key
+        if plan.exact_type and plan.attribute:
+            names[f"k{number}"] = plan.exact_type
+            unless_null = f" and v{number} is not None" if plan.nullable else ""
             lines.append(f"v{number} = {value}")
-            lines.append(f"if type(v{number}) is not k{number}{unless_null}: raise Surprise")
-            answer.append(f"n{number}: v{number}")
+            lines.append(f"if type(v{number}) is not k{number}{unless_null}: raise BailOut")
+            items.append(f"n{number}: v{number}")
         else:
-            known[f"r{number}"] = plan.read
-            call = f"await r{number}({value}, run)" if plan.waits else f"r{number}({value})"
-            answer.append(f"n{number}: {call}")
-    lines.append(f"return {{{', '.join(answer)}}}")
-    head = "async def read(value, run):" if waits else "def read(value):"
-    exec(_code("\n    ".join([head, *lines])), known)  # noqa: S102 (see above)
-    # Taken out of its own globals, which is a cycle.
-    return Plan(known.pop("read"), waits)
+            names[f"r{number}"] = plan.read
+            call = (
+                f"await r{number}({value}, execution)" if plan.is_async else f"r{number}({value})"
+            )
+            items.append(f"n{number}: {call}")
+    lines.append(f"return {{{', '.join(items)}}}")
+    head = "async def read(value, execution):" if is_async else "def read(value):"
+    exec(_code("\n    ".join([head, *lines])), names)  # noqa: S102 (see the docstring)
+    # Popped, because a function among its own globals is a reference cycle.
+    return Plan(names.pop("read"), is_async)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED_SOURCES)
 def _code(source: str) -> CodeType:
     return compile(source, "<plan>", "exec")
 
 
-def choosing(members: Mapping[type, Plan]) -> Plan:
+def union(members: Mapping[type, Plan]) -> Plan:
     """Read a value of one of several classes."""
 
-    async def read_and_wait(value: Any, run: Any) -> Any:
+    async def read_async(value: Any, execution: Any) -> Any:
         plan = members[type(value)]
-        return await plan.read(value, run) if plan.waits else plan.read(value)
+        return await plan.read(value, execution) if plan.is_async else plan.read(value)
 
-    waits = any(plan.waits for plan in members.values())
-    return Plan(read_and_wait if waits else lambda value: members[type(value)].read(value), waits)
+    if any(plan.is_async for plan in members.values()):
+        return Plan(read_async, is_async=True)
+    return Plan(lambda value: members[type(value)].read(value))
 
 
-def listing(complete: Plan) -> Plan:
+def list_of(complete: Plan) -> Plan:
     """Read each item of a list."""
     read_item = complete.read
 
     def read(value: Any) -> list[Any]:
         if type(value) is not list:
-            raise Surprise
+            raise BailOut
         return [read_item(item) for item in value]
 
     return Plan(read)
 
 
 def leaf(type_: GraphQLLeafType) -> Plan:
-    """Serialise a value."""
-    kind = str if type_.coerce_output_value is str else _EXACTLY.get(type_.name)
+    """Serialise a scalar or an enum."""
+    kind = str if type_.coerce_output_value is str else _EXACT_TYPES.get(type_.name)
     if kind:
-        return Plan(_exact(kind), exactly=kind)
+        return Plan(_exact(kind), exact_type=kind)
     return Plan(_int if type_.name == GraphQLInt.name else _serialising(type_))
 
 
-_EXACTLY = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
+_EXACT_TYPES = {GraphQLString.name: str, GraphQLID.name: str, GraphQLBoolean.name: bool}
 
 
 def _serialising(type_: GraphQLLeafType) -> Read:
@@ -147,11 +154,11 @@ def _serialising(type_: GraphQLLeafType) -> Read:
 
     def read(value: Any) -> Any:
         if value is None or isinstance(value, Exception):
-            raise Surprise
-        answer = serialise(value)
-        if answer is None or answer is Undefined:
-            raise Surprise
-        return answer
+            raise BailOut
+        result = serialise(value)
+        if result is None or result is Undefined:
+            raise BailOut
+        return result
 
     return read
 
@@ -159,7 +166,7 @@ def _serialising(type_: GraphQLLeafType) -> Read:
 def _exact(kind: type) -> Read:
     def read(value: Any) -> Any:
         if type(value) is not kind:
-            raise Surprise
+            raise BailOut
         return value
 
     return read
@@ -167,5 +174,5 @@ def _exact(kind: type) -> Read:
 
 def _int(value: Any) -> int:
     if type(value) is not int or not -_INT_MAX - 1 <= value <= _INT_MAX:
-        raise Surprise
+        raise BailOut
     return value

@@ -1,4 +1,4 @@
-"""A valid document, and what was found out about it."""
+"""A valid document with its plans."""
 
 from dataclasses import dataclass, field
 
@@ -16,28 +16,28 @@ from connect_hub.api.execution.executor import Plans
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A document that may be executed, and what was compiled of it."""
+class PreparedDocument:
+    """A document that is parsed, within the limits and valid."""
 
     document: DocumentNode
     plans: Plans = field(default_factory=dict)
-    _fields: dict[str | None, str] = field(default_factory=dict)
+    _first_fields: dict[str | None, str] = field(default_factory=dict)  # by operation name
 
-    def field_of(self, operation: OperationDefinitionNode) -> str:
-        """Tell the first field that an operation asks for, by its name in the schema."""
+    def first_field(self, operation: OperationDefinitionNode) -> str:
+        """Return the schema's name of the first field in an operation."""
         name = operation.name.value if operation.name else None
-        if name not in self._fields:
+        if name not in self._first_fields:
             fragments = {
                 node.name.value: node.selection_set
                 for node in self.document.definitions
                 if isinstance(node, FragmentDefinitionNode)
             }
-            self._fields[name] = _first_field(operation.selection_set, fragments) or "none"
-        return self._fields[name]
+            self._first_fields[name] = _first_field(operation.selection_set, fragments) or "none"
+        return self._first_fields[name]
 
 
-def _first_field(selected: SelectionSetNode, unvisited: dict[str, SelectionSetNode]) -> str | None:
-    for node in selected.selections:  # there may be none
+def _first_field(selection: SelectionSetNode, unvisited: dict[str, SelectionSetNode]) -> str | None:
+    for node in selection.selections:
         match node:
             case FieldNode():
                 return node.name.value
@@ -47,4 +47,4 @@ def _first_field(selected: SelectionSetNode, unvisited: dict[str, SelectionSetNo
                 inner = node.selection_set
         if inner and (found := _first_field(inner, unvisited)):
             return found
-    return None
+    return None  # fragments that spread each other only

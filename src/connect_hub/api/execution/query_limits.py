@@ -1,7 +1,7 @@
-"""What one operation may cost.
+"""Limits on the cost of one operation.
 
-Each part of a document is looked at once, fragments too: the time this takes grows with the length
-of the document, however its fragments are nested.
+Each part of a document is visited once, fragments too. So the time that this takes is proportional
+to the document's length, however deep its fragments are nested.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from graphql import (
     SelectionSetNode,
 )
 
-MAX_TOKENS = 500  # in one document
-MAX_LINES = 1000  # in one document; the place of each error is found by reading them
-MAX_DEPTH = 8  # fields below each other
-MAX_INTROSPECTION_DEPTH = 16  # the same below __schema and __type
-MAX_INTROSPECTED = 6000  # fields in the answer below __schema and __type
-MAX_ALIASES = 15  # and repeated fields; validation compares each with each
-MAX_REPEATED_LEAVES = 60  # of fields without a selection, by fragments; they are compared sooner
+MAX_TOKENS = 500  # of one document
+MAX_LINES = 1000  # of one document; each error's location is found by counting lines
+MAX_DEPTH = 8  # nested fields
+MAX_INTROSPECTION_DEPTH = 16  # nested fields below __schema and __type
+MAX_INTROSPECTED = 6000  # fields in the result below __schema and __type
+MAX_ALIASES = 15  # and repeated fields; validation compares each pair
+MAX_REPEATED_LEAVES = 60  # repeated fields without a selection, by fragments; cheap to compare
 MAX_LISTED = 200  # rows of all lists together
 MAX_DIRECTIVES = 20
-MAX_FRAGMENTS = 20  # in one document; validation compares each with each
-MAX_ERRORS = 5  # told at once
+MAX_FRAGMENTS = 20  # of one document; validation compares each pair
+MAX_ERRORS = 5  # in one response
 
-INTROSPECTION = {"__schema", "__type"}
-LISTS = {"invitedClients": 20, "sessions": 20}  # fields that list rows, and how many if not said
+INTROSPECTION_FIELDS = {"__schema", "__type"}
+LIST_FIELDS = {"invitedClients": 20, "sessions": 20}  # fields that list rows; rows without `first`
 _MAX_PAGE = 100  # rows
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a part of an operation costs."""
+    """The cost of a part of an operation."""
 
     depth: int = 0
     introspection_depth: int = 0
@@ -49,14 +49,14 @@ class Cost:
     directives: int = 0
     listed: int = 0
     repeated_leaves: int = 0
-    fields: int = 0  # at the top of this part, besides __typename
-    # Also at the top, which fragments share with the object that they are spread on: how often a
-    # response name occurs, of fields with a selection of their own and of those without.
+    fields: int = 0  # at the top of this part, without __typename
+    # How often each response name occurs at the top of this part: of fields with a selection
+    # (objects) and without (leaves). A fragment shares its names with the object it is spread on.
     objects: Counter[str] = field(default_factory=Counter)
     leaves: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Cost) -> None:
-        """Add what lies beside this part, or below it; names are no part of what lies below."""
+        """Add a sibling or a nested part; response names are separate in each object."""
         self.depth = max(self.depth, other.depth)
         self.introspection_depth = max(self.introspection_depth, other.introspection_depth)
         self.aliases += other.aliases
@@ -64,24 +64,24 @@ class Cost:
         self.listed += other.listed
         self.repeated_leaves += other.repeated_leaves
 
-    def spread(self, fragment: Cost) -> None:
-        """Add a fragment on the same object."""
+    def add_fragment(self, fragment: Cost) -> None:
+        """Add a fragment on the same object, response names included."""
         self.add(fragment)
         self.fields += fragment.fields
         self.objects.update(fragment.objects)
         self.leaves.update(fragment.leaves)
 
-    def close(self) -> None:
-        """Count names that occur again, once all of an object is known."""
+    def count_repetitions(self) -> None:
+        """Count repeated response names; called once all fields of an object were added."""
         self.aliases += self.objects.total() - len(self.objects)
         self.repeated_leaves += self.leaves.total() - len(self.leaves)
 
 
-def exceeded(document: DocumentNode) -> list[GraphQLError]:
-    """Tell which limits a document exceeds, by an operation or by a fragment that none uses."""
+def check_limits(document: DocumentNode) -> list[GraphQLError]:
+    """Return an error for each limit that an operation or an unused fragment exceeds."""
     costs = _Costs(document)
     if len(costs.fragments) > MAX_FRAGMENTS:
-        return [GraphQLError(f"A document takes {MAX_FRAGMENTS} fragments at most: split it up.")]
+        return [GraphQLError(f"A document may have at most {MAX_FRAGMENTS} fragments: split it.")]
     return [
         GraphQLError(message, definition)
         for definition in document.definitions
@@ -93,12 +93,12 @@ def exceeded(document: DocumentNode) -> list[GraphQLError]:
 def _messages(
     definition: OperationDefinitionNode | FragmentDefinitionNode, costs: _Costs
 ) -> list[str]:
-    cost = costs.of(definition.selection_set)
-    cost.close()
+    cost = costs.of_selection(definition.selection_set)
+    cost.count_repetitions()
     if isinstance(definition, FragmentDefinitionNode):
-        cost.depth = 0  # it may be one of introspection; operations that use it say
+        cost.depth = 0  # it may be for introspection: the operations that use it are checked
     elif definition.operation is OperationType.MUTATION and cost.fields > 1:
-        return ["A mutation takes one field: send each in a request of its own."]
+        return ["A mutation may have one field: send each in its own request."]
     limits = [
         (cost.depth, MAX_DEPTH, "levels of fields"),
         (cost.introspection_depth, MAX_INTROSPECTION_DEPTH, "levels of introspection"),
@@ -108,7 +108,7 @@ def _messages(
         (cost.directives + len(definition.directives or ()), MAX_DIRECTIVES, "directives"),
     ]
     return [
-        f"An operation takes {limit} {what} at most: split it up."
+        f"An operation may have at most {limit} {what}: split it."
         for value, limit, what in limits
         if value > limit
     ]
@@ -123,19 +123,19 @@ class _Costs:
             for definition in document.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
-        self._known: dict[str, Cost] = {}
+        self._of_fragments: dict[str, Cost] = {}
 
-    def of(self, selections: SelectionSetNode) -> Cost:
-        """Sum up a selection; the names at its top are still open."""
+    def of_selection(self, selections: SelectionSetNode) -> Cost:
+        """Return the cost of a selection; the caller counts repetitions at its top."""
         cost, plain = Cost(), set()
         for node in selections.selections:
             cost.directives += len(node.directives or ())
             if isinstance(node, FragmentSpreadNode):
-                cost.spread(self._of_fragment(node.name.value))
+                cost.add_fragment(self._of_fragment(node.name.value))
             elif isinstance(node, InlineFragmentNode):
-                cost.spread(self.of(node.selection_set))
+                cost.add_fragment(self.of_selection(node.selection_set))
             elif not isinstance(node, FieldNode):
-                raise TypeError(node)  # there is no fourth
+                raise TypeError(node)
             elif node.selection_set:
                 self._add_object(cost, node, node.selection_set)
             elif node.alias:
@@ -150,23 +150,23 @@ class _Costs:
 
     def _add_object(self, cost: Cost, node: FieldNode, selections: SelectionSetNode) -> None:
         name = node.name.value
-        inner = self.of(selections)
-        inner.close()
-        if name in INTROSPECTION:
+        inner = self.of_selection(selections)
+        inner.count_repetitions()
+        if name in INTROSPECTION_FIELDS:
             inner.introspection_depth, inner.depth = inner.depth + 1, 0
         inner.depth += 1
         inner.aliases += node.alias is not None
-        inner.listed += _rows(node) if name in LISTS else 0
+        inner.listed += _rows(node) if name in LIST_FIELDS else 0
         cost.add(inner)
         cost.fields += 1
         cost.objects[node.alias.value if node.alias else name] += 1
 
     def _of_fragment(self, name: str) -> Cost:
-        if name not in self._known:
-            self._known[name] = Cost()  # of a fragment within itself, which validation refuses
+        if name not in self._of_fragments:
+            self._of_fragments[name] = Cost()  # if the fragment spreads itself, which is invalid
             if name in self.fragments:
-                self._known[name] = self.of(self.fragments[name])
-        return self._known[name]
+                self._of_fragments[name] = self.of_selection(self.fragments[name])
+        return self._of_fragments[name]
 
 
 def _add_leaf(cost: Cost, node: FieldNode, response_name: str) -> None:
@@ -176,11 +176,11 @@ def _add_leaf(cost: Cost, node: FieldNode, response_name: str) -> None:
 
 
 def _rows(node: FieldNode) -> int:
-    """Tell how many rows a field may list; the most of any where a variable says how many."""
+    """Return how many rows a field may list; a whole page if `first` is a variable."""
     for argument in node.arguments or ():
         if argument.name.value == "first":
             value = argument.value
-            said = value.value if isinstance(value, IntValueNode) else ""
-            is_short = said.isdigit() and len(said) <= len(str(_MAX_PAGE))
-            return min(int(said), _MAX_PAGE) if is_short else _MAX_PAGE
-    return LISTS[node.name.value]
+            digits = value.value if isinstance(value, IntValueNode) else ""
+            is_short = digits.isdigit() and len(digits) <= len(str(_MAX_PAGE))
+            return min(int(digits), _MAX_PAGE) if is_short else _MAX_PAGE
+    return LIST_FIELDS[node.name.value]

@@ -1,131 +1,117 @@
-"""How plans call resolvers."""
+"""Plans that call resolvers."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLField, GraphQLResolveInfo, VariableNode, get_argument_values
-from strawberry import ID, Info
-from strawberry.types.arguments import StrawberryArgument
-from strawberry.types.base import StrawberryOptional
-from strawberry.types.field import StrawberryField
-from strawberry.types.fields.resolver import INFO_PARAMSPEC, SELF_PARAMSPEC
+from strawberry import ID
 from strawberry.utils.await_maybe import await_maybe
 
-from connect_hub.api.execution.plans import Answered, Plan, Surprise
+from connect_hub.api.execution.plans import BailOut, Completed, Plan
+from connect_hub.api.strawberry_internals import (
+    ExceptionHandlers,
+    LazyInfo,
+    Resolver,
+    StrawberryField,
+    argument_type,
+    resolver_of,
+)
 
-Handlers = Sequence[tuple[tuple[type[Exception], ...], Any]]
-"""What Strawberry turns into members of a field's union: exceptions, and their handler."""
-
-_REQUEST = GraphQLResolveInfo._fields.index("variable_values")  # then the context
-_SCALARS = {str, int, float, bool, ID}  # whose arguments Strawberry takes as they are
-_RESERVED: set[object] = {SELF_PARAMSPEC, INFO_PARAMSPEC}
+_REQUEST = GraphQLResolveInfo._fields.index("variable_values")  # the context comes next
+_SCALARS = {str, int, float, bool, ID}  # Strawberry passes arguments of these types unconverted
 
 
-class Place(NamedTuple):
-    """A field with a resolver, where it stands in an operation and its answer."""
+class ResolverField(NamedTuple):
+    """A field with a resolver, at its path in an operation."""
 
     field: GraphQLField
     definition: StrawberryField
+    resolver: Resolver
     node: FieldNode
-    info: GraphQLResolveInfo[Any]  # without a request
+    info: GraphQLResolveInfo[Any]  # without the values of a request
+    handlers: ExceptionHandlers
+
+    def info_for(self, execution: Any) -> LazyInfo:
+        """Return the info for one execution of a plan."""
+
+        def build_raw_info() -> Any:
+            info: Any = self.info
+            variables = execution.variable_values.coerced
+            before, after = info[:_REQUEST], info[_REQUEST + 2 :]
+            return info._make((*before, variables, execution.context, *after))
+
+        return LazyInfo(self.definition, execution.context, build_raw_info)
 
 
-class PlannedInfo(Info):
-    """What a resolver may ask for; most want nothing but the context."""
-
-    def __init__(self, place: Place, run: Any) -> None:
-        self._place = place
-        self._run = run
-        self._field = place.definition
-
-    @property
-    def context(self) -> Any:
-        """What was given with the request."""
-        return self._run.context
-
-    @cached_property
-    def _raw_info(self) -> Any:  # type: ignore[override] # a field of Strawberry's class
-        info: Any = self._place.info
-        before, after = info[:_REQUEST], info[_REQUEST + 2 :]
-        return info._make((*before, self._run.variable_values.coerced, self._run.context, *after))
+def supported_resolver(definition: StrawberryField) -> Resolver | None:
+    """Return a field's resolver, if a plan can provide all of its arguments."""
+    if all(argument_type(argument) in _SCALARS for argument in definition.arguments):
+        return resolver_of(definition)
+    return None
 
 
-def is_callable(definition: StrawberryField) -> bool:
-    """Tell whether a resolver takes nothing but what a plan can give."""
-    resolver = definition.base_resolver
-    return (
-        resolver is not None
-        and all(spec in _RESERVED for spec, at in resolver.reserved_parameters.items() if at)
-        and all(_argument_type(argument) in _SCALARS for argument in definition.arguments)
-    )
+def resolver_plan(field: ResolverField, complete: Plan) -> Plan:
+    """Call the resolver, record its result, and complete the value.
 
+    Args:
+        field: to resolve.
+        complete: the plan for the resolver's value.
+    """
+    arguments_of, path = _coercion(field), field.info.path
+    function, is_async, takes_source, info_name = field.resolver
+    read, completes_async = complete.read, complete.is_async
 
-def resolving(place: Place, complete: Plan, *, handlers: Handlers) -> Plan:
-    """Call a resolver, note what it comes to, and read that."""
-    arguments, path = _arguments(place), place.info.path
-    resolver: Any = place.definition.base_resolver
-    function, is_async = resolver.wrapped_func, resolver.is_async
-    info_name = resolver.info_parameter and resolver.info_parameter.name
-    takes_source = resolver.self_parameter is not None
-    read, waits = complete.read, complete.waits
-
-    async def call_and_read(source: Any, run: Any) -> Any:
-        given = arguments(run)  # if it raises, graphql-core will, before it calls
+    async def call_and_read(source: Any, execution: Any) -> Any:
+        arguments = arguments_of(execution)  # if this fails, graphql-core fails before the call
         try:
             try:
                 if info_name:
-                    given[info_name] = PlannedInfo(place, run)
-                value = function(source, **given) if takes_source else function(**given)
+                    arguments[info_name] = field.info_for(execution)
+                value = function(source, **arguments) if takes_source else function(**arguments)
                 if is_async:
                     value = await value
-            except Exception as error:  # noqa: BLE001 (some are handled, as Strawberry does it)
-                value = await _handled(error, handlers, place, run)
+            except Exception as error:  # noqa: BLE001 (Strawberry passes any to its handlers)
+                value = await _handle(error, field, execution)
         except Exception as error:
-            run.outcomes.append((path, None, error))
-            raise Surprise from error
-        run.outcomes.append((path, value, None))
-        answer = await read(value, run) if waits else read(value)
-        run.outcomes.append((path, Answered(answer), None))
-        return answer
+            execution.resolved.append((path, None, error))
+            raise BailOut from error
+        execution.resolved.append((path, value, None))
+        completed = await read(value, execution) if completes_async else read(value)
+        execution.resolved.append((path, Completed(completed), None))
+        return completed
 
-    return Plan(call_and_read, waits=True)
+    return Plan(call_and_read, is_async=True)
 
 
-def _arguments(place: Place) -> Callable[[Any], dict[str, Any]]:
-    """Coerce the arguments of a field: once, or anew for each request that brings variables."""
-    node = place.node
-    names = [argument.python_name for argument in place.definition.arguments]
-    python_names = dict(zip(place.field.args, names, strict=True))
+def _coercion(field: ResolverField) -> Callable[[Any], dict[str, Any]]:
+    """Return a function that coerces the arguments; it does so only once if none is a variable."""
+    node = field.node
+    names = [argument.python_name for argument in field.definition.arguments]
+    python_names = dict(zip(field.field.args, names, strict=True))
 
-    def coerced(run: Any) -> dict[str, Any]:
-        values = get_argument_values(place.field, node, run.variable_values)
+    def coerce(execution: Any) -> dict[str, Any]:
+        values = get_argument_values(field.field, node, execution.variable_values)
         return {python_names[name]: value for name, value in values.items()}
 
     constant: dict[str, Any] | None = None
 
-    def once(run: Any) -> dict[str, Any]:
+    def coerce_once(execution: Any) -> dict[str, Any]:
         nonlocal constant
         if constant is None:
-            constant = coerced(run)
+            constant = coerce(execution)
         return dict(constant)
 
-    brought = any(isinstance(argument.value, VariableNode) for argument in node.arguments or ())
-    return coerced if brought else once
+    uses_variables = any(isinstance(each.value, VariableNode) for each in node.arguments or ())
+    return coerce if uses_variables else coerce_once
 
 
-async def _handled(error: Exception, handlers: Handlers, place: Place, run: Any) -> Any:
-    """Make the member of a union that stands for an exception; raise it where none does."""
-    for kinds, handler in handlers:
-        if isinstance(error, kinds):
-            handled = handler.handle(error, field=place.definition, info=PlannedInfo(place, run))
+async def _handle(error: Exception, field: ResolverField, execution: Any) -> Any:
+    """Return the union member for an exception; raise the exception if there is none."""
+    for classes, handler in field.handlers:
+        if isinstance(error, classes):
+            handled = handler.handle(error, field=field.definition, info=field.info_for(execution))
             member = await await_maybe(handled)
             if member is not None:
                 return member
             break
     raise error
-
-
-def _argument_type(argument: StrawberryArgument) -> object:
-    type_ = argument.type
-    return type_.of_type if isinstance(type_, StrawberryOptional) else type_

@@ -1,4 +1,4 @@
-"""Validation of documents by the rules of GraphQL, at a cost that is bounded."""
+"""Validation of documents by the rules of GraphQL, at a limited cost."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ from connect_hub.api.execution.query_limits import MAX_ERRORS
 
 Rules = list[type[ASTValidationRule]]
 
-_OF_VARIABLES = {
+_VARIABLE_RULES = {
     NoUndefinedVariablesRule,
     NoUnusedVariablesRule,
     UniqueVariableNamesRule,
     VariablesAreInputTypesRule,
     VariablesInAllowedPositionRule,
 }
-_OF_DIRECTIVES = {
+_DIRECTIVE_RULES = {
     DeferStreamDirectiveLabel,
     DeferStreamDirectiveOnRootField,
     DeferStreamDirectiveOnValidOperationsRule,
@@ -48,7 +48,7 @@ _OF_DIRECTIVES = {
 
 
 class _KnownTypeNames(KnownTypeNamesRule):
-    """Suggests no other name: comparing one with those of all types takes milliseconds."""
+    """Without suggestions: comparing an unknown name with all types takes milliseconds."""
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -67,25 +67,28 @@ class Validator:
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
 
-    def errors(self, document: DocumentNode, text: str) -> list[GraphQLError]:
-        """Tell up to MAX_ERRORS errors of a document, and that there are more."""
+    def validate(self, document: DocumentNode, text: str) -> list[GraphQLError]:
+        """Return up to MAX_ERRORS errors; one more says that validation was aborted.
+
+        Rules about variables or directives run only if the text may contain some.
+        """
         rules = self._rules
         if "$" not in text:
-            rules = [rule for rule in rules if rule not in _OF_VARIABLES]
+            rules = [rule for rule in rules if rule not in _VARIABLE_RULES]
         if "@" not in text:
-            rules = [rule for rule in rules if rule not in _OF_DIRECTIVES]
-        found = validate(
+            rules = [rule for rule in rules if rule not in _DIRECTIVE_RULES]
+        errors = validate(
             self._schema,
             document,
             rules,
             max_errors=MAX_ERRORS,
             hide_suggestions=self._hide_suggestions,
         )
-        return [_of_the_client(error) for error in found]
+        return [_without_cause(error) for error in errors]
 
 
-def _of_the_client(error: GraphQLError) -> GraphQLError:
-    """Hide an exception that a value caused: int() raises one for more than 4,300 digits."""
+def _without_cause(error: GraphQLError) -> GraphQLError:
+    """Replace an exception: int() raises one for more than 4,300 digits."""
     if error.original_error is None:
         return error
-    return GraphQLError("This value is out of range.", error.nodes)
+    return GraphQLError("This number is out of range.", error.nodes)

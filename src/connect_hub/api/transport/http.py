@@ -79,10 +79,10 @@ class GraphQLHTTP:
         operation: OperationDefinitionNode = executor.operation
         log = request_log(scope)
         log.operation = operation.name.value if operation.name else ""
-        log.field = prepared.field_of(operation)
+        log.field = prepared.first_field(operation)
         _check_method(scope["method"], operation.operation)
         with Within(self._timeout):
-            result = await execution.executed(executor)
+            result = await execution.execute(executor)
         log.outcome = log.outcome or "ok"  # a refusal has set its own
         if context.notice:
             result.extensions = {"notice": context.notice}
