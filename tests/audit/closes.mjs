@@ -83,7 +83,7 @@ const following = async (plans, check, prepare = async () => {}) => {
   const { events, stop } = follow(server.url, freshToken);
   const calm = async () => {
     await pause(ALL_RETRIES);
-    for (const name of ["told", "signedOut", "failed"]) assert.equal(events.count(name), 0, name);
+    for (const name of ["onInvited", "onSignedOut", "failed"]) assert.equal(events.count(name), 0, name);
   };
   try {
     await check({ events, stop, calm, asked, tokens: server.tokens });
@@ -98,7 +98,7 @@ const comesBack = (plans, asks, prepare) =>
   following(
     plans,
     async ({ events, calm, asked, tokens }) => {
-      await events.next("told");
+      await events.next("onInvited");
       await events.next("refetch");
       await calm();
       assert.deepEqual(asked, asks);
@@ -109,7 +109,7 @@ const comesBack = (plans, asks, prepare) =>
 
 const lasts = (plans) =>
   following(plans, async ({ events, tokens }) => {
-    await events.next("told");
+    await events.next("onInvited");
     await pause(LATE_PONG);
     assert.equal(tokens.length, plans.length);
   });
@@ -123,7 +123,7 @@ const givesUp = (plan) =>
 
 const signsOut = (plans) =>
   following(plans, async ({ events, calm, asked, tokens }) => {
-    await events.next("signedOut");
+    await events.next("onSignedOut");
     await calm();
     assert.deepEqual(asked, [false, true]);
     assert.deepEqual(tokens, ["Bearer 0", "Bearer 1"]);
@@ -143,7 +143,7 @@ const comesBackOnceReachable = async () => {
   const { events, stop } = follow(gone.url, async () => 0);
   await pause(ALL_RETRIES);
   const back = await serve([{}], Number(new URL(gone.url).port));
-  await events.next("told");
+  await events.next("onInvited");
   stop();
   await back.close();
 };

@@ -24,12 +24,12 @@ const register = async () => {
   } }`);
   return register;
 };
-/** A new client applies the code; the subscriber is told. */
+/** A new client applies the code; the subscriber hears of it. */
 const isTold = async (events, code) => {
   const { accessToken, client } = await register();
   const query = `mutation { applyInvite(invitationCode: "${code}") { __typename } }`;
   assert.equal((await ask(query, accessToken)).applyInvite.__typename, "InviteApplied");
-  assert.equal((await events.next("told")).id, client.id);
+  assert.equal((await events.next("onInvited")).id, client.id);
 };
 
 /** Pass connections on to the server, until they stall or are cut. */
@@ -71,7 +71,7 @@ const ann = await register();
 const token = ann.accessToken;
 const code = ann.client.invitationCode;
 
-// The documented lines: told at once, and again after the connection has stalled, and was cut for a while.
+// The documented lines hear of it at once, and again after the connection has stalled, and was cut for a while.
 const between = await network();
 const { socket, stop, events } = follow(between.socketUrl, async () => token);
 await events.next("refetch");
@@ -88,7 +88,7 @@ socket.terminate();
 await events.next("refetch");
 await isTold(events, code);
 stop();
-assert.equal(events.count("failed") + events.count("signedOut"), 0);
+assert.equal(events.count("failed") + events.count("onSignedOut"), 0);
 await between.cut();
 
 // The documented lines refresh once what is refused, and then ask the person to sign in.
@@ -107,7 +107,7 @@ await isTold(refreshing.events, ben.client.invitationCode);
 assert.deepEqual(asked, [false, true]);
 const { deleteAccount } = await ask("mutation { deleteAccount { __typename } }", ben.accessToken);
 assert.equal(deleteAccount.__typename, "AccountDeleted");
-await refreshing.events.next("signedOut");
+await refreshing.events.next("onSignedOut");
 assert.equal(asked.at(-1), true);
 
 // Apollo Client.
@@ -118,18 +118,18 @@ const apollo = new ApolloClient({ link, cache: new InMemoryCache() });
 const query = gql`subscription { clientInvited { id phone invitedAt } }`;
 const apollos = new Events();
 link.client.on("connected", () => apollos.emit("connected"));
-const subscription = apollo.subscribe({ query }).subscribe(({ data }) => apollos.emit("told", data.clientInvited));
+const subscription = apollo.subscribe({ query }).subscribe(({ data }) => apollos.emit("onInvited", data.clientInvited));
 await apollos.next("connected");
 await isTold(apollos, code);
 subscription.unsubscribe();
 await within("Apollo Client has left", link.client.dispose());
 
-// Who is not signed in is told so, and does not try again.
+// A client without a valid token gets 4401, and does not try again.
 const stranger = createClient({ url: socketUrl, connectionParams: { Authorization: "Bearer x" } });
 const strangers = new Events();
 stranger.subscribe(
   { query: "subscription { clientInvited { id } }" },
-  { next: () => assert.fail("told"), error: (closed) => strangers.emit("refused", closed), complete() {} },
+  { next: () => assert.fail("an event came"), error: (closed) => strangers.emit("refused", closed), complete() {} },
 );
 assert.equal((await strangers.next("refused")).code, 4401);
 
@@ -139,7 +139,7 @@ const owns = new Events();
 const leave = own.subscribe(
   { query: "subscription { clientInvited { id } }" },
   {
-    next: ({ data }) => owns.emit("told", data.clientInvited),
+    next: ({ data }) => owns.emit("onInvited", data.clientInvited),
     error: (error) => owns.emit("failed", error),
     complete() {},
   },
@@ -152,4 +152,4 @@ assert.equal((await owns.next("refused"))[0].extensions.code, "BAD_REQUEST");
 await isTold(owns, code);
 leave();
 mustEnd();
-console.log("graphql-ws and Apollo Client were told who came.");
+console.log("graphql-ws and Apollo Client heard of every guest.");

@@ -64,7 +64,7 @@ export class Events {
 export const follow = (socketUrl, freshToken) => {
   const events = new Events();
   const calls = Object.fromEntries(
-    ["refetch", "told", "signedOut", "failed"].map((name) => [name, (value) => events.emit(name, value)]),
+    ["refetch", "onInvited", "onSignedOut", "failed"].map((name) => [name, (value) => events.emit(name, value)]),
   );
   return { ...documented.follow({ socketUrl, freshToken, ...calls }), events };
 };
