@@ -37,7 +37,12 @@ def test_files_that_the_documentation_names_exist() -> None:
         assert any((folder / name).exists() for folder in folders), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+FOLDERS = sorted((REPOSITORY / "tests").glob("*/README.md"))
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *FOLDERS], ids=lambda page: str(page.relative_to(REPOSITORY))
+)
 def test_links_into_the_repository_resolve(page: Path) -> None:
     for text, target in links(page):
         path, _, anchor = target.partition("#")
