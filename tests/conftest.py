@@ -22,7 +22,7 @@ from connect_hub.database.migrations import migrate
 from connect_hub.database.url import credentials
 from connect_hub.observability import logs, metrics
 from connect_hub.security.keys import new_secret
-from connect_hub.server.http_protocol import OPTIONS
+from connect_hub.server.uvicorn_options import OPTIONS
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from tests.support.hub import Hub

@@ -14,6 +14,8 @@ from graphql import get_introspection_query
 from starlette.applications import Starlette
 
 from connect_hub.server import http_protocol
+from connect_hub.server.uvicorn_options import OPTIONS
+from connect_hub.server.websocket_protocol import BoundedSocket
 from connect_hub.sms import SimulatedSender
 from tests.support import hub as asks
 from tests.support.hub import Hub
@@ -225,18 +227,18 @@ async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
     app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that the client has closed, reading nothing of what is still to be sent."""
-    opened: list[http_protocol.BoundedSocket] = []
+    opened: list[BoundedSocket] = []
 
     def accept(
-        self: http_protocol.BoundedSocket,
-        original: Any = http_protocol.BoundedSocket.start_keepalive,
+        self: BoundedSocket,
+        original: Any = BoundedSocket.start_keepalive,
     ) -> None:
         opened.append(self)
         original(self)
 
-    monkeypatch.setattr(http_protocol.BoundedSocket, "start_keepalive", accept)
+    monkeypatch.setattr(BoundedSocket, "start_keepalive", accept)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **http_protocol.OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
     serving = asyncio.create_task(server.serve([listening]))
     stopping = Sockets(listening.getsockname()[1])
     async with _connected(stopping) as (_, writer), _connected(stopping) as (reader, asking):
@@ -336,7 +338,7 @@ async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
 ) -> None:
     monkeypatch.setattr(http_protocol, "PATIENCE", timedelta(seconds=0.2))
     monkeypatch.setattr(http_protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
-    options = {**http_protocol.OPTIONS, "timeout_keep_alive": 1}
+    options = {**OPTIONS, "timeout_keep_alive": 1}
     async with _serving(app, **options) as served, _connected(served) as streams:
         for pause in (0.6, 0):
             streams[1].write(ALIVE + more)

@@ -32,7 +32,7 @@ from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics
 from connect_hub.security import keys
 from connect_hub.server import web_client
-from connect_hub.server.http_protocol import OPTIONS
+from connect_hub.server.uvicorn_options import OPTIONS
 from connect_hub.settings import Settings, StartupError, load, load_to_serve, renamed_settings
 from connect_hub.sms import exposure
 

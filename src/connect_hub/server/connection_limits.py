@@ -1,8 +1,10 @@
 """Limits of one process: connections per network, and bytes of unfinished requests."""
 
+import sys
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import structlog
 
@@ -89,3 +91,10 @@ class PendingBytes:
         self._limits.pending += size - self._size
         self._size = size
         return size <= ALWAYS_ACCEPTED or self._limits.pending <= MAX_PENDING
+
+
+def limits_in(app_state: dict[str, Any]) -> ConnectionLimits:
+    """Find what the application's lifespan passed on; without a lifespan nothing is limited."""
+    return app_state.get(CONNECTION_LIMITS) or ConnectionLimits(
+        ClientAddresses(()), per_network=sys.maxsize
+    )

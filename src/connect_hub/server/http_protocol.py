@@ -1,4 +1,4 @@
-"""HTTP and WebSocket as uvicorn reads them, with an end to what is kept, and one host."""
+"""uvicorn's HTTP protocol, with limits of size and time; duplicate Host headers are rejected."""
 
 import asyncio
 import sys
@@ -8,12 +8,8 @@ from typing import Any
 
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame
 
-from connect_hub.server.client_address import ClientAddresses
-from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits, PendingBytes
+from connect_hub.server.connection_limits import PendingBytes, limits_in
 from connect_hub.server.headers import SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
@@ -29,11 +25,6 @@ _REFUSALS = {
 }
 _LOOK_EVERY = timedelta(seconds=5)
 _LENGTHS = {b"transfer-encoding", b"content-length"}
-MAX_MESSAGE = 16 * 1024  # bytes that a client sends by WebSocket
-MAX_FRAMES = 64  # of one message
-PING_EVERY = timedelta(seconds=20)
-PONG_WITHIN = timedelta(seconds=20)
-GONE_WITHIN = timedelta(seconds=10)  # once we are done with a socket
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -63,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to look, unless the network has too many connections."""
         super().connection_made(transport)
         self._look_later()
-        limits = _limits_in(self.app_state)
+        limits = limits_in(self.app_state)
         self._pending_bytes = PendingBytes(limits)
         self._held = ExitStack()
         address = limits.addresses.of_connection(self.client)
@@ -228,127 +219,3 @@ class BoundedProtocol(HttpToolsProtocol):
         self._fed = data
         super().data_received(data)
         self._fed = b""
-
-
-class BoundedSocket(WebSocketsSansIOProtocol):
-    """Lets go of a client that does not read what it is sent, or sends what never ends.
-
-    uvicorn closes a connection once all is written; who never reads would keep it for ever.
-    """
-
-    _held: ExitStack
-    _pending_bytes: PendingBytes
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the place that the connection had while it was HTTP."""
-        super().connection_made(transport)
-        limits = _limits_in(self.app_state)
-        self._pending_bytes = PendingBytes(limits)
-        self._held = ExitStack()
-        if address := limits.addresses.of_connection(self.client):
-            self._held.enter_context(limits.slot(address))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Leave the place to others."""
-        self._held.close()
-        self._pending_bytes.update(0)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Refuse what websockets does before there is a request, for which uvicorn would wait."""
-        super().data_received(data)
-        size = len(self.conn.reader.buffer) + sum(map(len, self.frames))
-        if not self._pending_bytes.update(size) and not self.transport.is_closing():
-            self.transport.abort()
-        if not self.handshake_initiated:  # a line of its head is too long, or there are too many
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
-            self._end_soon()
-
-    def shutdown(self) -> None:
-        """Say that we go, unless it ends already: uvicorn would raise, and wait for no request."""
-        if self.transport.is_closing():
-            self.transport.abort()
-        else:
-            super().shutdown()
-
-    def handle_cont(self, event: Frame) -> None:
-        """Join what belongs together, up to a number of pieces: empty ones have no length."""
-        if len(self.frames) >= MAX_FRAMES:
-            self.transport.abort()
-        else:
-            super().handle_cont(event)
-
-    def send_receive_event_to_app(self) -> None:
-        """Pass on what is text; uvicorn would log what is none as our fault."""
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                self.conn.fail(CloseCode.INVALID_DATA)
-                self.handle_parser_exception()
-                return
-        super().send_receive_event_to_app()
-
-    def handle_ping(self) -> None:
-        """Answer, as long as the answers are read."""
-        super().handle_ping()
-        if not self.writable.is_set():
-            self.transport.abort()
-
-    def keepalive_timeout(self) -> None:
-        """End a connection that does not answer our ping, by a code that lets clients come back.
-
-        uvicorn would send 1011, which npm's graphql-ws takes as final; a laptop that slept is not.
-        """
-        self.pong_timer = self.pending_ping_payload = None
-        if self.close_sent or self.transport.is_closing():
-            return
-        self.conn.fail(CloseCode.TRY_AGAIN_LATER, "A ping was not answered; connect again.")
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.transport.close()
-        self._end_soon()
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """Let go once the application has."""
-        super().on_task_complete(task)
-        self._end_soon()
-
-    async def send(self, message: Any) -> None:
-        """Send what the client reads; a close frame at once, which is the last there is to keep."""
-        if message["type"] == "websocket.close":
-            self.writable.set()
-        await self.writable.wait()  # it may end meanwhile
-        if self.close_sent and self.transport.is_closing():  # uvicorn would log that as our fault
-            raise ClientDisconnected
-        await super().send(message)
-        if self.initial_response and self.close_sent:
-            self.handshake_complete = True  # by a refusal: uvicorn would log that one too
-
-    def _end_soon(self) -> None:
-        if not self.disconnected:
-            self.loop.call_later(GONE_WITHIN.total_seconds(), self.transport.abort)
-
-
-def _limits_in(app_state: dict[str, Any]) -> ConnectionLimits:
-    """Find what the application's lifespan passed on; without a lifespan nothing is limited."""
-    return app_state.get(CONNECTION_LIMITS) or ConnectionLimits(
-        ClientAddresses(()), per_network=sys.maxsize
-    )
-
-
-OPTIONS: dict[str, Any] = {
-    "http": BoundedProtocol,
-    "ws": BoundedSocket,
-    "ws_max_size": MAX_MESSAGE,
-    "ws_ping_interval": PING_EVERY.total_seconds(),
-    "ws_ping_timeout": PONG_WITHIN.total_seconds(),
-    "ws_per_message_deflate": False,  # it takes more memory than all else of an idle socket
-    "loop": "uvloop",
-    "log_config": None,
-    "access_log": False,
-    "proxy_headers": False,
-    "server_header": False,
-}
-"""How uvicorn serves."""

@@ -23,7 +23,8 @@ from connect_hub.database.connections import fetch, transaction
 from connect_hub.domain import live_updates
 from connect_hub.security.access_tokens import AccessTokens
 from connect_hub.security.keys import Keys
-from connect_hub.server.http_protocol import OPTIONS, BoundedSocket
+from connect_hub.server.uvicorn_options import OPTIONS
+from connect_hub.server.websocket_protocol import BoundedSocket
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from tests.support.hub import Hub, Person
