@@ -14,9 +14,9 @@ from connect_hub.domain.user_input import MAX_LENGTH, normalize
 from connect_hub.settings import Settings, StartupError
 
 _SUGGESTIONS = {"UK": "GB", "EL": "GR"}  # common mistakes for ISO 3166 codes
-_NO_COUNTRY = "001"  # international networks such as satellites, whose SMS are very expensive
+_NO_COUNTRY = "001"  # international networks such as satellites; their SMS are very expensive
 # +, digits and the punctuation of libphonenumber; x and ~ begin an extension.
-_NUMBER = re.compile(r"[+\d\-./()\[\] x~\u223c]*", re.ASCII)
+_PUNCTUATED = re.compile(r"[+\d\-./()\[\] x~\u223c]*", re.ASCII)
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -47,7 +47,7 @@ def parse(text: str, *, country: str | None = None) -> Phone:
     """
     if len(text) > MAX_LENGTH:
         raise InvalidPhone
-    phones = set(filter(None, (_phone(*reading) for reading in _readings(text, country))))
+    phones = set(filter(None, (_mobile(*meaning) for meaning in _meanings(text, country))))
     if len(phones) != 1:
         raise InvalidPhone
     return phones.pop()
@@ -81,7 +81,7 @@ def check_test_phones(settings: Settings) -> None:
         StartupError: a number is not a mobile number, or its country is not served.
     """
     for test in settings.test_phones:
-        phone = _phone(test.number, None)
+        phone = _mobile(test.number, None)
         if phone is None or phone.e164 != test.number:
             raise StartupError(
                 f"TEST_PHONES: {mask(test.number)} is not a mobile number;"
@@ -103,47 +103,47 @@ def mask(number: str) -> str:
     return f"{number[:4]}…{number[-2:]}"
 
 
-def _readings(text: str, country: str | None) -> Iterator[tuple[str, str | None]]:
+def _meanings(text: str, country: str | None) -> Iterator[tuple[str, str | None]]:
     """List the possible meanings: digits with or without +, and the country of a national number.
 
     00 is accepted in place of + in every country. But some countries use other digits for
     international calls, and some of these begin with 00 too, such as 0011 in Australia. So digits
     that begin with 00 have two possible meanings.
     """
-    dialled = _dialled(normalize(text).strip().lower())
+    dialled = _dialled_digits(normalize(text).strip().lower())
     if dialled.startswith("00"):
         yield "+" + dialled[2:], None
     yield dialled, country
 
 
-def _dialled(text: str) -> str:
+def _dialled_digits(text: str) -> str:
     """Remove the punctuation of a number, and resolve a `tel:` URI (RFC 3966)."""
     if not text.startswith("tel:"):
-        return _digits(text)
+        return _without_punctuation(text)
     number, *parameters = unquote(text.removeprefix("tel:")).split(";")
     for parameter in parameters:
         name, _, context = parameter.partition("=")
         if name == "phone-context" and not number.startswith("+"):
-            number = context + number  # `_digits` rejects a domain name
-    return _digits(number)
+            number = context + number  # a domain name is rejected below, because of its letters
+    return _without_punctuation(number)
 
 
-def _digits(text: str) -> str:
-    if not _NUMBER.fullmatch(text):
+def _without_punctuation(text: str) -> str:
+    if not _PUNCTUATED.fullmatch(text):
         raise InvalidPhone
     return re.sub(r"[^+\dx~]", "", text)
 
 
-def _phone(dialled: str, country: str | None) -> Phone | None:
+def _mobile(dialled: str, country: str | None) -> Phone | None:
     try:
         number = phonenumbers.parse(dialled, country)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
         return None
-    served = phonenumbers.region_code_for_number(number)
-    if served in {None, _NO_COUNTRY}:
+    region = phonenumbers.region_code_for_number(number)
+    if region in {None, _NO_COUNTRY}:
         return None
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     country_code = f"+{number.country_code}"
-    return Phone(e164=e164, country=served, block=e164[: len(country_code) + 4])
+    return Phone(e164=e164, country=region, block=e164[: len(country_code) + 4])

@@ -106,9 +106,11 @@ CLIENT_COLUMNS = """
     client.id, client.phone, client.invitation_code, client.created_at,
     inviter.invitation_code AS applied_code
 """
-_IS_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
+# A touch is due when a token of the current generation is first seen, and then once a minute, so
+# that most requests write nothing.
+_TOUCH_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
 _FIND = f"""
-    SELECT {CLIENT_COLUMNS}, {_IS_DUE} AS is_due {FROM_ACTIVE_SESSION}
+    SELECT {CLIENT_COLUMNS}, {_TOUCH_DUE} AS is_touch_due {FROM_ACTIVE_SESSION}
     AND generation >= $2 AND session.client_id = $3
 """
 
@@ -121,7 +123,7 @@ async def find(claims: Claims) -> Viewer | None:
             session_id=claims.session_id,
             generation=claims.generation,
             signed_in_until=claims.valid_until,
-            is_touch_due=row["is_due"],
+            is_touch_due=row["is_touch_due"],
         )
     return None
 
@@ -131,7 +133,7 @@ _TOUCH = f"""
     UPDATE session SET
         seen_at = CASE generation WHEN $2 THEN coalesce(seen_at, now()) ELSE seen_at END,
         last_used_at = now(), expires_at = {EXPIRES_AT}, address = $5
-    WHERE id = $1 AND expires_at > now() AND {_IS_DUE}
+    WHERE id = $1 AND expires_at > now() AND {_TOUCH_DUE}
 """
 
 

@@ -21,7 +21,7 @@ from connect_hub.security.keys import Keys
 from connect_hub.settings import Audience
 
 CACHE_SIZE = 4_000  # verified tokens, about a kilobyte each
-MAX_GENERATION = 999_999_999
+_MAX_GENERATION = 999_999_999
 _LEEWAY = timedelta(seconds=60)  # how far the clocks of two replicas may differ
 _REQUIRED_CLAIMS = ["aud", "exp", "gen", "iat", "iss", "jti", "sid", "sub"]
 
@@ -169,7 +169,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
     session_id, generation = payload["sid"], payload["gen"]
     if not isinstance(session_id, str) or type(generation) is not int:  # bool is an int too
         raise TypeError
-    if not 0 <= generation <= MAX_GENERATION:
+    if not 0 <= generation <= _MAX_GENERATION:
         raise ValueError
     return Claims(
         client_id=UUID(payload["sub"]),

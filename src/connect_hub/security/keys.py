@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from connect_hub.settings import StartupError
 
 SECRET_BYTES = 32
-_MIN_DISTINCT_BYTES = 16  # of 32: random bytes have at least 28, a typed phrase has fewer
+_MIN_DISTINCT_BYTES = 16  # 32 random bytes have nearly always 28 or more, a typed phrase has fewer
 
 
 def new_secret() -> str:
@@ -34,7 +34,7 @@ def load_or_create_secret(folder: Path) -> str:
         if not file.exists():
             _write_secret(new_secret(), file)
         secret = file.read_text()
-        _decode(secret.strip())
+        _decode_secret(secret.strip())
     except (OSError, UnicodeError, StartupError) as error:
         raise StartupError(
             f"{file} cannot be used ({error}): make the folder writable, or set SECRET_KEY."
@@ -64,7 +64,7 @@ class Keys:
     """
 
     def __init__(self, secret_key: str) -> None:
-        self._secrets = [_decode(part.strip()) for part in secret_key.split(",")]
+        self._secrets = [_decode_secret(part.strip()) for part in secret_key.split(",")]
         self._code_keys = {sha256(key).hexdigest()[:8]: key for key in self.derive("sign-in code")}
         # The key does not depend on the order of the secrets, so that a rotation resets the rate
         # limits only once.
@@ -90,7 +90,7 @@ class Keys:
         return hmac.digest(self._subject_key, f"{purpose}\0{subject}".encode(), sha256)
 
 
-def _decode(secret: str) -> bytes:
+def _decode_secret(secret: str) -> bytes:
     try:
         raw = b64decode(secret, validate=True)
     except ValueError:

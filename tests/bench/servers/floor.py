@@ -38,7 +38,7 @@ async def me(request: Request) -> Response:
     async with request.app.state.pool.acquire() as database:
         viewer = viewer_of(request.headers)
         client = await database.fetchrow(statements.VIEWER, *viewer)
-        if client["is_due"]:
+        if client["is_touch_due"]:
             await database.execute(statements.TOUCH, *viewer[:2], *LIVES, "127.0.0.1")
         rows = await database.fetch(statements.PAGE, client["id"], first + 1)
     shown = _shown(client) | {"someoneInvitationCode": client["someone_invitation_code"]}

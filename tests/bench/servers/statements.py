@@ -1,9 +1,9 @@
 """The SQL of the floor and of the peers: as Connect Hub sends it, or better where that can be."""
 
-_IS_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
+_TOUCH_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
 VIEWER = f"""
     SELECT client.id, client.phone, client.invitation_code,
-           inviter.invitation_code AS someone_invitation_code, {_IS_DUE} AS is_due
+           inviter.invitation_code AS someone_invitation_code, {_TOUCH_DUE} AS is_touch_due
     FROM session JOIN client ON client.id = session.client_id
     LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
     WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
@@ -13,7 +13,7 @@ TOUCH = f"""
     UPDATE session SET
         seen_at = CASE generation WHEN $2 THEN coalesce(seen_at, now()) ELSE seen_at END,
         last_used_at = now(), expires_at = least(now() + $3, created_at + $4), address = $5
-    WHERE id = $1 AND expires_at > now() AND {_IS_DUE}
+    WHERE id = $1 AND expires_at > now() AND {_TOUCH_DUE}
 """
 PAGE = """
     SELECT id, phone, invited_at FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
