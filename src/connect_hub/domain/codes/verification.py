@@ -1,8 +1,9 @@
 """The comparison of a typed code with the live one, and what a wrong guess costs.
 
-A wrong guess counts against three limits: those of the code, of the phone and of the networks it
-came from. Each guess is counted before the comparison, so that concurrent guesses are all counted.
-A right one gets its hits back when it is consumed or released.
+A wrong guess counts against three limits: that of the networks it came from (the guesser has to
+wait), that of the code (the phone needs a new one) and that of the phone (its next codes are long).
+Each guess is counted before the comparison, so that concurrent guesses are all counted. A right
+guess is refunded when its code is consumed or released.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ async def verify(
     hits = await _consume_network_guess(address, keys=keys, settings=settings)
     code = await _count_guess(phone, keys=keys, settings=settings)
     phone_limit = guess_limits.phone_limit(phone, keys=keys, settings=settings)
-    if code["length"] != LONG_CODE:
+    if code["length"] != LONG_CODE:  # guesses at long codes do not count against the phone
         hits += await _consume_phone_guess(phone_limit)
     expected = expected_digits(phone, code, keys=keys, settings=settings)
     if not compare_digest(typed_digits(typed).encode(), expected.encode()):
