@@ -191,6 +191,20 @@ async def test_a_session_that_was_moved_to_another_client_has_no_tokens(hub: Hub
     assert _name(await thief.refresh()) == "InvalidRefreshTokenError"
 
 
+async def test_a_nonce_that_contains_branch_and_client_does_not_move_a_session(hub: Hub) -> None:
+    thief, victim = await hub.people(2)
+    session_id, generation, branch, tag = thief.refresh_token.split(".")
+    prefix = f"{branch}.".encode() + UUID(thief.id).bytes
+    await fetch(
+        "UPDATE session SET client_id = $1, nonce = $2 || nonce WHERE client_id = $3",
+        victim.id,
+        prefix,
+        thief.id,
+    )
+    thief.refresh_token = f"{session_id}.{generation}.{tag}"
+    assert _name(await thief.refresh()) == "InvalidRefreshTokenError"
+
+
 async def test_tokens_of_the_previous_release_are_accepted(hub: Hub, settings: Settings) -> None:
     person = await hub.person()
     (row,) = await fetch("SELECT id, nonce FROM session")

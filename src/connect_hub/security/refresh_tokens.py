@@ -10,6 +10,9 @@ from uuid import UUID
 from connect_hub.security import base64url
 from connect_hub.security.keys import Keys
 
+# Separates tokens that cover the client from those of 0.1.0, whose text begins with base64url.
+# Otherwise somebody with write access to the database could put branch and client into the nonce.
+_BOUND = b"2:"
 _BRANCH_BYTES = 9
 _FORMAT = re.compile(r"([\w-]{22})\.(\d{1,9})\.(?:([\w-]{12})\.)?[\w-]{43}", re.ASCII)
 
@@ -44,7 +47,7 @@ class RefreshTokens:
         """Make a token of a session's generation, with a new branch."""
         branch = token_urlsafe(_BRANCH_BYTES)
         prefix = f"{base64url.encode(session_id.bytes)}.{generation}.{branch}."
-        return prefix + _tag(self._keys[0], prefix, client_id.bytes + nonce)
+        return prefix + _tag(self._keys[0], _BOUND + prefix.encode() + client_id.bytes + nonce)
 
     def is_genuine(self, claims: RefreshTokenClaims, *, client_id: UUID, nonce: bytes) -> bool:
         """Verify in constant time that one of our keys made a token for this client and nonce.
@@ -53,10 +56,9 @@ class RefreshTokens:
         the next release, because rejecting them would sign everybody out.
         """
         prefix, _, tag = claims.token.rpartition(".")
-        bound_to = client_id.bytes + nonce if claims.branch else nonce
-        compared = [
-            hmac.compare_digest(_tag(key, f"{prefix}.", bound_to), tag) for key in self._keys
-        ]
+        signed = f"{prefix}.".encode()
+        signed = _BOUND + signed + client_id.bytes + nonce if claims.branch else signed + nonce
+        compared = [hmac.compare_digest(_tag(key, signed), tag) for key in self._keys]
         return any(compared)
 
 
@@ -68,5 +70,5 @@ def parse_refresh_token(token: str) -> RefreshTokenClaims | None:
     return RefreshTokenClaims(session_id, int(match[2]), match[3] or "", token)
 
 
-def _tag(key: bytes, prefix: str, bound_to: bytes) -> str:
-    return base64url.encode(hmac.digest(key, prefix.encode() + bound_to, sha256))
+def _tag(key: bytes, signed: bytes) -> str:
+    return base64url.encode(hmac.digest(key, signed, sha256))
