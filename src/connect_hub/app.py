@@ -1,22 +1,13 @@
 """The ASGI application; everything is wired here."""
 
-import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from functools import partial
-from hashlib import sha256
-from multiprocessing import parent_process
 
-import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from tortoise.contrib.starlette import RegisterTortoise
@@ -30,8 +21,6 @@ from connect_hub.api.transport.http_response import failure
 from connect_hub.api.transport.websocket import GraphQLWebSocket
 from connect_hub.database import connections, pool_metrics
 from connect_hub.database.config import direct_config, tortoise_config
-from connect_hub.database.errors import UNAVAILABLE
-from connect_hub.database.migrations import is_ready
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.observability import logs, tracing
@@ -42,18 +31,17 @@ from connect_hub.server import web_client
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits
+from connect_hub.server.endpoints import alive, key_set, readiness
 from connect_hub.server.middleware import Envelope
 from connect_hub.server.routing import Hosts, Shortcut
-from connect_hub.server.shutdown import Stopping
-from connect_hub.server.traced import Traced
+from connect_hub.server.shutdown import Stopping, end_with_parent
+from connect_hub.server.tracing_middleware import Traced
 from connect_hub.settings import Settings, load_to_serve
 from connect_hub.settings.origins import Origins
 from connect_hub.sms import texts
 from connect_hub.sms.exposure import SIMULATION_NOTICE
 
 GRAPHQL = "/graphql"
-KEYS_KEPT = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
-READY_WITHIN = timedelta(seconds=1)
 
 
 def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = None) -> Starlette:
@@ -100,7 +88,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        _end_with_parent()
+        end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
             background.running(connections.watch(), cleanup.sweep(), pool_metrics.observe()),
@@ -118,9 +106,9 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     app = Starlette(
         routes=[
             WebSocketRoute(GRAPHQL, Hosts(websocket, hosts)),
-            Route("/.well-known/jwks.json", _key_set(tokens)),
-            Route("/healthz", _alive),
-            Route("/readyz", _readiness(stopping)),
+            Route("/.well-known/jwks.json", key_set(tokens)),
+            Route("/healthz", alive),
+            Route("/readyz", readiness(stopping)),
             *web_client.routes(notice=notice, country=settings.default_country),
         ],
         middleware=[
@@ -177,61 +165,3 @@ def serving() -> Starlette:
     """Make the application of one serving process, its logs sent to standard error."""
     logs.configure()
     return create_app()
-
-
-def _key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
-    """Tell other services by which keys they verify access tokens (RFC 7517)."""
-    body = orjson.dumps(tokens.key_set)
-    tag = f'"{sha256(body).hexdigest()}"'
-    headers = {
-        "Access-Control-Allow-Origin": "*",
-        "Cache-Control": f"public, max-age={KEYS_KEPT.total_seconds():.0f}",
-        "ETag": tag,
-    }
-
-    async def answer(request: Request) -> Response:
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers, media_type="application/jwk-set+json")
-
-    return answer
-
-
-async def _alive(_request: Request) -> Response:
-    """Answer as long as the process lives."""
-    return PlainTextResponse("alive\n")
-
-
-def _readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
-    was_unavailable = False
-
-    async def answer(_request: Request) -> Response:
-        """Answer 200 only if the database takes writes in time and is migrated."""
-        nonlocal was_unavailable
-        if stopping.begun:
-            return PlainTextResponse("this server is about to stop\n", 503)
-        try:
-            with connections.Within(READY_WITHIN):
-                migrated = await is_ready()
-        except UNAVAILABLE:
-            was_unavailable = True
-            return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
-        if was_unavailable:
-            await connections.replace_connections()
-            was_unavailable = False
-        if not migrated:
-            return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
-        return PlainTextResponse("ready\n")
-
-    return answer
-
-
-def _end_with_parent() -> None:
-    """Stop a worker whose parent was killed: it would keep the port."""
-    if parent := parent_process():
-        asyncio.get_running_loop().add_reader(parent.sentinel, _end_after, parent.sentinel)
-
-
-def _end_after(parent: int) -> None:
-    asyncio.get_running_loop().remove_reader(parent)  # which stays readable
-    os.kill(os.getpid(), signal.SIGINT)  # at once: SIGTERM may take its time

@@ -1,10 +1,12 @@
 """How a serving process ends: it says so first, so that no request comes to a closed door."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing import parent_process
 from types import FrameType
 
 
@@ -38,3 +40,14 @@ class Stopping:
             yield
         finally:
             signal.signal(signal.SIGTERM, stop)
+
+
+def end_with_parent() -> None:
+    """Stop a worker whose parent was killed: it would keep the port."""
+    if parent := parent_process():
+        asyncio.get_running_loop().add_reader(parent.sentinel, _end_after, parent.sentinel)
+
+
+def _end_after(parent: int) -> None:
+    asyncio.get_running_loop().remove_reader(parent)  # which stays readable
+    os.kill(os.getpid(), signal.SIGINT)  # at once: SIGTERM may take its time

@@ -1,0 +1,66 @@
+"""Endpoints beside GraphQL: the public keys, and whether the process lives and is ready."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from hashlib import sha256
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from connect_hub.database import connections
+from connect_hub.database.errors import UNAVAILABLE
+from connect_hub.database.migrations import is_ready
+from connect_hub.security.access_tokens import AccessTokens
+from connect_hub.server.shutdown import Stopping
+
+KEYS_KEPT = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
+READY_WITHIN = timedelta(seconds=1)
+
+
+def key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
+    """Tell other services by which keys they verify access tokens (RFC 7517)."""
+    body = orjson.dumps(tokens.key_set)
+    tag = f'"{sha256(body).hexdigest()}"'
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": f"public, max-age={KEYS_KEPT.total_seconds():.0f}",
+        "ETag": tag,
+    }
+
+    async def answer(request: Request) -> Response:
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/jwk-set+json")
+
+    return answer
+
+
+async def alive(_request: Request) -> Response:
+    """Answer as long as the process lives."""
+    return PlainTextResponse("alive\n")
+
+
+def readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
+    """Tell whether requests should come here."""
+    was_unavailable = False
+
+    async def answer(_request: Request) -> Response:
+        """Answer 200 only if the database takes writes in time and is migrated."""
+        nonlocal was_unavailable
+        if stopping.begun:
+            return PlainTextResponse("this server is about to stop\n", 503)
+        try:
+            with connections.Within(READY_WITHIN):
+                migrated = await is_ready()
+        except UNAVAILABLE:
+            was_unavailable = True
+            return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
+        if was_unavailable:
+            await connections.replace_connections()
+            was_unavailable = False
+        if not migrated:
+            return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
+        return PlainTextResponse("ready\n")
+
+    return answer
