@@ -341,7 +341,7 @@ def test_a_foreign_folder_is_refused_and_left_alone(data_dir: Path) -> None:
     assert foreign.exists()
 
 
-def test_postgresqls_last_words_are_passed_on(made: Path) -> None:
+def test_error_line_of_postgresql_is_passed_on(made: Path) -> None:
     with (made / "postgres" / "postgresql.auto.conf").open("r+") as settings:
         start_of_nonsense = settings.seek(0, os.SEEK_END)
         settings.write("nonsense = on\n")

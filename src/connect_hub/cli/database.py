@@ -33,7 +33,7 @@ def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
     """
     settings = load()
     logs.configure()
-    with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
+    with embedded.start_or_join(settings.data_dir) if settings.embedded else nullcontext():
         return asyncio.run(_connected(settings, work, migrated=migrated))
 
 

@@ -118,7 +118,7 @@ def serve(**options: str | int | None) -> None:
 def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
-    with embedded.joined(settings.data_dir) if settings.embedded else nullcontext():
+    with embedded.start_or_join(settings.data_dir) if settings.embedded else nullcontext():
         applied = asyncio.run(_migrated(settings))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 

@@ -1,8 +1,10 @@
-"""The embedded PostgreSQL, for when there is no DATABASE_URL: it lives and dies with its owner.
+"""The embedded PostgreSQL, used without DATABASE_URL. It ends with the process that started it.
 
-In DATA_DIR, `postgres.lock` is held by the owner and inherited by all that runs for it; `postgres`
-is the database, named `postgres.new` until initdb is through; clients connect in `socket`, and who
-may enter that folder needs no password.
+DATA_DIR contains:
+
+- `postgres.lock`: locked by the process that owns the folder, and by its children, which inherit it
+- `postgres`: the database, named `postgres.new` until initdb has finished
+- `socket`: the folder of the unix socket; whoever may enter it needs no password
 """
 
 import os
@@ -14,37 +16,45 @@ from typing import Any
 
 from connect_hub.database.embedded.binaries import find_binaries, find_package
 from connect_hub.database.embedded.database import check_major, create_database
-from connect_hub.database.embedded.folder import InUseError, claimed, make_way
+from connect_hub.database.embedded.folder import InUseError, clear_stale_files, lock_data_dir
 from connect_hub.database.embedded.processes import child_options
 from connect_hub.database.embedded.server import serving
 from connect_hub.settings import StartupError
 
-__all__ = ["APP_USER", "DATABASE", "USER", "credentials", "joined", "running", "socket_folder"]
+__all__ = [
+    "APP_USER",
+    "DATABASE",
+    "USER",
+    "credentials",
+    "running",
+    "socket_folder",
+    "start_or_join",
+]
 
-USER = "postgres"  # its superuser, who owns the tables
-APP_USER = "connect_hub"  # as whom the server connects; migrations create it
+USER = "postgres"  # the superuser, who owns the tables
+APP_USER = "connect_hub"  # the user that the server connects as; migrations create it
 DATABASE = "postgres"
 
-_LONGEST_SOCKET = 100  # bytes; systems allow 103 or more
-_PATIENCE = timedelta(seconds=5)
+_MAX_SOCKET_PATH = 100  # bytes; operating systems allow 103 or more
+_LOCK_TIMEOUT = timedelta(seconds=5)
 
 
 def socket_folder(data_dir: Path) -> Path:
-    """Where the unix socket of this folder's PostgreSQL is, the `host` of its clients."""
+    """Return the folder of the unix socket, which clients use as their `host`."""
     return data_dir.absolute() / "socket"
 
 
 def credentials(data_dir: Path, user: str) -> dict[str, Any]:
-    """Say how asyncpg connects to the PostgreSQL of this folder.
+    """Return the arguments by which asyncpg connects to the PostgreSQL of this folder.
 
-    Whatever it is not told it reads from the shell's PG* variables or from ~/.pgpass, which are
-    about other servers.
+    All of them are set, since asyncpg would read the others from PG* variables and ~/.pgpass, which
+    describe other servers.
     """
     return {
         "host": str(socket_folder(data_dir)),
         "port": 5432,
         "user": user,
-        "password": str,  # called, it gives none
+        "password": str,  # a callable, as asyncpg allows; it returns an empty password
         "database": DATABASE,
         "ssl": False,
         "direct_tls": False,
@@ -54,19 +64,20 @@ def credentials(data_dir: Path, user: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running(data_dir: Path, *, patience: timedelta = _PATIENCE) -> Iterator[None]:
-    """Run the PostgreSQL of this folder, ready for connections, for as long as the context lasts.
+def running(data_dir: Path, *, lock_timeout: timedelta = _LOCK_TIMEOUT) -> Iterator[None]:
+    """Run the PostgreSQL of this folder within the context; it accepts connections at once.
 
-    It stops when this process ends, in whatever way, and not before: Ctrl-C does not reach it.
-    Children may be spawned but not forked: a fork would keep it running.
+    It stops when this process ends, even by SIGKILL, and not earlier: Ctrl-C does not reach it.
+    This process may spawn children but not fork: a fork inherits the lock and keeps PostgreSQL
+    running.
 
     Args:
-        data_dir: the folder; it is made if it is not there.
-        patience: how long to wait for a predecessor that is shutting down.
+        data_dir: the folder; created if it does not exist.
+        lock_timeout: how long to wait for another owner that is shutting down.
 
     Raises:
-        InUseError: the folder has another owner, or a PostgreSQL that has not ended yet.
-        StartupError: anything else that keeps it from starting.
+        InUseError: another process owns the folder, or its PostgreSQL has not ended yet.
+        StartupError: PostgreSQL cannot be started; the message says what to do.
     """
     data_dir = data_dir.absolute()
     package = find_package()
@@ -74,9 +85,9 @@ def running(data_dir: Path, *, patience: timedelta = _PATIENCE) -> Iterator[None
     with ExitStack() as at_exit:
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = at_exit.enter_context(claimed(data_dir, patience))
+            lock = at_exit.enter_context(lock_data_dir(data_dir, lock_timeout))
             child = child_options(data_dir, lock, at_exit)
-            make_way(data_dir, socket_folder(data_dir), child)
+            clear_stale_files(data_dir, socket_folder(data_dir), child)
             binaries, major = find_binaries(package, data_dir, child)
             if not (data_dir / "postgres").exists():
                 create_database(data_dir, binaries, USER, child)
@@ -91,20 +102,20 @@ def running(data_dir: Path, *, patience: timedelta = _PATIENCE) -> Iterator[None
 
 
 @contextmanager
-def joined(data_dir: Path) -> Iterator[None]:
-    """Run the PostgreSQL of this folder, or use the one that a server runs on it.
+def start_or_join(data_dir: Path) -> Iterator[None]:
+    """Run the PostgreSQL of this folder, or use the one that a server already runs there.
 
     Raises:
-        StartupError: it cannot be started.
+        StartupError: PostgreSQL cannot be started.
     """
     with ExitStack() as at_exit:
         with suppress(InUseError):
-            at_exit.enter_context(running(data_dir, patience=timedelta()))
+            at_exit.enter_context(running(data_dir, lock_timeout=timedelta()))
         yield
 
 
 def _check_length(data_dir: Path) -> None:
-    excess = len(os.fsencode(socket_folder(data_dir) / ".s.PGSQL.5432")) - _LONGEST_SOCKET
+    excess = len(os.fsencode(socket_folder(data_dir) / ".s.PGSQL.5432")) - _MAX_SOCKET_PATH
     if excess > 0:
         raise StartupError(
             f"DATA_DIR {data_dir} is too long for a unix socket: choose a path of at most"

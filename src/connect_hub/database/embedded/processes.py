@@ -1,4 +1,4 @@
-"""How processes of PostgreSQL are run: as whom, and where they write."""
+"""Runs PostgreSQL's programs: as which user, in which environment, with which log."""
 
 import os
 import pwd
@@ -12,7 +12,13 @@ from connect_hub.settings import StartupError
 
 
 def child_options(data_dir: Path, lock: int, at_exit: ExitStack) -> dict[str, Any]:
-    """Say how children run: with a clean environment, the lock, and never as root."""
+    """Return the options of `subprocess` for children: clean environment, the lock, never as root.
+
+    Args:
+        data_dir: the log is written here; the previous one is kept as `postgres.log.1`.
+        lock: file descriptor that the children inherit.
+        at_exit: closes the log.
+    """
     log = data_dir / "postgres.log"
     if log.exists():
         log.replace(data_dir / "postgres.log.1")
@@ -24,13 +30,13 @@ def child_options(data_dir: Path, lock: int, at_exit: ExitStack) -> dict[str, An
         "start_new_session": True,
         "stderr": at_exit.enter_context(log.open("ab")),
     }
-    if is_root():  # as whom PostgreSQL refuses to run
-        uid, gid = _unprivileged(data_dir / "postgres")
+    if is_root():
+        uid, gid = _unprivileged_user(data_dir / "postgres")
         options |= {"user": uid, "group": gid, "extra_groups": ()}
     return options
 
 
-def _unprivileged(database: Path) -> tuple[int, int]:
+def _unprivileged_user(database: Path) -> tuple[int, int]:
     if database.exists() and (status := database.stat()).st_uid:
         return status.st_uid, status.st_gid
     for name in ("postgres", "nobody"):
@@ -43,18 +49,18 @@ def _unprivileged(database: Path) -> tuple[int, int]:
 
 
 def is_root() -> bool:
-    """Tell whether this is root, as whom PostgreSQL refuses to run."""
+    """Return whether this process is root; PostgreSQL refuses to run as root."""
     return os.geteuid() == 0
 
 
 def run(command: list[str | Path], child: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, and keep all it says."""
+    """Run a program until it ends, and capture its output and errors."""
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    return subprocess.run(command, check=False, **child | output)  # noqa: S603 (of our own)
+    return subprocess.run(command, check=False, **child | output)  # noqa: S603 (our own command)
 
 
-def last_words(said: str) -> str:
-    """Find the line of a log that says why."""
-    lines = said.splitlines()
-    fatal = [line for line in lines if re.search("FATAL|PANIC|error:", line)]
-    return (fatal or lines[-1:] or ["nothing"])[0]  # what follows the first is its consequence
+def error_line(output: str) -> str:
+    """Find the line of an output that explains a failure: the first error, else the last line."""
+    lines = output.splitlines()
+    errors = [line for line in lines if re.search("FATAL|PANIC|error:", line)]
+    return (errors or lines[-1:] or ["no output"])[0]
