@@ -7,10 +7,10 @@ from typing import NamedTuple
 from connect_hub.api.execution.compiler import CompiledOperation
 from connect_hub.api.execution.prepared_document import PreparedDocument
 
-BUDGET = 8 * 1024 * 1024  # bytes, by the estimates below
+BUDGET = 7 * 1024 * 1024  # bytes, by the estimates below
 _PROBATION_SHARE = 0.2  # of the budget; always left to documents that were used once
 
-# Estimates in bytes, as tracemalloc measured them.
+# Estimates in bytes, as tracemalloc measured them, rounded up.
 _PER_DOCUMENT, _PER_BYTE, _PER_TOKEN = 2_000, 2, 480
 _PER_PLAN, _PER_FIELD = 4_000, 700
 
