@@ -14,8 +14,8 @@ COPY web/hatch_build.py web/
 COPY migrations migrations
 COPY src src
 COPY --from=web /build/src/connect_hub/static src/connect_hub/static
-# Everything from a package index is a wheel whose hash is known, hatchling too, which builds ours.
-# The pages count as built since the last change, whatever times the files came with.
+# pip installs only wheels with known hashes, also hatchling, which builds our wheel.
+# `touch` makes the pages newer than their sources, so that the build does not build them again.
 RUN --mount=type=cache,target=/root/.cache/pip \
     touch src/connect_hub/static/index.html \
     && python -m venv /opt/connect-hub \
