@@ -195,8 +195,8 @@ REFUSED = [
     ("DATA_DIR", "~nobody-at-all/hub", "home folder of ~nobody-at-all is not known"),
     ("ISSUER", os.fsdecode(b"\xff"), "takes text in UTF-8"),
     ("TEST_PHONES", "+79161234567:4821:{day},+79161234567:1234:{day}", "each number once"),
-    ("TRUSTED_DOCUMENTS", "/nowhere.json", "write the path of the manifest"),
-    ("TRUSTED_DOCUMENTS", "/dev/null", "write the path of the manifest"),
+    ("TRUSTED_DOCUMENTS", "/nowhere.json", "set the path of the manifest"),
+    ("TRUSTED_DOCUMENTS", "/dev/null", "set the path of the manifest"),
 ]
 
 
