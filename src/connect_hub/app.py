@@ -19,8 +19,9 @@ from connect_hub.api.services import Services
 from connect_hub.api.transport.http import GraphQLHTTP
 from connect_hub.api.transport.http_response import failure
 from connect_hub.api.transport.websocket import GraphQLWebSocket
-from connect_hub.database import connections, pool_metrics
+from connect_hub.database import pool_metrics
 from connect_hub.database.config import direct_config, tortoise_config
+from connect_hub.database.connections import enforce_deadlines
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.observability import logs, tracing
@@ -91,7 +92,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
-            background.running(connections.watch(), cleanup.sweep(), pool_metrics.observe()),
+            background.running(enforce_deadlines(), cleanup.sweep(), pool_metrics.observe()),
             live.running(),
         ):
             with tracing.export_traces(settings), stopping.heeded():

@@ -12,9 +12,9 @@ from tortoise.context import TortoiseContext
 from connect_hub.api.transport import http
 from connect_hub.database.config import tortoise_config
 from connect_hub.database.connections import (
-    OneConnection,
-    SharedConnection,
-    Within,
+    ConnectionScope,
+    SharedConnectionScope,
+    deadline,
     fetch,
     transaction,
 )
@@ -34,7 +34,7 @@ BUSY = """
 
 
 async def test_what_is_fetched_within_runs_on_one_connection() -> None:
-    async with OneConnection():
+    async with ConnectionScope():
         assert len({(await fetch(PID))[0]["pid"] for _ in range(5)}) == 1
 
 
@@ -46,7 +46,7 @@ async def test_a_task_that_outlives_one_connection_takes_others() -> None:
         for _ in range(30):  # three times as many as the pool has
             await asyncio.wait_for(fetch(PID), 5)
 
-    async with OneConnection():
+    async with ConnectionScope():
         await fetch(PID)
         task = asyncio.create_task(later())
     ended.set()
@@ -55,12 +55,12 @@ async def test_a_task_that_outlives_one_connection_takes_others() -> None:
 
 async def test_what_takes_too_long_ends_and_leaves_nothing_behind() -> None:
     for _ in range(12):  # more than the pool has
-        with pytest.raises(TimeoutError), Within(timedelta(seconds=0.01)):
-            async with OneConnection():
+        with pytest.raises(TimeoutError), deadline(timedelta(seconds=0.01)):
+            async with ConnectionScope():
                 await fetch("SELECT pg_sleep(30)")
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr] # there is one
     await _until_nobody_is_busy()
-    with pytest.raises(TimeoutError), Within(timedelta(seconds=-1)):
+    with pytest.raises(TimeoutError), deadline(timedelta(seconds=-1)):
         await fetch(PID)
 
 
@@ -94,7 +94,7 @@ async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind
 ) -> None:
     """What it leaves undone Python warns of, which fails a test."""
     person = await hub.person()
-    monkeypatch.setattr(http, "Within", lambda _: Within(timedelta(seconds=0.1)))
+    monkeypatch.setattr(http, "deadline", lambda _: deadline(timedelta(seconds=0.1)))
     async with transaction():
         await fetch("LOCK TABLE client")
         work = asyncio.create_task(hub.post("{ me { id } }", token=person.token), context=Context())
@@ -108,15 +108,15 @@ async def test_what_is_fetched_for_who_has_gone_keeps_no_connection() -> None:
     left: list[asyncio.Task[object]] = []
 
     async def ask() -> None:
-        async with SharedConnection():
+        async with SharedConnectionScope():
             left.append(asyncio.create_task(fetch(PID)))
             await asyncio.sleep(0)  # it begins, and waits for a connection
 
     async with AsyncExitStack() as busy:
         for _ in range(POOL):
-            await busy.enter_async_context(OneConnection())
+            await busy.enter_async_context(ConnectionScope())
             await fetch(PID)
-        with Within(timedelta(seconds=0.1)):
+        with deadline(timedelta(seconds=0.1)):
             asked = await asyncio.gather(*(ask() for _ in range(POOL)), return_exceptions=True)
     for outcome in [*asked, *await asyncio.gather(*left, return_exceptions=True)]:
         assert isinstance(outcome, TimeoutError)
@@ -126,7 +126,7 @@ async def test_what_is_fetched_for_who_has_gone_keeps_no_connection() -> None:
 
 @pytest.mark.parametrize("first", ["late", "cancelled"])
 async def test_who_is_late_and_cancelled_by_others_is_cancelled(first: str) -> None:
-    one = OneConnection()
+    one = ConnectionScope()
 
     async def work() -> None:
         async with one:
@@ -134,14 +134,14 @@ async def test_who_is_late_and_cancelled_by_others_is_cancelled(first: str) -> N
 
     task = asyncio.create_task(work())
     await asyncio.sleep(0.1)
-    for end in (one.give_up, task.cancel) if first == "late" else (task.cancel, one.give_up):
+    for end in (one.expire, task.cancel) if first == "late" else (task.cancel, one.expire):
         end()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
 async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
-    async with SharedConnection():
+    async with SharedConnectionScope():
         pids = await asyncio.gather(*(fetch(PID) for _ in range(5)))
         late = asyncio.create_task(fetch("SELECT pg_sleep(0.2)"))
         await asyncio.sleep(0.05)
@@ -188,7 +188,7 @@ async def test_who_is_cancelled_at_their_turn_takes_no_place_away() -> None:
     waiting: list[asyncio.Task[object]] = []
 
     async def hold(all_do: asyncio.Barrier) -> None:
-        async with OneConnection():
+        async with ConnectionScope():
             await fetch("SELECT 1")
             await all_do.wait()
         for each in waiting:  # one of whom has its turn now
@@ -213,8 +213,8 @@ async def test_who_gives_up_on_a_statement_of_another_task_takes_no_place_away(b
     others: list[asyncio.Task[object]] = []
 
     async def leave() -> None:
-        with Within(timedelta(seconds=0.3 if by == "time" else 9)):
-            async with SharedConnection():
+        with deadline(timedelta(seconds=0.3 if by == "time" else 9)):
+            async with SharedConnectionScope():
                 others.append(asyncio.create_task(fetch("SELECT pg_sleep(30)")))
                 await asyncio.sleep(0.1)
 

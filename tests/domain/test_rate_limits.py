@@ -6,7 +6,7 @@ import pytest
 
 from connect_hub import background, sms
 from connect_hub.api.transport import http
-from connect_hub.database.connections import Within, fetch
+from connect_hub.database.connections import deadline, fetch
 from connect_hub.domain import cleanup
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
@@ -220,7 +220,7 @@ async def test_a_send_takes_no_longer_than_the_answer_may(
 ) -> None:
     monkeypatch.setattr(sender, "min_delay", 10)
     monkeypatch.setattr(sender, "max_delay", 10)
-    monkeypatch.setattr(http, "Within", lambda _: Within(timedelta(seconds=2.5)))
+    monkeypatch.setattr(http, "deadline", lambda _: deadline(timedelta(seconds=2.5)))
     async with asyncio.timeout(5):
         assert _name(await hub.request_code(PHONE)) == "SmsNotSentError"
     rows = await fetch("SELECT cardinality(uses) AS uses FROM allowance")

@@ -17,7 +17,7 @@ from tortoise.context import TortoiseContext
 
 from connect_hub.database import connections
 from connect_hub.database.config import tortoise_config
-from connect_hub.database.connections import OneConnection, Within, fetch
+from connect_hub.database.connections import ConnectionScope, deadline, fetch
 from connect_hub.settings import Settings
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
@@ -237,13 +237,13 @@ async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> Non
     """Which takes as long as the database does not answer."""
     async with TortoiseContext() as context:
         await context.init(tortoise_config(_settings(stand)))
-        watch = asyncio.create_task(connections.watch())
+        watch = asyncio.create_task(connections.enforce_deadlines())
         await fetch("SELECT 1")
         stand.proxy.stall()
         began = time.monotonic()
         try:
-            for one in (nullcontext(), OneConnection()):
-                with pytest.raises(TimeoutError), Within(timedelta(seconds=0.5)):
+            for one in (nullcontext(), ConnectionScope()):
+                with pytest.raises(TimeoutError), deadline(timedelta(seconds=0.5)):
                     async with one:
                         await fetch("SELECT 1")
         finally:

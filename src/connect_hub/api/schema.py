@@ -14,7 +14,7 @@ from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
 from connect_hub.api.services import Services
 from connect_hub.api.strawberry_internals import fix_is_one_of
-from connect_hub.database.connections import OneConnection
+from connect_hub.database.connections import ConnectionScope
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, session_refresh, sessions, signin
 from connect_hub.domain.phone_numbers import PhoneNumber
@@ -92,7 +92,7 @@ class Mutation:
     async def register(self, info: Info, phone: Phone, code: Code) -> results.RegisterResult | None:
         """Create a client and a session."""
         context, services = info.context, info.context.services
-        async with OneConnection():
+        async with ConnectionScope():
             client = await signin.register(
                 phone,
                 code,
@@ -106,7 +106,7 @@ class Mutation:
     async def login(self, info: Info, phone: Phone, code: Code) -> results.LoginResult | None:
         """Create a session."""
         context, services = info.context, info.context.services
-        async with OneConnection():
+        async with ConnectionScope():
             client = await signin.login(
                 phone,
                 code,
@@ -125,7 +125,7 @@ class Mutation:
     ) -> results.ApplyInviteResult | None:
         """Make the owner of the code the viewer's inviter."""
         services = info.context.services
-        async with OneConnection():
+        async with ConnectionScope():
             viewer = await info.context.signed_in()
             client = await invitations.apply_invite(
                 viewer.client, invitation_code, keys=services.keys, settings=services.settings
@@ -138,7 +138,7 @@ class Mutation:
     ) -> results.RefreshSessionResult | None:
         """Refresh a session and rotate its refresh token."""
         services = info.context.services
-        async with OneConnection():
+        async with ConnectionScope():
             session = await session_refresh.refresh(
                 refresh_token,
                 address=info.context.address,

@@ -1,9 +1,9 @@
-"""Statements: sent as they are, on Tortoise's connections."""
+"""SQL statements on Tortoise's connections: scopes, deadlines and transactions."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import lru_cache
@@ -13,205 +13,206 @@ import asyncpg
 from tortoise.context import TortoiseContext, require_context
 
 from connect_hub import background
-from connect_hub.database.pool import turns_of
+from connect_hub.database.pool import fair_pool
 
 Row = Mapping[str, Any]  # by column
 
-USUAL = timedelta(seconds=12)  # so that PostgreSQL, if it answers, says so first
-_LOOK_EVERY = timedelta(seconds=0.5)
-_TIDIED_WITHIN = timedelta(seconds=5)  # or the connection is ended
+DEFAULT_TIMEOUT = timedelta(seconds=12)  # longer than PostgreSQL's, whose errors say more
+_CHECK_INTERVAL = timedelta(seconds=0.5)
+_CANCEL_TIMEOUT = timedelta(seconds=5)  # after which a connection is closed
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
-    """Run one statement on a connection of Tortoise's pool, and return its rows.
+    """Run one statement and return its rows.
+
+    It runs on the connection of the current scope, or outside of one on any of the pool.
 
     Raises:
-        TimeoutError: not within the time there is.
+        TimeoutError: the deadline has passed.
     """
-    held = _held.get()
-    if held in _waiting:  # or it is none, or has ended before a task that was started within
-        return await held.fetch(sql, *values)
-    async with OneConnection() as own:
+    scope = _current_scope.get()
+    if scope in _open_scopes:  # a task may outlive the scope in which it was started
+        return await scope.fetch(sql, *values)
+    async with ConnectionScope() as own:
         return await own.fetch(sql, *values)
 
 
 async def replace_connections() -> None:
-    """Replace all connections: those opened while the database took no writes may stay so."""
-    if pool := _database(require_context())._pool:  # noqa: SLF001 (Tortoise has no name for it)
-        await turns_of(pool).replace_all()
+    """Replace all connections: those opened while the database was read-only may stay read-only."""
+    if pool := _client(require_context())._pool:  # noqa: SLF001 (Tortoise has no public name for it)
+        await fair_pool(pool).replace_all()
 
 
-class Within:
-    """Lets all that is fetched in its block be done within so long, and not each statement."""
-
-    def __init__(self, limit: timedelta) -> None:
-        self._limit = limit
-
-    def __enter__(self) -> None:
-        """Begin."""
-        self._before = _until.set(time.monotonic() + self._limit.total_seconds())
-
-    def __exit__(self, *_: object) -> None:
-        """Go on as before."""
-        _until.reset(self._before)
+@contextmanager
+def deadline(timeout: timedelta) -> Iterator[None]:
+    """Set one deadline for all statements in the block, instead of one for each."""
+    before = _deadline.set(time.monotonic() + timeout.total_seconds())
+    try:
+        yield
+    finally:
+        _deadline.reset(before)
 
 
-def leaving(reserve: timedelta) -> asyncio.Timeout:
-    """Let what is no statement take the time there is, but for so much that statements may need."""
-    until = _until.get()
-    left = until - time.monotonic() - reserve.total_seconds() if until else None
-    return asyncio.timeout(left)
+def timeout_reserving(reserve: timedelta) -> asyncio.Timeout:
+    """Limit work other than statements to the time before the deadline, minus a reserve.
+
+    Args:
+        reserve: what the statements after the block may need.
+    """
+    end = _deadline.get()
+    return asyncio.timeout(end - time.monotonic() - reserve.total_seconds() if end else None)
 
 
-async def watch() -> None:
-    """Let nothing wait for the database longer than it may, for ever.
+async def enforce_deadlines() -> None:
+    """Expire scopes whose deadline has passed; runs until cancelled.
 
-    One look at all that waits is cheaper than a timer for each statement.
+    One loop over all scopes is cheaper than a timer for each statement.
     """
     while True:
-        await asyncio.sleep(_LOOK_EVERY.total_seconds())
+        await asyncio.sleep(_CHECK_INTERVAL.total_seconds())
         now = time.monotonic()
-        for waiting in [one for one in _waiting if one.until < now]:
-            waiting.give_up()
+        for scope in [scope for scope in _open_scopes if scope.deadline < now]:
+            scope.expire()
 
 
-class OneConnection:
-    """Runs all that is fetched within on one connection, one statement after another.
+class ConnectionScope:
+    """Runs all statements of a block on one connection, one after another.
 
-    To take a connection from the pool and give it back costs as much as a small statement. It is
-    taken at the first one, and held: so nothing else may be waited for within.
+    Acquiring and releasing a connection costs as much as a small statement. The scope acquires it
+    with the first statement and holds it until the end, so the block must not wait for anything but
+    statements.
     """
 
     _connection: asyncpg.Connection | None = None
-    _is_late = False
+    _has_expired = False
 
     async def __aenter__(self) -> Self:
-        """Begin; what is fetched by tasks that start within counts as within.
+        """Open the scope, also for the tasks that are started in it.
 
         Raises:
-            TimeoutError: there is no time left.
+            TimeoutError: the deadline has passed already.
         """
         now = time.monotonic()
-        self.until = _until.get() or now + USUAL.total_seconds()
-        if self.until < now:
+        self.deadline = _deadline.get() or now + DEFAULT_TIMEOUT.total_seconds()
+        if self.deadline < now:
             raise TimeoutError
         self._task = asyncio.current_task()
-        self._before = _held.set(self)
-        _waiting.add(self)
+        self._outer_scope = _current_scope.set(self)
+        _open_scopes.add(self)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Give the connection back.
+        """Close the scope and release its connection.
 
         Raises:
-            TimeoutError: what was fetched took too long.
+            TimeoutError: the deadline has passed.
         """
-        _held.reset(self._before)
+        _current_scope.reset(self._outer_scope)
         try:
             if self._connection:
-                await self._turns.give_back(self._connection)
+                await self._pool.release(self._connection)
         except asyncio.CancelledError:
-            if not self._is_late:
+            if not self._has_expired:
                 raise
             kind = asyncio.CancelledError
         finally:
-            _waiting.discard(self)
-        if self._is_late and self._task:
-            by_others = self._task.uncancel() > 0
+            _open_scopes.discard(self)
+        if self._has_expired and self._task:
+            cancelled_by_others = self._task.uncancel() > 0
             if kind is asyncio.CancelledError:
-                raise asyncio.CancelledError if by_others else TimeoutError
+                raise asyncio.CancelledError if cancelled_by_others else TimeoutError
 
-    def give_up(self) -> None:
-        """End whatever is waited for within, unless others do."""
+    def expire(self) -> None:
+        """Cancel the task of the scope, unless it is being cancelled already."""
         if self._task and not self._task.cancelling():
-            self._is_late = self._task.cancel()
+            self._has_expired = self._task.cancel()
 
     @property
     def has_connection(self) -> bool:
-        """Whether the next statement runs where the last one did."""
+        """Whether the next statement runs on the same connection as the last one."""
         return self._connection is not None
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """Run a statement as `fetch` does."""
+        """Run a statement as the function `fetch` does."""
         if self._connection is None:
-            database = _database(require_context())
-            self._turns = turns_of(database._pool or await _opened(database))  # noqa: SLF001 (Tortoise has no name for it)
-            connection = await self._turns.take()
-            if self not in _waiting:  # whoever asked has gone meanwhile
-                background.spawn(self._turns.give_back(connection))
+            client = _client(require_context())
+            self._pool = fair_pool(client._pool or await _open_pool(client))  # noqa: SLF001 (Tortoise has no public name for it)
+            connection = await self._pool.acquire()
+            if self not in _open_scopes:  # the scope was closed meanwhile
+                background.spawn(self._pool.release(connection))
                 raise TimeoutError
             self._connection = connection
         try:
             rows: list[Row] = await self._connection.fetch(sql, *values)
         except asyncpg.ReadOnlySQLTransactionError:
-            await self._turns.replace_all(self._connection)
+            await self._pool.replace_all(self._connection)
             raise
         except asyncio.CancelledError:
-            with suppress(asyncpg.InterfaceError):  # it was lost
-                if self._is_late or self._connection.is_in_transaction():
+            with suppress(asyncpg.InterfaceError):  # the connection was lost
+                if self._has_expired or self._connection.is_in_transaction():
                     self._connection.terminate()
-            # Else asyncpg cancels the statement before the next one: nobody waits for that.
-            give_back = self._turns.give_back(self._connection, tidied_within=_TIDIED_WITHIN)
-            background.spawn(give_back)
+            # Otherwise asyncpg cancels the statement on release, which nobody needs to wait for.
+            release = self._pool.release(self._connection, cancel_timeout=_CANCEL_TIMEOUT)
+            background.spawn(release)
             self._connection = None
             raise
         return rows
 
 
-class SharedConnection(OneConnection):
-    """The same for what may be fetched by several tasks at once: their statements take turns."""
+class SharedConnectionScope(ConnectionScope):
+    """A scope for several concurrent tasks, whose statements run one at a time."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Give the connection back, once the statement that runs has ended."""
+        """Close the scope once the running statement has ended."""
         try:
-            await self._turn.acquire()
+            await self._lock.acquire()
         except asyncio.CancelledError:
             if self._connection:
-                with suppress(asyncpg.InterfaceError):  # it was lost
+                with suppress(asyncpg.InterfaceError):  # the connection was lost
                     self._connection.terminate()
             await super().__aexit__(asyncio.CancelledError)
             raise
         try:
             await super().__aexit__(kind)
         finally:
-            self._turn.release()
+            self._lock.release()
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """Run a statement as `fetch` does."""
-        async with self._turn:
-            if self in _waiting:
+        """Run a statement as the function `fetch` does."""
+        async with self._lock:
+            if self in _open_scopes:
                 return await super().fetch(sql, *values)
         return await fetch(sql, *values)
 
 
 @lru_cache(1)
-def _database(context: TortoiseContext) -> Any:
-    """Find what Tortoise has connected to; it looks whether that is the right one at each query."""
+def _client(context: TortoiseContext) -> Any:
+    """Return Tortoise's client; Tortoise itself would check the event loop at each query."""
     return context.connections.get("default")
 
 
-async def _opened(database: Any) -> asyncpg.Pool:
-    async with database.acquire_connection():  # at the first one, Tortoise opens the pool
-        return database._pool  # noqa: SLF001 (likewise)
+async def _open_pool(client: Any) -> asyncpg.Pool:
+    async with client.acquire_connection():  # Tortoise opens the pool with the first connection
+        return client._pool  # noqa: SLF001 (Tortoise has no public name for it)
 
 
-_held: ContextVar[OneConnection | None] = ContextVar("held connection", default=None)
-_until: ContextVar[float | None] = ContextVar("until", default=None)
-_waiting: set[OneConnection] = set()
+_current_scope: ContextVar[ConnectionScope | None] = ContextVar("current scope", default=None)
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # seconds of `monotonic`
+_open_scopes: set[ConnectionScope] = set()
 
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[None]:
-    """Make all that is fetched within one transaction."""
-    async with OneConnection() as held:
+    """Run all statements of a block in one transaction."""
+    async with ConnectionScope() as scope:
         await fetch("BEGIN")
         try:
             yield
         except BaseException:
-            if held.has_connection:  # or it was ended, which rolls back
+            if scope.has_connection:  # a closed connection has rolled back already
                 await fetch("ROLLBACK")
             raise
         await fetch("COMMIT")

@@ -1,7 +1,7 @@
-"""Connections of a pool, had by those who wait in the order they came.
+"""A fair queue for the connections of asyncpg's pool.
 
-asyncpg's pool lets whoever comes just then go first, and who waited wait again behind all others.
-So all that a server asks the database while it serves has to come by here.
+asyncpg's pool is not FIFO: newcomers can overtake waiters. All statements of a serving process go
+through this queue instead, so requests get connections in the order of their arrival.
 """
 
 import asyncio
@@ -15,80 +15,84 @@ import asyncpg
 from connect_hub import background
 
 
-class Turns:
-    """All who use one pool: as many as it has connections at once, the others wait."""
+class FairPool:
+    """A pool whose connections go to waiters in the order of their arrival."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._left = pool.get_max_size()
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._free = pool.get_max_size()
+        self._waiters: deque[asyncio.Future[Any]] = deque()
 
-    async def take(self) -> Any:
-        """Wait for one's turn, and have a connection."""
-        if self._left:
-            self._left -= 1
-            return await self._acquired()
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+    async def acquire(self) -> Any:
+        """Wait for a connection."""
+        if self._free:
+            self._free -= 1
+            return await self._acquire_from_pool()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            connection = await turn
+            connection = await waiter
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was one's turn just then
-                self._leave(turn.result())
+            if not waiter.cancelled():  # it got a connection, or the right to one, just now
+                self._return_unused(waiter.result())
             raise
-        return connection or await self._acquired()
+        return connection or await self._acquire_from_pool()
 
-    async def give_back(self, connection: Any, *, tidied_within: timedelta | None = None) -> None:
-        """Let the next one have it as it is, which spares the pool's work; else the pool has it.
+    async def release(self, connection: Any, *, cancel_timeout: timedelta | None = None) -> None:
+        """Hand the connection to the next waiter, which is cheaper, or return it to the pool.
 
         Args:
-            connection: one that was taken.
-            tidied_within: where a statement was cancelled, how long that may take; nobody has the
-                connection before.
+            connection: one that was acquired.
+            cancel_timeout: given if a statement was cancelled; how long the cancellation may take.
+                The connection goes to nobody before.
         """
-        if tidied_within is None and _is_sound(connection):
-            if not self._pass(connection):
+        if cancel_timeout is None and _is_sound(connection):
+            if not self._hand_over(connection):
                 await self._pool.release(connection)
             return
-        timeout = tidied_within.total_seconds() if tidied_within else None
+        timeout = cancel_timeout.total_seconds() if cancel_timeout else None
         try:
             await self._pool.release(connection, timeout=timeout)
         finally:
-            self._pass(None)
+            self._hand_over(None)
 
     async def replace_all(self, stale: Any = None) -> None:
-        """Have every connection closed once it is free, and opened anew when it is needed.
+        """Close every connection once it is released; the pool opens new ones when needed.
 
-        A session keeps the defaults that it began with, such as being read-only.
+        A session keeps the defaults with which it began, such as being read-only.
 
         Args:
-            stale: the connection that showed it, if one did; nothing happens if it is to be
+            stale: the connection that showed the need, if any. Nothing happens if it is going to be
                 replaced already.
         """
         if stale is None or _is_current(stale):
             await self._pool.expire_connections()
 
-    def _leave(self, connection: Any) -> None:
+    def _return_unused(self, connection: Any) -> None:
         if connection:
-            background.spawn(self.give_back(connection))
+            background.spawn(self.release(connection))
         else:
-            self._pass(None)
+            self._hand_over(None)
 
-    def _pass(self, connection: Any) -> bool:
-        """Give somebody the turn, and tell whether there was one who waits."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(connection)
+    def _hand_over(self, connection: Any) -> bool:
+        """Wake the first waiter, and return whether there was one.
+
+        Args:
+            connection: for the waiter; with None, it acquires one from the pool.
+        """
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return True
-        self._left += 1
+        self._free += 1
         return False
 
-    async def _acquired(self) -> Any:
+    async def _acquire_from_pool(self) -> Any:
         try:
             return await self._pool.acquire()
         except BaseException:
-            self._pass(None)
+            self._hand_over(None)
             raise
 
 
@@ -97,18 +101,18 @@ def _is_sound(connection: Any) -> bool:
         return _is_current(connection) and not (
             connection.is_closed() or connection.is_in_transaction()
         )
-    except asyncpg.InterfaceError:  # it was lost, and the pool knows
+    except asyncpg.InterfaceError:  # the connection was lost, and the pool has noticed
         return False
 
 
 def _is_current(connection: Any) -> bool:
-    """Tell whether it was opened since the pool's connections were last expired."""
-    holder = connection._holder  # noqa: SLF001 (asyncpg itself looks only at release)
-    expected: bool = holder._generation == holder._pool._generation  # noqa: SLF001 (likewise)
-    return expected
+    """Return whether the connection was opened after the pool's connections last expired."""
+    holder = connection._holder  # noqa: SLF001 (asyncpg itself checks only at release)
+    current: bool = holder._generation == holder._pool._generation  # noqa: SLF001 (likewise)
+    return current
 
 
 @lru_cache(1)
-def turns_of(pool: asyncpg.Pool) -> Turns:
-    """Find who uses a pool."""
-    return Turns(pool)
+def fair_pool(pool: asyncpg.Pool) -> FairPool:
+    """Return the queue of a pool, always the same one."""
+    return FairPool(pool)

@@ -1,4 +1,4 @@
-"""Query sets of Tortoise whose SQL is rendered once, and models made of rows."""
+"""Query sets whose SQL is rendered once, and models made from rows."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,26 +13,35 @@ from connect_hub.database.connections import Row, fetch
 
 MODEL = TypeVar("MODEL", bound=Model)
 
-ANY_ID = UUID(int=0)  # stand in for values while a query is rendered
+# Values with which a query set is written, and in whose place the statement has parameters.
+ANY_ID = UUID(int=0)
 ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def model_of(model: type[MODEL], row: Row, **more: object) -> MODEL:
-    """Make a model of a row that has its table's columns, and whatever else is to stand on it.
+def hydrate(model: type[MODEL], row: Row, **attributes: object) -> MODEL:
+    """Make a model from a row of its table.
 
-    Tortoise sets field by field, which takes as long as to fetch the row; asyncpg's values are of
-    the types of the fields already.
+    Tortoise sets field by field, which costs as much as fetching the row. asyncpg's values have the
+    types of the fields already.
+
+    Args:
+        model: its class.
+        row: with the columns of its table.
+        attributes: set on the model too, such as a related model.
     """
-    made = model.__new__(model)
-    vars(made).update(row, _saved_in_db=True, _partial=False, _await_when_save={}, **more)
-    return made
+    instance = model.__new__(model)
+    vars(instance).update(row, _saved_in_db=True, _partial=False, _await_when_save={}, **attributes)
+    return instance
 
 
-class Rendered(Generic[MODEL]):
-    """A query set whose SQL is rendered once: that takes longer than to run it.
+class PreparedQuery(Generic[MODEL]):
+    """A query set whose SQL is rendered once, since rendering costs more than running it.
 
-    It is called with the query's values in the order of their placeholders, which is the order they
-    are written in. Annotations become attributes of the models.
+    Pass the values in the order of their placeholders, which is the order in which the query set
+    mentions them. Annotations become attributes of the models.
+
+    Args:
+        query: returns the query set; called at the first use, when Tortoise knows the models.
     """
 
     def __init__(self, query: Callable[[], QuerySet[MODEL]]) -> None:
@@ -40,16 +49,16 @@ class Rendered(Generic[MODEL]):
 
     @cached_property
     def _rendered(self) -> tuple[str, type[MODEL]]:
-        query = self._query()  # at the first call: Tortoise has to know the models
+        query = self._query()
         return query.sql(params_inline=False), query.model
 
     async def rows(self, *values: object) -> list[Row]:
-        """Run it on Tortoise's connection."""
+        """Run the query and return its rows."""
         return await fetch(self._rendered[0], *values)
 
     async def one(self, *values: object) -> MODEL | None:
-        """Run it where there is one row or none."""
+        """Run a query that finds at most one row, and return its model."""
         sql, model = self._rendered
         for row in await fetch(sql, *values):
-            return model_of(model, row)
+            return hydrate(model, row)
         return None

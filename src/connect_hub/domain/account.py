@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from connect_hub import sms
-from connect_hub.database.connections import fetch, leaving, transaction
+from connect_hub.database.connections import fetch, timeout_reserving, transaction
 from connect_hub.database.models import Client
 from connect_hub.domain import codes, failures, phone_numbers, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
@@ -73,7 +73,7 @@ async def _notify(former: str, *, language: str, sender: sms.SmsSender) -> None:
     try:
         phone = phone_numbers.parse(former)
         text = texts.phone_changed(language=language)
-        async with leaving(_ANSWER_TIMEOUT):
+        async with timeout_reserving(_ANSWER_TIMEOUT):
             await sender.send(sms.Message(phone.e164, phone.country, text))
     except Exception as error:  # noqa: BLE001 (the phone is changed already, whatever the error is)
         log.warning("notice to a former phone not sent", reason=type(error).__name__)

@@ -14,7 +14,7 @@ from tortoise.queryset import QuerySet
 
 from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client, InvitedCount
-from connect_hub.database.queries import ANY_ID, ANY_TIME, Rendered, model_of
+from connect_hub.database.queries import ANY_ID, ANY_TIME, PreparedQuery, hydrate
 from connect_hub.domain import rate_limits
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.rate_limits import RateLimit
@@ -111,12 +111,12 @@ def invited_by(client: Client) -> QuerySet[Client]:
     return client.invited.filter(deleted_at=None).order_by("-invited_at", "-id")
 
 
-_first_page = Rendered(
-    lambda: invited_by(model_of(Client, {"id": ANY_ID})).limit(1).only(*Invited._fields)
+_first_page = PreparedQuery(
+    lambda: invited_by(hydrate(Client, {"id": ANY_ID})).limit(1).only(*Invited._fields)
 )
-_later_page = Rendered(
+_later_page = PreparedQuery(
     lambda: (
-        invited_by(model_of(Client, {"id": ANY_ID}))
+        invited_by(hydrate(Client, {"id": ANY_ID}))
         .filter(Q(Q(invited_at__lt=ANY_TIME) | Q(id__lt=ANY_ID)), invited_at__lte=ANY_TIME)
         .limit(1)
         .only(*Invited._fields)
@@ -179,7 +179,7 @@ async def invited_since(
     ]
 
 
-_count = Rendered(lambda: InvitedCount.filter(client_id=ANY_ID))
+_count = PreparedQuery(lambda: InvitedCount.filter(client_id=ANY_ID))
 
 
 async def invited_count(client: Client) -> int:
@@ -188,7 +188,7 @@ async def invited_count(client: Client) -> int:
     return row.count if row else 0
 
 
-_by_code = Rendered(lambda: Client.filter(invitation_code="", deleted_at=None))
+_by_code = PreparedQuery(lambda: Client.filter(invitation_code="", deleted_at=None))
 
 
 async def _owner_of(code: str) -> Client:

@@ -15,7 +15,7 @@ import structlog
 
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client, Session
-from connect_hub.database.queries import model_of
+from connect_hub.database.queries import hydrate
 from connect_hub.domain.refusals import InvalidRefreshToken
 from connect_hub.domain.sessions import CLIENT_COLUMNS, EXPIRES_AT, FROM_ACTIVE_SESSION
 from connect_hub.observability import metrics
@@ -73,7 +73,7 @@ async def refresh(
     claims, row = await _verify(token, tokens)
     session_id, generation, branch = claims.session_id, claims.generation, claims.branch
     lifetimes = settings.session_idle_lifetime, settings.session_lifetime
-    client = model_of(Client, row)
+    client = hydrate(Client, row)
     client_id, session = str(client.id), str(session_id)
     refreshed = await fetch(
         _REFRESH, session_id, generation, *lifetimes, address, _REUSE_WINDOW, branch
@@ -86,7 +86,7 @@ async def refresh(
     if refreshed[0]["is_reused"]:
         metrics.REFRESH_REUSE.labels("answered").inc()
         log.info("refresh token used again", client=client_id, session=session)
-    return model_of(Session, refreshed[0], _client=client)
+    return hydrate(Session, refreshed[0], _client=client)
 
 
 async def _verify(token: str, tokens: RefreshTokens) -> tuple[RefreshTokenClaims, Row]:

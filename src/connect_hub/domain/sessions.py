@@ -13,7 +13,7 @@ import structlog
 
 from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client, Session
-from connect_hub.database.queries import model_of
+from connect_hub.database.queries import hydrate
 from connect_hub.domain.refusals import InvalidCode, ReauthenticationRequired, SessionNotFound
 from connect_hub.security.access_tokens import Claims
 from connect_hub.settings import Settings
@@ -79,7 +79,7 @@ async def start(
     )
     if not rows:
         raise InvalidCode(attempts_left=0)
-    session = model_of(Session, rows[0], _client=client)
+    session = hydrate(Session, rows[0], _client=client)
     log.info("signed in", client=str(client.id), session=str(session.id))
     for surplus in await fetch(_TRIM, client.id, replaces):
         log.info("session ended", client=str(client.id), session=str(surplus["id"]))
@@ -119,7 +119,7 @@ async def find(claims: Claims) -> Viewer | None:
     """Find the client and session of a verified token; return None if the session has ended."""
     for row in await fetch(_FIND, claims.session_id, claims.generation, claims.client_id):
         return Viewer(
-            client=model_of(Client, row),
+            client=hydrate(Client, row),
             session_id=claims.session_id,
             generation=claims.generation,
             signed_in_until=claims.valid_until,
@@ -156,7 +156,7 @@ async def list_for(client: Client) -> list[Session]:
         " ORDER BY last_used_at DESC, id",
         client.id,
     )
-    return [model_of(Session, row, _client=client) for row in rows]
+    return [hydrate(Session, row, _client=client) for row in rows]
 
 
 _END = "DELETE FROM session WHERE id = $1 AND client_id = $2 AND expires_at > now() RETURNING id"

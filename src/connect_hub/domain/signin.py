@@ -7,9 +7,9 @@ from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 
 from connect_hub import sms
-from connect_hub.database.connections import leaving
+from connect_hub.database.connections import timeout_reserving
 from connect_hub.database.models import Client
-from connect_hub.database.queries import Rendered
+from connect_hub.database.queries import PreparedQuery
 from connect_hub.domain import (
     codes,
     failures,
@@ -123,7 +123,7 @@ async def _send(
     phone = code.phone
     text = texts.sign_in_code(code.digits, language=language, settings=settings)
     try:
-        async with leaving(_RECORD_TIMEOUT):
+        async with timeout_reserving(_RECORD_TIMEOUT):
             if settings.test_code(phone.e164):
                 await sender.simulate_latency()
                 return _TEST_GATEWAY
@@ -164,7 +164,7 @@ async def _create_client(verified: codes.VerifiedCode) -> Client:
     raise RuntimeError(f"{_MAX_DRAWS} invitation codes in a row are taken; too few are left")
 
 
-_by_phone = Rendered(
+_by_phone = PreparedQuery(
     lambda: Client.filter(phone="").annotate(applied_code=F("inviter__invitation_code"))
 )
 

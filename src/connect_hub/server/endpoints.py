@@ -51,7 +51,7 @@ def readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
         if stopping.begun:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            with connections.Within(READY_WITHIN):
+            with connections.deadline(READY_WITHIN):
                 migrated = await is_ready()
         except UNAVAILABLE:
             was_unavailable = True

@@ -25,7 +25,7 @@ from graphql.execution.values import VariableValues
 from connect_hub.api.execution.compiler import CompiledOperation, Compiler
 from connect_hub.api.execution.fallback import FallbackExecutor
 from connect_hub.api.execution.plans import Resolved
-from connect_hub.database.connections import OneConnection, SharedConnection
+from connect_hub.database.connections import ConnectionScope, SharedConnectionScope
 
 
 class ConditionalOperation(NamedTuple):
@@ -177,7 +177,7 @@ class PlanExecution:
             if not is_async:
                 data = read(None)
             elif self.operation.operation is OperationType.QUERY:
-                async with OneConnection():  # a plan calls one resolver after the other
+                async with ConnectionScope():  # a plan calls one resolver after the other
                     data = await read(None, self)
             else:
                 data = await read(None, self)
@@ -193,7 +193,7 @@ async def execute(executor: Any) -> ExecutionResult:
     is_mutation = executor.operation.operation is OperationType.MUTATION
     if isinstance(executor, PlanExecution) or is_mutation:
         return await _result(executor)
-    async with SharedConnection():  # graphql-core runs the resolvers of a query concurrently
+    async with SharedConnectionScope():  # graphql-core runs the resolvers of a query concurrently
         return await _result(executor)
 
 

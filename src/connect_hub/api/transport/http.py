@@ -21,7 +21,7 @@ from connect_hub.api.transport.http_request import (
     read_parameters,
 )
 from connect_hub.api.transport.http_response import GraphQLResponse, rejection, response_to
-from connect_hub.database.connections import Within
+from connect_hub.database.connections import deadline
 from connect_hub.server.request_log import request_log
 
 RESPONSE_TIMEOUT = timedelta(seconds=14)  # proxies and people do not wait much longer
@@ -81,7 +81,7 @@ class GraphQLHTTP:
         log.operation = operation.name.value if operation.name else ""
         log.field = prepared.first_field(operation)
         _check_method(scope["method"], operation.operation)
-        with Within(self._timeout):
+        with deadline(self._timeout):
             result = await execution.execute(executor)
         log.outcome = log.outcome or "ok"  # a refusal has set its own
         if context.notice:

@@ -27,7 +27,7 @@ from connect_hub.api.execution.query_limits import MAX_ERRORS
 from connect_hub.api.transport import messages
 from connect_hub.api.transport.http_request import RequestError, parse_parameters
 from connect_hub.api.transport.messages import Close, ClosedError
-from connect_hub.database.connections import Within
+from connect_hub.database.connections import deadline
 from connect_hub.domain import invitations
 from connect_hub.domain.live_updates import SlowConsumerError
 
@@ -79,7 +79,7 @@ class Subscriptions:
             ClosedError: the client is not signed in any more.
         """
         try:
-            with Within(START_TIMEOUT):
+            with deadline(START_TIMEOUT):
                 results = await self._results(payload, context)
         except (RejectedError, InvalidDocumentError) as error:
             errors = _format(error.errors, context)

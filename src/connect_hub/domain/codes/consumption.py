@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client
-from connect_hub.database.queries import model_of
+from connect_hub.database.queries import hydrate
 from connect_hub.domain import rate_limits
 from connect_hub.domain.codes.verification import VerifiedCode
 from connect_hub.domain.refusals import InvalidCode
@@ -62,7 +62,7 @@ async def consume_for_registration(
         UniqueViolationError: the invitation code is taken, and nothing has changed.
     """
     rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, uuid4(), invitation_code)
-    return model_of(Client, rows[0]) if rows else None
+    return hydrate(Client, rows[0]) if rows else None
 
 
 # The client's own phone does not count as registered: a change to it succeeds and changes nothing.
