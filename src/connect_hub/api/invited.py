@@ -1,5 +1,9 @@
-"""What clients see of those they invited, page by page (Relay, Cursor Connections)."""
+"""Types of the schema for the clients whom a client invited, page by page.
 
+They follow Relay's Cursor Connections Specification (https://relay.dev/graphql/connections.htm).
+"""
+
+from asyncio import Lock
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -9,6 +13,8 @@ import strawberry
 from strawberry import field
 
 from connect_hub.api import errors
+from connect_hub.database import models
+from connect_hub.domain import invitations
 from connect_hub.domain.invitations import Invited, Position
 from connect_hub.domain.phone_numbers import PhoneNumber
 
@@ -17,19 +23,19 @@ MAX_PAGE = 100  # nodes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@strawberry.type(description="A client as the one who invited them sees them.")
+@strawberry.type(description="A client as their inviter sees them.")
 class InvitedClient:
-    """Built from a client who was invited."""
+    """Shows no more than the inviter may see."""
 
     id: strawberry.ID = field(
-        description="The client's id. No viewer sees one person both as this and as a Client."
+        description="The client's id. A viewer never sees the same person as a Client, too."
     )
-    phone: PhoneNumber = field(description="The client's phone.")
+    phone: PhoneNumber = field(description="The client's phone number.")
     invited_at: datetime = field(description="When the client applied the viewer's code.")
 
     @classmethod
     def of(cls, invited: Invited) -> Self:
-        """Show an invited client."""
+        """Build it from a row."""
         return cls(
             id=strawberry.ID(str(invited.id)),
             phone=invited.phone,
@@ -37,80 +43,113 @@ class InvitedClient:
         )
 
 
-@strawberry.type(description="An invited client and its place in the list.")
+@strawberry.type(description="An invited client and their position in the list.")
 class InvitedClientEdge:
-    """An edge of the Relay connection."""
+    """The edge of Relay's specification."""
 
-    cursor: str = field(description="The place, for `after`.")
-    node: InvitedClient = field(description="The client there.")
+    cursor: str = field(description="The position, for `after`.")
+    node: InvitedClient = field(description="The client.")
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
-    """As the Relay connection specification has it."""
+    """The page info of Relay's specification."""
 
-    has_next_page: bool = field(description="Whether there is more after this page.")
-    has_previous_page: bool = field(description="Whether there is more before this page.")
-    start_cursor: str | None = field(description="The place of the first node.")
+    has_next_page: bool = field(description="Whether there is another page after this one.")
+    has_previous_page: bool = field(description="Whether this page was asked for with `after`.")
+    start_cursor: str | None = field(
+        description="The cursor of the first client; null on an empty page."
+    )
     end_cursor: str | None = field(
-        description="The place of the last node: `after` of the next page."
+        description="The cursor of the last client, for the next page; null on an empty page."
     )
 
 
-_NOT_SELECTED = PageInfo(
-    has_next_page=False, has_previous_page=False, start_cursor=None, end_cursor=None
-)
+class Page:
+    """One page of the clients who applied a client's code; read when a field first needs it.
+
+    Args:
+        client: the inviter.
+        first: rows on the page.
+        after: the cursor before the page; None for the first page.
+    """
+
+    def __init__(self, client: models.Client, *, first: int, after: str | None) -> None:
+        self.client = client
+        self.is_first = after is None
+        self._first = first
+        self._position = position(after) if after else None
+        self._lock = Lock()
+        self._rows: list[Invited] | None = None  # with the first row of the next page
+
+    async def rows(self) -> list[Invited]:
+        """Return the rows of this page."""
+        return (await self._read())[: self._first]
+
+    async def has_next(self) -> bool:
+        """Tell whether there is another page after this one."""
+        return len(await self._read()) > self._first
+
+    async def _read(self) -> list[Invited]:
+        async with self._lock:  # fields that are resolved at once share one query
+            if self._rows is None:
+                self._rows = await invitations.invited_clients(
+                    self.client, first=self._first + 1, after=self._position
+                )
+        return self._rows
 
 
 @strawberry.type(description="A page of the clients who applied one's code, latest first.")
 class InvitedClientConnection:
-    """A page, with what was asked for of it."""
+    """The connection of Relay's specification; each field reads only what it needs."""
 
-    nodes: list[InvitedClient] = field(description="The clients of this page.")
-    edges: list[InvitedClientEdge] = field(description="The same with their cursors.")
-    page_info: PageInfo = field(description="Where this page lies in the list.")
-    total_count: int = field(description="How many were invited in all.")
+    page: strawberry.Private[Page]
 
-    @classmethod
-    def of(
-        cls,
-        rows: list[Invited],
-        *,
-        first: int,
-        after: str | None,
-        count: int,
-        selected: set[str],
-    ) -> Self:
-        """Build what is selected of a page from `first` rows, and one more if there is a next."""
-        page = rows[:first]
-        nodes = [InvitedClient.of(row) for row in page]
-        edges, page_info = [], _NOT_SELECTED
-        if "edges" in selected:
-            edges = [
-                InvitedClientEdge(cursor=_cursor(row), node=node)
-                for row, node in zip(page, nodes, strict=True)
-            ]
-        if "pageInfo" in selected:
-            page_info = PageInfo(
-                has_next_page=len(rows) > first,
-                has_previous_page=after is not None,
-                start_cursor=_cursor(page[0]) if page else None,
-                end_cursor=_cursor(page[-1]) if page else None,
-            )
-        return cls(nodes=nodes, edges=edges, page_info=page_info, total_count=count)
+    @strawberry.field(description="The clients of this page.")
+    async def nodes(self) -> list[InvitedClient]:
+        """Read the page."""
+        return [InvitedClient.of(row) for row in await self.page.rows()]
+
+    @strawberry.field(description="The clients of this page with their cursors.")
+    async def edges(self) -> list[InvitedClientEdge]:
+        """Read the page."""
+        return [
+            InvitedClientEdge(cursor=_cursor(row), node=InvitedClient.of(row))
+            for row in await self.page.rows()
+        ]
+
+    @strawberry.field(description="The position of this page in the list.")
+    async def page_info(self) -> PageInfo:
+        """Read the page."""
+        rows = await self.page.rows()
+        return PageInfo(
+            has_next_page=await self.page.has_next(),
+            has_previous_page=not self.page.is_first,
+            start_cursor=_cursor(rows[0]) if rows else None,
+            end_cursor=_cursor(rows[-1]) if rows else None,
+        )
+
+    @strawberry.field(description="The number of clients on all pages.")
+    async def total_count(self) -> int:
+        """Read the count."""
+        return await invitations.invited_count(self.page.client)
 
 
 def _cursor(invited: Invited) -> str:
-    """Write a place: microseconds since 1970 in 8 bytes and the id in 16, base64url."""
+    """Encode the position of a row in base64url: microseconds since 1970 (8 bytes), id (16)."""
     microseconds = (invited.invited_at - _EPOCH) // timedelta(microseconds=1)
     return urlsafe_b64encode(microseconds.to_bytes(8) + invited.id.bytes).decode()
 
 
 def position(cursor: str) -> Position:
-    """Read a place that a page came with."""
+    """Decode a cursor.
+
+    Raises:
+        BadUserInputError: it is not a cursor of ours.
+    """
     try:
         raw = urlsafe_b64decode(cursor)
         at, client_id = int.from_bytes(raw[:8]), UUID(bytes=raw[8:])
         return Position(_EPOCH + timedelta(microseconds=at), client_id)
     except (ValueError, OverflowError):
-        raise errors.BadUserInputError("`after` takes a cursor that a page came with.") from None
+        raise errors.BadUserInputError("`after` must be a cursor of an earlier page.") from None

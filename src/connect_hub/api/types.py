@@ -1,36 +1,37 @@
-"""What clients see of themselves: output types, each built from a model."""
+"""Types of the schema for what clients see of themselves."""
 
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
 import strawberry
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode
 from strawberry import field
 
 from connect_hub.api import errors
-from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, position
+from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, Page
 from connect_hub.database import models
-from connect_hub.domain import invitations, sessions
+from connect_hub.domain import sessions
 from connect_hub.domain.phone_numbers import PhoneNumber
 
 
-@strawberry.type(description="Where a client is signed in.")
+@strawberry.type(description="A sign-in of a client on one device.")
 class Session:
-    """Built from a session."""
+    """Shows a session to its client."""
 
-    id: strawberry.ID = field(description="For `endSession`.")
-    current: bool = field(description="Whether it is the one that asks.")
+    id: strawberry.ID = field(description="The session's id, for `endSession`.")
+    current: bool = field(description="Whether this request uses this session.")
     created_at: datetime = field(description="When the client signed in.")
-    last_used_at: datetime = field(description="When it was last used, to the minute.")
-    device: str | None = field(description="What the client's User-Agent said, to be shown.")
+    last_used_at: datetime = field(description="When the session was last used, to the minute.")
+    device: str | None = field(
+        description="The User-Agent header of the sign-in, to show to the person."
+    )
     address: str | None = field(
-        description="Where it was last used from: an IPv4 address or a network of IPv6."
+        description="The network of the last use: an IPv4 address or an IPv6 network."
     )
 
     @classmethod
     def of(cls, row: models.Session, *, current: bool) -> Self:
-        """Show a session to its client."""
+        """Build it from a row."""
         return cls(
             id=strawberry.ID(str(row.id)),
             current=current,
@@ -43,23 +44,23 @@ class Session:
 
 @strawberry.type(description="A person who registered with a phone number.")
 class Client:
-    """Built from a client; what needs a query is asked for only when it is selected."""
+    """Shows a client to itself; fields with a resolver run a query of their own."""
 
     row: strawberry.Private[models.Client]
-    session_id: strawberry.Private[UUID]  # by which the client asks
+    session_id: strawberry.Private[UUID]  # the one that the request uses
     id: strawberry.ID = field(description="The client's id.")
-    phone: PhoneNumber = field(description="The phone the client signs in with.")
+    phone: PhoneNumber = field(description="The phone number that the client signs in with.")
     invitation_code: str = field(
-        description="The code this client gives to others: 6 capital letters and digits."
+        description="The code that this client gives to others: 6 capital letters and digits."
     )
     someone_invitation_code: str | None = field(
-        description="The code this client applied; null until then."
+        description="The code that this client applied; null before."
     )
     created_at: datetime = field(description="When the client registered.")
 
     @classmethod
     def of(cls, row: models.Client, *, session_id: UUID) -> Self:
-        """Show a client to itself."""
+        """Build it from a row."""
         return cls(
             row=row,
             session_id=session_id,
@@ -70,51 +71,23 @@ class Client:
             created_at=row.created_at,
         )
 
-    @strawberry.field(description="Who applied this client's code, latest first.")
-    async def invited_clients(
+    @strawberry.field(description="The clients who applied this client's code, latest first.")
+    def invited_clients(
         self,
-        info: strawberry.Info,
         first: Annotated[
-            int, strawberry.argument(description=f"How many to list: 1 to {MAX_PAGE}.")
+            int, strawberry.argument(description=f"The length of the page: 1 to {MAX_PAGE}.")
         ] = 20,
         after: Annotated[
-            str | None, strawberry.argument(description="A cursor: list what comes after it.")
+            str | None, strawberry.argument(description="A cursor: the page begins after it.")
         ] = strawberry.UNSET,
     ) -> InvitedClientConnection:
-        """Read the page and the count, each only if something of it is selected."""
+        """Check the arguments; the fields of the page read it."""
         if not 1 <= first <= MAX_PAGE:
-            raise errors.BadUserInputError(f"`first` takes 1 to {MAX_PAGE}, not {first}.")
-        start = position(after) if after else None
-        selected = _selected(info)
-        rows, count = [], 0
-        if selected - {"totalCount"}:
-            rows = await invitations.invited_clients(self.row, first=first + 1, after=start)
-        if "totalCount" in selected:
-            count = await invitations.invited_count(self.row)
-        return InvitedClientConnection.of(
-            rows, first=first, after=after or None, count=count, selected=selected
-        )
+            raise errors.BadUserInputError(f"`first` must be 1 to {MAX_PAGE}, not {first}.")
+        return InvitedClientConnection(page=Page(self.row, first=first, after=after or None))
 
-    @strawberry.field(description="Where this client is signed in, last used first.")
+    @strawberry.field(description="The client's active sessions, last used first.")
     async def sessions(self) -> list[Session]:
-        """Read them."""
+        """Read the sessions."""
         rows = await sessions.list_for(self.row)
         return [Session.of(row, current=row.id == self.session_id) for row in rows]
-
-
-def _selected(info: strawberry.Info) -> set[str]:
-    """Collect the names selected below a field, each fragment once."""
-    raw = info._raw_info  # noqa: SLF001 (Strawberry's own way builds a tree of objects first)
-    names: set[str] = set()
-    unvisited = dict(raw.fragments)
-    selections = [node.selection_set for node in raw.field_nodes]
-    while selections:
-        for node in ((selection := selections.pop()) and selection.selections) or ():
-            match node:
-                case FieldNode(name=name):
-                    names.add(name.value)
-                case InlineFragmentNode(selection_set=inner):
-                    selections.append(inner)
-                case FragmentSpreadNode(name=name) if name.value in unvisited:
-                    selections.append(unvisited.pop(name.value).selection_set)
-    return names

@@ -36,6 +36,7 @@ class CompiledOperation(NamedTuple):
     operation: OperationDefinitionNode
     plan: Plan
     field_count: int
+    resolver_count: int
 
 
 class Compiler:
@@ -44,6 +45,7 @@ class Compiler:
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
         self._field_count = 0
+        self._resolver_count = 0
 
     def compile(self) -> CompiledOperation | None:
         """Compile the operation; None if plans do not support it."""
@@ -51,7 +53,9 @@ class Compiler:
             plan = self._operation()
         except UnsupportedError:
             return None
-        return CompiledOperation(self._executor.operation, plan, self._field_count)
+        return CompiledOperation(
+            self._executor.operation, plan, self._field_count, self._resolver_count
+        )
 
     def _operation(self) -> Plan:
         executor = self._executor
@@ -87,6 +91,7 @@ class Compiler:
         resolver = supported_resolver(definition)
         if path is _IN_LIST or resolver is None:
             raise UnsupportedError
+        self._resolver_count += 1
         nodes = [detail.node for detail in details]
         info = self._executor.build_resolve_info(field, nodes, parent, path)
         handlers = exception_handlers(self._executor.schema, definition)

@@ -12,7 +12,7 @@ _PROBATION_SHARE = 0.2  # of the budget; always left to documents that were used
 
 # Estimates in bytes, as tracemalloc measured them, rounded up.
 _PER_DOCUMENT, _PER_BYTE, _PER_TOKEN = 2_000, 2, 480
-_PER_PLAN, _PER_FIELD = 4_000, 700
+_PER_PLAN, _PER_FIELD, _PER_RESOLVER = 4_000, 700, 1_700
 
 
 class _Entry(NamedTuple):
@@ -91,4 +91,5 @@ def _cost(text: str, prepared: PreparedDocument) -> int:
         + _PER_TOKEN * prepared.document.token_count
         + _PER_PLAN * len(compiled)
         + _PER_FIELD * sum(plan.field_count for plan in compiled)
+        + _PER_RESOLVER * sum(plan.resolver_count for plan in compiled)
     )
