@@ -63,6 +63,11 @@ function signOut({ byOthers = false } = {}) {
   update(null, byOthers);
 }
 
+/** Forget the session, which the server no longer accepts. */
+export function expire() {
+  signOut({ byOthers: !leaving }); // unless the person is signing out here
+}
+
 /**
  * End the session on the server, then forget it here.
  *
@@ -110,7 +115,7 @@ async function renew(rejected: string | null): Promise<string | null> {
   } catch (error) {
     if (!(error instanceof SessionOver)) throw error;
     const isCurrent = clientId !== null && storedTokens()?.refreshToken === refreshToken;
-    if (isCurrent) signOut({ byOthers: !leaving }); // otherwise the person signed out or in meanwhile
+    if (isCurrent) expire(); // otherwise the person signed out or in meanwhile
   }
   return accessToken;
 }
