@@ -1,5 +1,6 @@
 """The ASGI application; everything is wired here."""
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -165,4 +166,9 @@ def _cross_origin(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
 def serving() -> Starlette:
     """Make the application of one serving process, its logs sent to standard error."""
     logs.configure()
-    return create_app()
+    app = create_app()
+    # A full collection would otherwise visit all that was imported, for 100 ms and more. A client
+    # that sends new documents could cause one each second.
+    gc.collect()
+    gc.freeze()
+    return app

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,37 @@ def test_unfinished_requests_are_limited_together(folder: Path) -> None:
         for connection in many:
             connection.close()
         eventually(lambda: _takes_pieces(server, piece))
+
+
+def test_bytes_of_a_body_that_was_refused_do_not_count(folder: Path) -> None:
+    piece = b" " * 60_000
+    with serving(folder / "refused") as server, ExitStack() as held:
+        refused = _opened(server, held)
+        refused.sendall(_head(2 * MAX_PENDING))
+        assert _answer(refused, piece + piece).startswith("HTTP/1.1 413 ")
+        with suppress(OSError):  # the server may close
+            for _ in range(MAX_PENDING // len(piece)):
+                refused.sendall(piece)
+        eventually(lambda: _takes_pieces(server, piece))
+
+
+def test_a_long_path_is_refused(direct: Server) -> None:
+    eventually(lambda: _is_served(direct))
+    with ExitStack() as held:
+        connection = _opened(direct, held)
+        connection.sendall(b"GET /assets/" + b"a/" * 600 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert _read(connection).startswith("HTTP/1.1 414 ")
+
+
+def test_refusals_of_one_full_network_are_logged_once(proxied: Server) -> None:
+    with ExitStack() as held:
+        for block in range(4 * MOST):  # of one /56
+            held.enter_context(_websocket(proxied, f"2001:db8:9:{block:x}::1"))
+        for block in range(4 * MOST, 4 * MOST + 5):
+            assert _refused(proxied, f"2001:db8:9:{block:x}::1") == 429
+    lines = [json.loads(line) for line in proxied.errors.read_text().splitlines()]
+    full = [line["network"] for line in lines if line["event"] == "too many connections"]
+    assert full.count("2001:db8:9::/56") == 1
 
 
 @pytest.mark.parametrize(

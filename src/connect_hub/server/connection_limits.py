@@ -57,17 +57,19 @@ class ConnectionLimits:
         self._by_share = {
             share: ConnectionLimiter(per_network * share) for share in SHARES.values()
         }
-        self._refused: set[str] = set()  # addresses, until one of their connections closes
+        self._full: set[str] = set()  # networks whose refusals were logged, until they have room
 
     def has_capacity(self, address: str) -> bool:
         """Tell whether an address may open one more connection; log its first refusal."""
-        networks = networks_of(address)
-        if all(self._by_share[share].has_capacity(network) for network, share in networks):
-            return True
-        if address not in self._refused:
-            self._refused.add(address)
-            log.warning("too many connections", network=address, most=self._per_network)
-        return False
+        for network, share in networks_of(address):
+            if not self._by_share[share].has_capacity(network):
+                if network not in self._full:
+                    self._full.add(network)
+                    log.warning(
+                        "too many connections", network=network, most=self._per_network * share
+                    )
+                return False
+        return True
 
     @contextmanager
     def slot(self, address: str) -> Iterator[None]:
@@ -76,7 +78,7 @@ class ConnectionLimits:
             for network, share in networks_of(address):
                 slots.enter_context(self._by_share[share].slot(network))
             yield
-        self._refused.discard(address)
+        self._full.difference_update(network for network, _ in networks_of(address))
 
 
 class PendingBytes:

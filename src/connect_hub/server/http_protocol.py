@@ -13,12 +13,16 @@ from connect_hub.server.connection_limits import PendingBytes, limits_in
 from connect_hub.server.headers import SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
+MAX_PATH = 1024  # bytes; ours are shorter, and some parts of the server split a path
 MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection
 PATIENCE = timedelta(seconds=20)  # with a client that does not send its request or read its answer
 _REFUSALS = {
     400: ("Bad Request", "Invalid HTTP request received."),
     408: ("Request Timeout", f"Send a request within {PATIENCE.seconds} seconds."),
-    414: ("URI Too Long", f"Send at most {MAX_HEAD} bytes besides the body: use POST."),
+    414: (
+        "URI Too Long",
+        f"Send at most {MAX_PATH} bytes of path and {MAX_HEAD} besides the body: use POST.",
+    ),
     429: ("Too Many Requests", "Too many connections are open from your network; close some."),
     431: ("Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes besides the body."),
     503: ("Service Unavailable", "Too many requests are unfinished; send yours again, faster."),
@@ -122,9 +126,12 @@ class BoundedProtocol(HttpToolsProtocol):
         for name, value in self.headers:
             size += len(name) + len(value) + 4  # a colon, a space and the end of the line
             hosts += name == b"host"
-        if size > MAX_HEAD:
+        is_path_long = len(self.url) > MAX_PATH and b"?" not in self.url[: MAX_PATH + 1]
+        if is_path_long:
+            self._refuse(414)
+        elif size > MAX_HEAD:
             self._refuse_size()
-        if size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
+        if is_path_long or size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
         if not self.parser.should_upgrade():
             super().on_headers_complete()
@@ -207,7 +214,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._read = len(data)
         self._feed(data)
         self._beside += len(data)
-        self._size = self._size + len(data) if self._is_partial else 0
+        is_kept = self._is_partial and not (self._in_body and self.cycle.response_complete)
+        self._size = self._size + len(data) if is_kept else 0
         if self.transport.is_closing():
             return
         if self._is_partial and self._beside > MAX_HEAD:

@@ -66,6 +66,10 @@ def routes(*, notice: str | None, country: str | None) -> list[BaseRoute]:
 class _Assets(StaticFiles):
     """Files whose names change with their content, compressed when they were built."""
 
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Find a file of the one folder; resolving a long path would take a long time."""
+        return ("", None) if os.sep in path else super().lookup_path(path)
+
     def file_response(
         self,
         full_path: str | os.PathLike[str],

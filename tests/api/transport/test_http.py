@@ -360,3 +360,12 @@ async def test_an_error_of_ours_shows_nothing_of_our_insides(
 async def _everything() -> Any:
     tables = ("client", "sign_in_code", "invited_count")
     return [await fetch(f"SELECT * FROM {table}") for table in tables]
+
+
+async def test_a_url_with_many_parameters_is_refused(hub: Hub) -> None:
+    url = "/graphql?query={__typename}"
+    answer = await hub.http.get(f"{url}&{'&'.join(['a'] * 14)}")
+    assert answer.json() == {"data": {"__typename": "Query"}}
+    answer = await hub.http.get(url + "&%41" * 7_000)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"] == "Send at most 16 parameters in the URL."
