@@ -8,7 +8,7 @@ from uuid import UUID
 from starlette.authentication import BaseUser
 from starlette.types import Scope
 
-from connect_hub.api.errors import UnauthenticatedError
+from connect_hub.api.graphql_errors import UnauthenticatedError
 from connect_hub.api.services import Services
 from connect_hub.domain import sessions
 from connect_hub.domain.sessions import Viewer

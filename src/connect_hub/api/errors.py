@@ -1,91 +1,61 @@
-"""Refusals of the domain as members of the result unions, and the codes of all other errors."""
+"""Types of the schema for refusals: the members of the result unions besides success."""
 
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, Self
 
 import strawberry
-import structlog
-from graphql import GraphQLError
 
 from connect_hub.api.request_limits import LiveCode
 from connect_hub.api.seconds import seconds_up
-from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.domain import refusals
-
-log = structlog.get_logger()
-
-
-class CodedError(GraphQLError):
-    """An error of the request, with the code that programs read."""
-
-    code = "BAD_USER_INPUT"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, extensions={"code": self.code})
-
-
-class BadRequestError(CodedError):
-    """This is nothing that is served here."""
-
-    code = "BAD_REQUEST"
-
-
-class BadUserInputError(CodedError):
-    """An argument is none that this field takes."""
-
-
-class UnauthenticatedError(CodedError):
-    """A viewer was asked for and there is none."""
-
-    code = "UNAUTHENTICATED"
 
 
 @strawberry.interface(
-    description="A refusal that the person can act on."
-    " Every member of a result union other than its success implements it."
+    description="A refusal that a person can act on."
+    " All members of a result union except the success implement it."
 )
 class UserError:
-    """All that is common to refusals."""
+    """The fields of all refusals."""
 
     message: str = strawberry.field(
-        description="A sentence in English for developers; show your own."
+        description="A sentence in English for developers: show your own text to people."
     )
 
     @classmethod
     def of(cls, refusal: refusals.Refusal) -> Self:
-        """Show a refusal, data and all."""
+        """Build it from the domain's refusal, whose fields have the same names."""
         data: dict[str, Any] = {}
         if is_dataclass(refusal):
             data = {item.name: getattr(refusal, item.name) for item in fields(refusal)}
         return cls(message=str(refusal), **data)
 
 
-@strawberry.type(description="The phone number is none that an SMS can be sent to.")
+@strawberry.type(description="The phone number is invalid, or cannot receive SMS.")
 class InvalidPhoneError(UserError):
-    """See refusals.InvalidPhone."""
+    """Shows `refusals.InvalidPhone`."""
 
 
-@strawberry.type(description="Codes are not sent to phones of this country.")
+@strawberry.type(description="The server does not send codes to phones of this country.")
 class CountryNotServedError(UserError):
-    """See refusals.CountryNotServed."""
+    """Shows `refusals.CountryNotServed`."""
 
 
-@strawberry.type(description="This was asked for too often.")
+@strawberry.type(description="A limit is exceeded: try again later.")
 class TooManyRequestsError(UserError):
-    """See refusals.TooManyRequests."""
+    """Shows `refusals.TooManyRequests`."""
 
-    retry_at: datetime = strawberry.field(description="When it may be asked for again.")
-    retry_in: int = strawberry.field(description="The same in seconds from now, rounded up.")
-    limit: refusals.Limit = strawberry.field(description="Which limit it was.")
+    retry_at: datetime = strawberry.field(description="When the next attempt is allowed.")
+    retry_in: int = strawberry.field(description="The seconds until then, rounded up.")
+    limit: refusals.Limit = strawberry.field(description="The limit that is exceeded.")
     live_code: LiveCode | None = strawberry.field(
-        description="The code that was sent before and still works. Null where none works, and for"
-        " any limit but RESEND_WAIT."
+        description="The code that was sent before and still works, if the limit is RESEND_WAIT."
+        " Otherwise null."
     )
 
     @classmethod
     def of(cls, refusal: refusals.Refusal) -> Self:
-        """Show the refusal by the clock that made its times."""
+        """Build it; the seconds are counted by the clock that made the times."""
         if not isinstance(refusal, refusals.TooManyRequests):
             raise TypeError
         code = refusal.code
@@ -98,73 +68,73 @@ class TooManyRequestsError(UserError):
         )
 
 
-@strawberry.type(description="No gateway took the SMS.")
+@strawberry.type(description="No SMS gateway accepted the message.")
 class SmsNotSentError(UserError):
-    """See refusals.SmsNotSent."""
+    """Shows `refusals.SmsNotSent`."""
 
 
 @strawberry.type(description="The code is wrong, expired or used.")
 class InvalidCodeError(UserError):
-    """See refusals.InvalidCode."""
+    """Shows `refusals.InvalidCode`."""
 
     attempts_left: int = strawberry.field(
-        description="How many guesses this code still takes; 0 means: ask for a new code."
+        description="How many more guesses this code allows; 0 means: request a new code."
     )
 
 
 @strawberry.type(
-    description="The phone is registered. The code was right and is not spent: call `login`."
+    description="The phone is registered. The code was right and still works: call `login`."
 )
 class PhoneAlreadyRegisteredError(UserError):
-    """See refusals.PhoneAlreadyRegistered."""
+    """Shows `refusals.PhoneAlreadyRegistered`."""
 
 
 @strawberry.type(
-    description="The phone is not registered. The code was right and is not spent: call `register`."
+    description="The phone is not registered. The code was right and still works: call `register`."
 )
 class ClientNotFoundError(UserError):
-    """See refusals.ClientNotFound."""
+    """Shows `refusals.ClientNotFound`."""
 
 
-@strawberry.type(description="The refresh token is of no session, or its session has ended.")
+@strawberry.type(description="The refresh token is invalid, or its session has ended.")
 class InvalidRefreshTokenError(UserError):
-    """See refusals.InvalidRefreshToken."""
+    """Shows `refusals.InvalidRefreshToken`."""
 
 
-@strawberry.type(description="The viewer has no session of this id.")
+@strawberry.type(description="The viewer has no active session with this id.")
 class SessionNotFoundError(UserError):
-    """See refusals.SessionNotFound."""
+    """Shows `refusals.SessionNotFound`."""
 
 
 @strawberry.type(
-    description="The viewer signed in more than 10 minutes ago: call `login`, and repeat this."
+    description="The viewer signed in more than 10 minutes ago: call `login`, then try again."
 )
 class ReauthenticationRequiredError(UserError):
-    """See refusals.ReauthenticationRequired."""
+    """Shows `refusals.ReauthenticationRequired`."""
 
 
-@strawberry.type(description="Nobody has this invitation code.")
+@strawberry.type(description="No client has this invitation code.")
 class InvitationCodeNotFoundError(UserError):
-    """See refusals.InvitationCodeNotFound."""
+    """Shows `refusals.InvitationCodeNotFound`."""
 
 
-@strawberry.type(description="The viewer has applied an invitation code before.")
+@strawberry.type(description="The viewer has already applied an invitation code.")
 class InvitationAlreadyAppliedError(UserError):
-    """See refusals.InvitationAlreadyApplied."""
+    """Shows `refusals.InvitationAlreadyApplied`."""
 
-    someone_invitation_code: str = strawberry.field(description="The code applied then.")
+    someone_invitation_code: str = strawberry.field(description="The code that the viewer applied.")
 
 
 @strawberry.type(description="The invitation code is the viewer's own.")
 class OwnInvitationCodeError(UserError):
-    """See refusals.OwnInvitationCode."""
+    """Shows `refusals.OwnInvitationCode`."""
 
 
 @strawberry.type(
     description="The owner of the code was invited by the viewer, directly or through others."
 )
 class InvitationRingError(UserError):
-    """See refusals.InvitationRing."""
+    """Shows `refusals.InvitationRing`."""
 
 
 ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
@@ -186,9 +156,11 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
 
 
 class RefusalHandler:
-    """Turns one kind of refusal into its member of the union, data and all.
+    """Turns a refusal that a resolver raises into its type; implements strawberry.ExceptionHandler.
 
-    A `strawberry.ExceptionHandler` by its shape.
+    Args:
+        refusal: the class of exceptions.
+        error: their type in the schema.
     """
 
     def __init__(self, refusal: type[refusals.Refusal], error: type[UserError]) -> None:
@@ -198,30 +170,10 @@ class RefusalHandler:
     def handle(
         self, exception: refusals.Refusal, *, field: object, info: strawberry.Info
     ) -> UserError:
-        """Build the error from the refusal."""
+        """Build the member of the union, and log its name as the outcome."""
         del field
         info.context.log.outcome = self.error_type.__name__
         return self.error_type.of(exception)
 
 
 HANDLERS = [RefusalHandler(refusal, error) for refusal, error in ERRORS.items()]
-
-
-def formatted(error: GraphQLError, *, request_id: str) -> dict[str, Any]:
-    """Write an error as clients see it: with a code always, without our insides ever."""
-    cause = error.original_error
-    if isinstance(cause, UNAVAILABLE):
-        log.warning("database unavailable", reason=type(cause).__name__)
-        error = _told(error, "The database does not answer; try again in a moment.")
-        error.extensions = {"code": "SERVICE_UNAVAILABLE"}
-    elif cause is not None and not isinstance(cause, GraphQLError):
-        log.error("internal error", exc_info=cause)
-        error = _told(error, "Something went wrong on our side; tell us the request id.")
-        error.extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-    told = dict(error.formatted)
-    told["extensions"] = {"code": "BAD_USER_INPUT", **(error.extensions or {})}
-    return told
-
-
-def _told(error: GraphQLError, message: str) -> GraphQLError:
-    return GraphQLError(message, nodes=error.nodes, path=error.path)

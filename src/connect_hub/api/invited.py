@@ -12,7 +12,7 @@ from uuid import UUID
 import strawberry
 from strawberry import field
 
-from connect_hub.api import errors
+from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.database import models
 from connect_hub.domain import invitations
 from connect_hub.domain.invitations import Invited, Position
@@ -152,4 +152,4 @@ def position(cursor: str) -> Position:
         at, client_id = int.from_bytes(raw[:8]), UUID(bytes=raw[8:])
         return Position(_EPOCH + timedelta(microseconds=at), client_id)
     except (ValueError, OverflowError):
-        raise errors.BadUserInputError("`after` must be a cursor of an earlier page.") from None
+        raise BadUserInputError("`after` must be a cursor of an earlier page.") from None

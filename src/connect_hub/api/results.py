@@ -1,4 +1,4 @@
-"""What mutations answer: what they did, and the unions of that and of their refusals."""
+"""Types of the schema for results of mutations: each a union of a success and its refusals."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -16,28 +16,28 @@ from connect_hub.domain.signin import SentCode
 from connect_hub.security.access_tokens import AccessToken
 
 
-@strawberry.type(description="A code is on its way.")
+@strawberry.type(description="A code was sent.")
 class CodeSent:
-    """Built from a sent code; no repr shows it."""
+    """Its repr does not show the code."""
 
     __repr__ = object.__repr__
 
-    phone: PhoneNumber = field(description="The number as the server understood it.")
+    phone: PhoneNumber = field(description="The phone number that the server understood.")
     sms_code: str | None = field(
-        description="The code itself while SMS are simulated, which lets anyone sign in with any"
-        " number; null when a real SMS was sent."
+        description="The code, if the server simulates SMS, which lets anyone sign in with any"
+        " number. Null if an SMS was sent."
     )
     code_length: int = field(
-        description="How many digits to ask for: 4, and 8 while the number is under attack."
+        description="The number of digits: 4, or 8 while the phone number is under attack."
     )
     expires_at: datetime = field(description="When the code stops working.")
-    expires_in: int = field(description="The same in seconds from now, rounded down.")
-    resend_at: datetime = field(description="When the code may be asked for again.")
-    resend_in: int = field(description="The same in seconds from now, rounded up.")
+    expires_in: int = field(description="The seconds until then, rounded down.")
+    resend_at: datetime = field(description="When the next code may be requested.")
+    resend_in: int = field(description="The seconds until then, rounded up.")
 
     @classmethod
     def of(cls, sent: SentCode) -> Self:
-        """Show a sent code."""
+        """Build it from the domain's code."""
         return cls(
             phone=PhoneNumber(sent.phone),
             sms_code=sent.code,
@@ -49,21 +49,23 @@ class CodeSent:
         )
 
 
-@strawberry.type(description="Proof of a signed-in client.")
+@strawberry.type(description="The tokens of a new or refreshed session.")
 class SignedIn:
-    """Built from a session and its tokens; no repr shows it."""
+    """Its repr does not show the tokens."""
 
     __repr__ = object.__repr__
 
     access_token: str = field(description="For the header `Authorization: Bearer …`.")
     expires_at: datetime = field(description="When the access token expires.")
-    expires_in: int = field(description="The same in seconds from now, rounded down.")
-    refresh_token: str = field(description="Keep it secret; each use replaces it.")
-    client: Client = field(description="The client signed in.")
+    expires_in: int = field(description="The seconds until then, rounded down.")
+    refresh_token: str = field(
+        description="For `refreshSession`, which replaces it. Keep it secret."
+    )
+    client: Client = field(description="The signed-in client.")
 
     @classmethod
     def of(cls, session: models.Session, *, access: AccessToken, refresh: str) -> Self:
-        """Show a signed-in client its tokens."""
+        """Build it from a session and its tokens."""
         return cls(
             access_token=access.value,
             expires_at=access.expires_at,
@@ -75,17 +77,17 @@ class SignedIn:
 
 @strawberry.type(description="An access token for another service.")
 class AccessTokenIssued:
-    """Built from a token; no repr shows it."""
+    """Its repr does not show the token."""
 
     __repr__ = object.__repr__
 
-    access_token: str = field(description="For the other service; it is not accepted here.")
+    access_token: str = field(description="For the other service. This server does not accept it.")
     expires_at: datetime = field(description="When the token expires.")
-    expires_in: int = field(description="The same in seconds from now, rounded down.")
+    expires_in: int = field(description="The seconds until then, rounded down.")
 
     @classmethod
     def of(cls, token: AccessToken) -> Self:
-        """Show a token to its client."""
+        """Build it from a token."""
         return cls(
             access_token=token.value,
             expires_at=token.expires_at,
@@ -93,50 +95,53 @@ class AccessTokenIssued:
         )
 
 
-@strawberry.type(description="The invitation code is applied.")
+@strawberry.type(description="The invitation code was applied.")
 class InviteApplied:
-    """Built from the viewer."""
+    """Shows the viewer after the change."""
 
-    client: Client = field(description="The viewer, with the code applied.")
+    client: Client = field(description="The viewer, with the applied code.")
 
 
-@strawberry.type(description="The session is ended: its tokens are dead from now on.")
+@strawberry.type(description="The session has ended. Its tokens no longer work.")
 class SessionEnded:
-    """Built from its id."""
+    """Names the session that ended."""
 
     session_id: strawberry.ID = field(description="The session's id.")
     id: strawberry.ID = field(
         description="The session's id.",
-        deprecation_reason="It is the id of a Session too, which Relay takes for one object:"
-        " use `sessionId`.",
+        deprecation_reason="Relay confuses it with the Session of the same id: use `sessionId`.",
     )
 
     @classmethod
     def of(cls, session_id: UUID | None) -> Self:
-        """Name the session that was ended."""
+        """Build it from a session's id."""
         shown = strawberry.ID(str(session_id))
         return cls(session_id=shown, id=shown)
 
 
-@strawberry.type(description="All sessions but this one are ended.")
+@strawberry.type(description="All sessions except the current one have ended.")
 class OtherSessionsEnded:
-    """Built from their number."""
+    """Shows how many ended."""
 
-    count: int = field(description="How many there were.")
+    count: int = field(description="How many sessions ended.")
 
 
-@strawberry.type(description="The account has moved to the phone; other sessions are ended.")
+@strawberry.type(
+    description="The phone number was changed. All sessions except the current one have ended."
+)
 class PhoneChanged:
-    """Built from the viewer."""
+    """Shows the viewer after the change."""
 
-    client: Client = field(description="The viewer, with the new phone.")
+    client: Client = field(description="The viewer, with the new phone number.")
 
 
-@strawberry.type(description="The account is deleted, and with it all sessions.")
+@strawberry.type(description="The account was deleted. All of its sessions have ended.")
 class AccountDeleted:
-    """Built from the viewer."""
+    """Shows the phone of the former client."""
 
-    phone: PhoneNumber = field(description="The phone it had, which may register anew.")
+    phone: PhoneNumber = field(
+        description="The phone number of the account. It may register again."
+    )
 
 
 RequestCodeResult = Annotated[
@@ -145,7 +150,7 @@ RequestCodeResult = Annotated[
     | errors.CountryNotServedError
     | errors.TooManyRequestsError
     | errors.SmsNotSentError,
-    strawberry.union("RequestCodeResult", description="A code is on its way, or why not."),
+    strawberry.union("RequestCodeResult", description="A code was sent, or the reason why not."),
 ]
 RegisterResult = Annotated[
     SignedIn
@@ -153,7 +158,9 @@ RegisterResult = Annotated[
     | errors.InvalidCodeError
     | errors.TooManyRequestsError
     | errors.PhoneAlreadyRegisteredError,
-    strawberry.union("RegisterResult", description="A new client, signed in, or why not."),
+    strawberry.union(
+        "RegisterResult", description="The new client is signed in, or the reason why not."
+    ),
 ]
 LoginResult = Annotated[
     SignedIn
@@ -161,7 +168,7 @@ LoginResult = Annotated[
     | errors.InvalidCodeError
     | errors.TooManyRequestsError
     | errors.ClientNotFoundError,
-    strawberry.union("LoginResult", description="A client, signed in, or why not."),
+    strawberry.union("LoginResult", description="The client is signed in, or the reason why not."),
 ]
 ApplyInviteResult = Annotated[
     InviteApplied
@@ -170,11 +177,15 @@ ApplyInviteResult = Annotated[
     | errors.OwnInvitationCodeError
     | errors.InvitationRingError
     | errors.TooManyRequestsError,
-    strawberry.union("ApplyInviteResult", description="The code is applied, or why not."),
+    strawberry.union(
+        "ApplyInviteResult", description="The code was applied, or the reason why not."
+    ),
 ]
 RefreshSessionResult = Annotated[
     SignedIn | errors.InvalidRefreshTokenError,
-    strawberry.union("RefreshSessionResult", description="A new pair of tokens, or why not."),
+    strawberry.union(
+        "RefreshSessionResult", description="A new pair of tokens, or the reason why not."
+    ),
 ]
 AccessTokenResult = Annotated[
     AccessTokenIssued,
@@ -184,13 +195,14 @@ EndSessionResult = Annotated[
     SessionEnded | errors.SessionNotFoundError,
     strawberry.union(
         "EndSessionResult",
-        description="The session is ended, or why not. Another client's id is as unknown as none.",
+        description="The session has ended, or the reason why not. Sessions of other clients count"
+        " as not found.",
     ),
 ]
 EndOtherSessionsResult = Annotated[
     OtherSessionsEnded | errors.ReauthenticationRequiredError,
     strawberry.union(
-        "EndOtherSessionsResult", description="How many sessions are ended, or why not."
+        "EndOtherSessionsResult", description="How many sessions ended, or the reason why not."
     ),
 ]
 ChangePhoneResult = Annotated[
@@ -200,9 +212,13 @@ ChangePhoneResult = Annotated[
     | errors.TooManyRequestsError
     | errors.PhoneAlreadyRegisteredError
     | errors.ReauthenticationRequiredError,
-    strawberry.union("ChangePhoneResult", description="The account has moved, or why not."),
+    strawberry.union(
+        "ChangePhoneResult", description="The phone number was changed, or the reason why not."
+    ),
 ]
 DeleteAccountResult = Annotated[
     AccountDeleted | errors.ReauthenticationRequiredError,
-    strawberry.union("DeleteAccountResult", description="The account is deleted, or why not."),
+    strawberry.union(
+        "DeleteAccountResult", description="The account was deleted, or the reason why not."
+    ),
 ]

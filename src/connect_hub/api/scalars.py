@@ -1,4 +1,4 @@
-"""Scalars that GraphQL does not have by itself."""
+"""Scalars of the schema beyond those of GraphQL."""
 
 from datetime import UTC, datetime
 
@@ -10,10 +10,10 @@ from connect_hub.domain.phone_numbers import PhoneNumber
 _RFC3339 = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"  # twice as fast as isoformat
 
 
-def _rfc3339(moment: datetime) -> str:
-    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    day = at.year, at.month, at.day
-    return _RFC3339 % (*day, at.hour, at.minute, at.second, at.microsecond // 1000)
+def _rfc3339(time: datetime) -> str:
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    day = utc.year, utc.month, utc.day
+    return _RFC3339 % (*day, utc.hour, utc.minute, utc.second, utc.microsecond // 1000)
 
 
 SCALARS: dict[object, ScalarDefinition] = {
@@ -25,7 +25,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment in UTC as an RFC 3339 timestamp with milliseconds,"
+        description="A time in UTC as an RFC 3339 timestamp with milliseconds,"
         " for example `2026-01-31T12:00:00.000Z`.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
         serialize=_rfc3339,

@@ -9,7 +9,8 @@ from strawberry.schema.config import StrawberryConfig
 
 from connect_hub.api import results, types
 from connect_hub.api.context import Context
-from connect_hub.api.errors import HANDLERS, BadUserInputError
+from connect_hub.api.errors import HANDLERS
+from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.api.invited import InvitedClient
 from connect_hub.api.scalars import SCALARS
 from connect_hub.api.services import Services

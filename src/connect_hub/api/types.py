@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 from strawberry import field
 
-from connect_hub.api import errors
+from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, Page
 from connect_hub.database import models
 from connect_hub.domain import sessions
@@ -83,7 +83,7 @@ class Client:
     ) -> InvitedClientConnection:
         """Check the arguments; the fields of the page read it."""
         if not 1 <= first <= MAX_PAGE:
-            raise errors.BadUserInputError(f"`first` must be 1 to {MAX_PAGE}, not {first}.")
+            raise BadUserInputError(f"`first` must be 1 to {MAX_PAGE}, not {first}.")
         return InvitedClientConnection(page=Page(self.row, first=first, after=after or None))
 
     @strawberry.field(description="The client's active sessions, last used first.")

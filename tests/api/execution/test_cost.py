@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from connect_hub.api import execution
-from connect_hub.api.errors import formatted
 from connect_hub.api.execution.documents import Documents, InvalidDocumentError
+from connect_hub.api.graphql_errors import format_error
 from connect_hub.api.schema import schema
 from connect_hub.api.strawberry_internals import core_schema
 from tests.attacks.documents import KINDS, Attack
@@ -109,7 +109,7 @@ def _plan(attack: Attack) -> None:
         known = documents.prepare(attack.query)
     except InvalidDocumentError as error:
         for told in error.errors:
-            formatted(told, request_id="")
+            format_error(told, request_id="")
     else:
         variables = attack.variables
         execution.build_executor(SCHEMA, known.document, known.plans, raw_variable_values=variables)

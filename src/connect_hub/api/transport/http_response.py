@@ -6,8 +6,8 @@ import orjson
 from graphql import ExecutionResult, GraphQLError
 from starlette.types import Receive, Scope, Send
 
-from connect_hub.api.errors import formatted
 from connect_hub.api.execution.query_limits import MAX_ERRORS
+from connect_hub.api.graphql_errors import format_error
 from connect_hub.api.transport.http_request import GRAPHQL, JSON, RequestError
 from connect_hub.server.request_log import request_log
 
@@ -84,7 +84,7 @@ def rejection(error: RequestError, scope: Scope, *, media_type: str | None) -> G
 def failure(scope: Scope, error: Exception) -> GraphQLResponse:
     """Make the response to a request whose handling raised an unexpected exception."""
     log = request_log(scope)
-    shown = formatted(GraphQLError("", original_error=error), request_id=log.request_id)
+    shown = format_error(GraphQLError("", original_error=error), request_id=log.request_id)
     log.outcome = shown["extensions"]["code"]
     status = _STATUS_OF_CODE.get(log.outcome, 500)
     return GraphQLResponse({"errors": [shown]}, status, JSON, _HEADERS_OF_STATUS.get(status))
@@ -98,7 +98,7 @@ def _body_and_status(
     Clients that accept only `application/json` expect 200 for GraphQL errors.
     """
     raw_errors = result if isinstance(result, list) else result.errors or []
-    errors = [formatted(error, request_id=request_id) for error in raw_errors[:MAX_ERRORS]]
+    errors = [format_error(error, request_id=request_id) for error in raw_errors[:MAX_ERRORS]]
     codes = {error["extensions"]["code"] for error in errors}
     if isinstance(result, list):  # a request error: nothing was executed, so there is no data
         status = 400 if "GRAPHQL_PARSE_FAILED" in codes else 422

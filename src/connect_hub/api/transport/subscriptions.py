@@ -20,10 +20,10 @@ from graphql import (
 from starlette.websockets import WebSocketDisconnect
 
 from connect_hub.api.context import Context
-from connect_hub.api.errors import BadRequestError, UnauthenticatedError, formatted
 from connect_hub.api.execution.documents import InvalidDocumentError
 from connect_hub.api.execution.engine import Engine
 from connect_hub.api.execution.query_limits import MAX_ERRORS
+from connect_hub.api.graphql_errors import BadRequestError, UnauthenticatedError, format_error
 from connect_hub.api.transport import messages
 from connect_hub.api.transport.http_request import RequestError, parse_parameters
 from connect_hub.api.transport.messages import Close, ClosedError
@@ -161,7 +161,7 @@ class Subscriptions:
 
 def _format(errors: list[GraphQLError], context: Context) -> list[dict[str, Any]]:
     request_id = context.log.request_id
-    return [formatted(error, request_id=request_id) for error in errors[:MAX_ERRORS]]
+    return [format_error(error, request_id=request_id) for error in errors[:MAX_ERRORS]]
 
 
 def _execute_event(build_executor: Callable[[], Any], copied: Any) -> Any:
