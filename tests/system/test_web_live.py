@@ -37,6 +37,13 @@ async def visit(browser: Browser, server: Server) -> AsyncIterator[Visit]:
         yield visit
 
 
+async def sign_in(visitor: Visitor) -> str:
+    """Sign in and wait for the list, which then changes over a connection only."""
+    code = await visitor.sign_in()
+    await expect(visitor.page.get_by_text("Nobody has applied your code yet")).to_be_visible()
+    return code
+
+
 async def is_told(visitor: Visitor, server: Server, code: str) -> None:
     """Apply the visitor's code elsewhere; only a connection lets the page show that."""
     client = server.register()
@@ -76,7 +83,7 @@ async def test_updates_start_again_once_the_server_can_be_reached(
 ) -> None:
     with serving(folder / "back", **ROOMY) as server, ExitStack() as later:
         async with visiting(browser, server) as ann:
-            code = await ann.sign_in()
+            code = await sign_in(ann)
             await is_told(ann, server, code)
             server.process.terminate()
             server.process.wait()
@@ -103,7 +110,7 @@ async def test_updates_start_again_after_a_ping_without_an_answer(
 
     connections = await meets(ann, deaf)
     await ann.page.clock.install()
-    code = await ann.sign_in()
+    code = await sign_in(ann)
     await is_told(ann, server, code)
     assert len(connections) == 1
     for _ in range(3):  # the ping, the time for its answer, the time before another try
@@ -116,7 +123,7 @@ async def test_updates_start_again_after_a_ping_without_an_answer(
 async def test_refused_token_is_refreshed_once(visit: Visit, server: Server, refusal: int) -> None:
     ann = await visit()
     connections = await meets(ann, closing(refusal))
-    code = await ann.sign_in()
+    code = await sign_in(ann)
     await is_told(ann, server, code)
     assert len(ann.asked("RefreshSession")) == 1
     assert len(connections) == 2
@@ -147,7 +154,7 @@ async def test_updates_start_again_although_a_refresh_fails(visit: Visit, server
             await route.continue_()
 
     await ann.page.route("**/graphql", fail_once)
-    code = await ann.sign_in()
+    code = await sign_in(ann)
     await is_told(ann, server, code)
     assert failed == 1
     ann.forgive("ERR_FAILED|WebSocket", certain=False)
