@@ -18,7 +18,10 @@ _TOKEN = re.compile(
     r"eyJ[\w-]+\.[\w.-]+|(?<![\w-])[\w-]{22}\.\d+\.(?:[\w-]{12}\.)?[\w-]{43}"
 )  # access or refresh
 _SUSPECT = re.compile(r"\d{9}|eyJ|\.[\w-]{43}")  # a part of a phone or token, found sooner
-_LONG_NUMBER = re.compile(r"\d{7,}")  # in a name that a client chose
+_NUMBER = re.compile(r"\d+")
+_CODE = re.compile(r"\d{4,}")
+_NUMBER_OR_LONG_WORD = re.compile(r"[\w-]{17,}|\d+")
+_PHONE_DIGITS = 7  # the fewest of a phone number
 _UNPRINTABLE = re.compile(r"[^ -~]")  # which could do things to a terminal
 _LONGEST_NAME = 64  # of an operation
 _LONGEST_TO_SEE = 80  # of it, so that a number in it is seen to be long
@@ -75,12 +78,16 @@ def log_request(*, path: str, operation: str, **told: object) -> None:
 
 @lru_cache(_REMEMBERED)
 def _shown_path(path: str) -> str:
-    return mask(_UNPRINTABLE.sub("?", path))
+    """Mask all numbers and long words of a path, since a client may put anything into it."""
+    return _NUMBER_OR_LONG_WORD.sub("…", _UNPRINTABLE.sub("?", path))
 
 
 @lru_cache(_REMEMBERED)
 def _shown_operation(name: str) -> str:
-    return _LONG_NUMBER.sub("…", name)[:_LONGEST_NAME]
+    """Mask numbers as long as a code, and all numbers if together they are as long as a phone."""
+    digits = sum(map(str.isdigit, name))
+    numbers = _NUMBER if digits >= _PHONE_DIGITS else _CODE
+    return numbers.sub("…", name)[:_LONGEST_NAME]
 
 
 def mask(text: str) -> str:

@@ -13,7 +13,12 @@ from connect_hub.server.headers import SECURITY, header
 from connect_hub.server.request_log import request_log
 from connect_hub.server.shutdown import Stopping
 
-_REQUEST_ID = re.compile(r"(?!\d{7,15}$)[A-Za-z0-9._-]{1,64}")  # nor a phone without +
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_UNIQUE_ID = re.compile(  # UUID, 32 hexadecimal digits, ULID
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9A-HJKMNP-TV-Z]{26}", re.IGNORECASE
+)
+_SEPARATORS = re.compile(r"[._-]")
+_SECRET_NUMBER = re.compile(r"\d{7}|^\d{4,}$")  # a part of a phone, or a code
 _Header = tuple[bytes, bytes]
 _ABNORMAL = 1006  # no close frame came
 _CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
@@ -148,8 +153,9 @@ class Envelope:
 
 
 def _client_request_id(scope: Scope) -> str | None:
-    """Read the name that a client gave, unless it may be something else, such as a phone."""
-    given = header(scope, b"x-request-id")
-    if given and _REQUEST_ID.fullmatch(given) and logs.mask(given) == given:
+    """Return the id that a client gave, unless it may be something else, such as a phone."""
+    given = header(scope, b"x-request-id") or ""
+    if _UNIQUE_ID.fullmatch(given):
         return given
-    return None
+    has_number = _SECRET_NUMBER.search(_SEPARATORS.sub("", given))
+    return given if _REQUEST_ID.fullmatch(given) and not has_number else None
