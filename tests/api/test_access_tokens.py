@@ -25,7 +25,7 @@ def _claims(token: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("audience", "minutes"), [("billing", 5), ("https://reports.example.com:8443", 15)]
 )
-async def test_a_token_for_another_service_has_its_audience_and_lifetime(
+async def test_token_for_another_service_has_its_audience_and_lifetime(
     hub: Hub, audience: str, minutes: int
 ) -> None:
     person = await hub.person()
@@ -39,7 +39,7 @@ async def test_a_token_for_another_service_has_its_audience_and_lifetime(
     jwt.decode(issued["accessToken"], public.keys[0], algorithms=["EdDSA"], audience=audience)
 
 
-async def test_a_token_for_another_service_is_refused_here(hub: Hub) -> None:
+async def test_token_for_another_service_is_rejected_here(hub: Hub) -> None:
     person = await hub.person()
     issued = (await hub.data(ISSUE, token=person.token, audience="billing"))["accessToken"]
     token = issued["accessToken"]
@@ -56,9 +56,7 @@ async def test_a_token_for_another_service_is_refused_here(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("audience", ["", "connect-hub", "unknown", "billing ", "Billing"])
-async def test_a_token_for_a_service_that_is_not_configured_is_refused(
-    hub: Hub, audience: str
-) -> None:
+async def test_token_for_an_unknown_service_is_refused(hub: Hub, audience: str) -> None:
     person = await hub.person()
     answer = (await hub.post(ISSUE, token=person.token, audience=audience)).json()
     (error,) = answer["errors"]
@@ -66,7 +64,7 @@ async def test_a_token_for_a_service_that_is_not_configured_is_refused(
     assert "AUDIENCES" in error["message"]
 
 
-async def test_a_stranger_gets_no_token_for_another_service(hub: Hub) -> None:
+async def test_anonymous_request_for_a_service_token_is_rejected(hub: Hub) -> None:
     assert (await hub.post(ISSUE, audience="billing")).status_code == 401
 
 
@@ -97,5 +95,5 @@ def test_wrong_audiences_stop_the_start(
         load()
 
 
-def test_audiences_are_none_by_default() -> None:
+def test_audiences_are_empty_by_default() -> None:
     assert Settings(_env_file=None).audiences == ()

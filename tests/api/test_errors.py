@@ -80,7 +80,7 @@ async def test_resend_wait_is_the_same_for_registered_and_unregistered_phones(hu
     assert answers[0] == answers[1]
 
 
-async def test_only_the_wait_tells_whether_a_code_is_live(hub: Hub, settings: Settings) -> None:
+async def test_only_resend_wait_reveals_a_live_code(hub: Hub, settings: Settings) -> None:
     once = (Rate(1, timedelta(hours=1)),)
     for setting, limit in {
         "sends_per_phone": "SENDS",
@@ -98,7 +98,7 @@ async def test_only_the_wait_tells_whether_a_code_is_live(hub: Hub, settings: Se
         assert tells_no_code(answer)
 
 
-async def test_wrong_guesses_of_a_network_and_a_client_are_told_apart(hub: Hub) -> None:
+async def test_limits_of_a_network_and_a_client_are_distinct(hub: Hub) -> None:
     ann = await hub.person()
     one = hub.at("192.0.2.1")
     for _ in range(30):

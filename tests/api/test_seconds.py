@@ -38,7 +38,7 @@ def until(moment: str, now: datetime) -> float:
     return (datetime.fromisoformat(moment) - now).total_seconds()
 
 
-async def test_sent_code_tells_seconds_by_the_database_clock(hub: Hub) -> None:
+async def test_sent_code_has_seconds_by_the_database_clock(hub: Hub) -> None:
     before = await database_time()
     sent = await request_code(hub)
     after = await database_time()
@@ -49,7 +49,7 @@ async def test_sent_code_tells_seconds_by_the_database_clock(hub: Hub) -> None:
     assert (sent["expiresIn"], sent["resendIn"]) == (299, 30)
 
 
-async def test_seconds_of_code_sent_again_are_those_left(hub: Hub) -> None:
+async def test_code_sent_again_has_its_remaining_seconds(hub: Hub) -> None:
     await request_code(hub)
     await pass_time(100)
     sent = await request_code(hub)
@@ -69,7 +69,7 @@ async def test_client_that_waits_the_seconds_is_never_too_early(
         assert "smsCode" in await request_code(hub)
 
 
-async def test_access_token_tells_its_seconds(hub: Hub) -> None:
+async def test_access_token_has_its_lifetime_in_seconds(hub: Hub) -> None:
     code = (await request_code(hub))["smsCode"]
     signed_in = (await hub.data(REGISTER, phone=PHONE, code=code))["register"]
     refreshed = (await hub.data(REFRESH, refreshToken=signed_in["refreshToken"]))["refreshSession"]
@@ -78,7 +78,7 @@ async def test_access_token_tells_its_seconds(hub: Hub) -> None:
         assert answer["expiresIn"] <= until(answer["expiresAt"], datetime.now().astimezone()) + 1
 
 
-def test_each_moment_a_client_acts_on_has_its_seconds() -> None:
+def test_each_time_in_a_result_has_its_seconds() -> None:
     for body in re.findall(r"^type \w+[^{]*{(.*?)^}", SCHEMA, re.MULTILINE | re.DOTALL):
         for name in re.findall(
             r"^  (\w*(?:[eE]xpires|resend|retry))At: DateTime", body, re.MULTILINE
@@ -86,7 +86,7 @@ def test_each_moment_a_client_acts_on_has_its_seconds() -> None:
             assert f"  {name}In: Int" in body
 
 
-def test_no_other_type_takes_the_id_of_an_object() -> None:
+def test_no_object_has_the_same_id_in_two_types() -> None:
     """Relay takes an id for one object; a viewer meets no person as both kinds of client."""
     with_id = {
         name

@@ -88,13 +88,13 @@ def _fragments(count: int, *, spreads: int) -> str:
     ],
     ids=range(15),
 )
-def test_no_document_costs_more_than_so_many_calls(text: str) -> None:
+def test_documents_cost_a_limited_number_of_calls(text: str) -> None:
     with at_most(MOST_CALLS):
         _plan(Attack(text))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_attack_costs_more_than_so_many_calls(kind: str) -> None:
+def test_attacks_cost_a_limited_number_of_calls(kind: str) -> None:
     draw = Random(kind)  # noqa: S311 (to be drawn again)
     attacks = [KINDS[kind](draw) for _ in range(30)]
     for attack in attacks:

@@ -74,7 +74,7 @@ def test_long_documents_and_their_plans_fit_into_the_budget(documents: Documents
 
 
 @pytest.mark.usefixtures("_allocated")
-def test_plans_of_documents_that_are_kept_count_too(documents: Documents) -> None:
+def test_plans_of_cached_documents_count_towards_the_budget(documents: Documents) -> None:
     texts = [_of_operations(number) for number in range(50)]
     for text in texts:
         _ask(documents, text, "Q0")
@@ -106,7 +106,7 @@ def test_wide_characters_count_by_their_bytes(documents: Documents) -> None:
         ("subscription { clientInvited { id } }", {}),
     ],
 )
-def test_dropped_documents_are_freed_without_garbage_collection(
+def test_evicted_documents_are_freed_without_garbage_collection(
     documents: Documents, text: str, variables: dict[str, Any]
 ) -> None:
     gc.collect()
@@ -128,7 +128,7 @@ def _count_alive() -> int:
     return sum(isinstance(each, (Node, Token)) for each in gc.get_objects())
 
 
-def test_a_few_plans_are_kept_for_the_values_of_conditions(documents: Documents) -> None:
+def test_plans_for_values_of_conditions_are_limited(documents: Documents) -> None:
     names = [f"c{n}" for n in range(8)]
     declared = ", ".join(f"${name}: Boolean!" for name in names)
     fields = "".join(f"{name}: __typename @include(if: ${name}) " for name in names)
@@ -138,7 +138,7 @@ def test_a_few_plans_are_kept_for_the_values_of_conditions(documents: Documents)
     assert len(prepared.plans) == 16
 
 
-def test_new_documents_do_not_replace_those_that_were_used_again(documents: Documents) -> None:
+def test_new_documents_do_not_evict_documents_that_were_used_again(documents: Documents) -> None:
     known = [f"query Known{n} {{ me {{ id }} }}" for n in range(50)]
     kept = [_ask(documents, text) for text in known for _ in range(2)][::2]
     for number in range(150):
@@ -156,7 +156,7 @@ def test_a_hundred_ordinary_operations_stay_in_the_cache_under_attack(
     assert all(documents.prepare(text) is one for text, one in zip(texts, ordinary, strict=True))
 
 
-def test_documents_that_are_no_longer_used_make_way_for_others(documents: Documents) -> None:
+def test_unused_documents_are_evicted(documents: Documents) -> None:
     old = _ask(documents, long(0))
     for number in range(200):
         for _ in range(2):

@@ -45,7 +45,7 @@ def manifest(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("body", BY_HASH)
-async def test_a_trusted_document_is_executed_by_its_hash(
+async def test_trusted_document_is_executed_by_its_hash(
     settings: Settings, manifest: Path, body: dict[str, Any]
 ) -> None:
     for only in (False, True):
@@ -56,7 +56,7 @@ async def test_a_trusted_document_is_executed_by_its_hash(
 
 
 @pytest.mark.usefixtures("app")
-async def test_a_text_is_executed_unless_only_trusted_documents_are(
+async def test_text_is_executed_unless_only_trusted_documents_are_allowed(
     settings: Settings, manifest: Path
 ) -> None:
     trusted = {"trusted_documents": manifest}
@@ -68,7 +68,7 @@ async def test_a_text_is_executed_unless_only_trusted_documents_are(
 
 
 @pytest.mark.usefixtures("app")
-async def test_a_text_beside_a_hash_is_executed_only_where_texts_are(
+async def test_text_with_a_hash_is_executed_only_if_texts_are_allowed(
     settings: Settings, manifest: Path
 ) -> None:
     both = {"query": "{ __typename }", "documentId": "unknown"}
@@ -81,7 +81,7 @@ async def test_a_text_beside_a_hash_is_executed_only_where_texts_are(
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("body", BY_HASH)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_client_learns_whether_to_send_the_text_now_or_always(
+async def test_error_code_tells_clients_whether_to_send_the_text(
     settings: Settings, manifest: Path, body: dict[str, Any], method: str
 ) -> None:
     """By message (urql) and by code (Apollo); neither looks at the status."""
@@ -119,7 +119,7 @@ async def _by_hash(
         ('{"a": "{ nothing }"}', "document a is not valid"),
     ],
 )
-def test_a_wrong_manifest_stops_the_start(
+def test_wrong_manifest_stops_the_start(
     settings: Settings, tmp_path: Path, text: str | None, says: str
 ) -> None:
     file = tmp_path / "manifest.json"
@@ -189,7 +189,7 @@ _MANY_VIEWERS = "fragment F on Query {" + "... { me { id } } " * 17 + "}"
         ("{ ...A ...A } fragment A on Query { " + "a: __typename " * 8 + "}", "15 aliases"),
     ],
 )
-async def test_an_operation_that_costs_too_much_is_refused(hub: Hub, text: str, says: str) -> None:
+async def test_operation_over_the_limits_is_rejected(hub: Hub, text: str, says: str) -> None:
     response = await hub.post(text)
     assert _code(response) == "GRAPHQL_VALIDATION_FAILED"
     assert says in response.text
@@ -218,7 +218,7 @@ async def test_an_operation_that_costs_too_much_is_refused(hub: Hub, text: str, 
         '{ __schema { types { name } } __type(name: "Client") { name } me { id } }',
     ],
 )
-async def test_an_operation_within_the_limits_is_executed(hub: Hub, text: str) -> None:
+async def test_operation_within_the_limits_is_executed(hub: Hub, text: str) -> None:
     assert "data" in (await hub.post(text)).json()
 
 
@@ -233,5 +233,5 @@ async def test_an_operation_within_the_limits_is_executed(hub: Hub, text: str) -
         ("mutation { }", {}),
     ],
 )  # fmt: skip
-async def test_a_selection_may_be_empty(hub: Hub, text: str, data: Any) -> None:
+async def test_empty_selection_is_executed(hub: Hub, text: str, data: Any) -> None:
     assert (await hub.post(text)).json() == {"data": data}

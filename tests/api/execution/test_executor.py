@@ -381,7 +381,7 @@ def _compiled() -> Iterator[None]:
     derandomize=EXAMPLES <= 500,  # so that nothing fails by chance
 )
 @given(text=documents(), nodes=st.lists(graphs(), min_size=1, max_size=1))
-def test_answers_and_errors_are_those_of_graphql_core(text: str, nodes: list[Node]) -> None:
+def test_results_and_errors_equal_those_of_graphql_core(text: str, nodes: list[Node]) -> None:
     document = parse(text)
     assume(not validate(SCHEMA, document, RULES))  # two fields of one name may not fit together
     plans: Plans = {}
@@ -397,7 +397,7 @@ def test_answers_and_errors_are_those_of_graphql_core(text: str, nodes: list[Nod
 
 
 @pytest.mark.parametrize("value", [None, ValueError("an error as a value")])
-async def test_a_missing_object_is_missed_though_only_its_typename_is_asked_for(
+async def test_missing_object_is_noticed_even_if_only_its_typename_is_selected(
     value: Any,
 ) -> None:
     node = Node(

@@ -50,7 +50,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_answers_are_those_of_graphql_core(text: str) -> None:
+async def test_introspection_results_equal_those_of_graphql_core(text: str) -> None:
     request: Any = {"raw_variable_values": {"yes": True, "name": "Client"}}
     document = parse(text)
     plain = CoreExecutor.build(core_schema(schema), document, **request)
@@ -58,7 +58,7 @@ async def test_answers_are_those_of_graphql_core(text: str) -> None:
     assert await _result(ours) == await _result(plain)
 
 
-async def test_what_an_operation_may_learn_of_the_schema_is_limited(hub: Hub) -> None:
+async def test_introspected_fields_are_limited(hub: Hub) -> None:
     fragment = "fragment F on __Type { fields { name args { name } type { name kind } } }"
     aliases = "".join(f"a{n}: types {{ ...F }} " for n in range(15))
     response = await hub.post("{ __schema { " + aliases + "} }" + fragment)
@@ -67,7 +67,9 @@ async def test_what_an_operation_may_learn_of_the_schema_is_limited(hub: Hub) ->
     assert f"{MAX_INTROSPECTED} fields of introspection" in error["message"]
 
 
-async def test_the_query_of_tools_may_double(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_standard_introspection_query_takes_half_of_the_limit(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limit = "connect_hub.api.execution.introspection.MAX_INTROSPECTED"
     monkeypatch.setattr(limit, MAX_INTROSPECTED // 2)
     assert "errors" not in (await hub.post(STANDARD)).json()

@@ -43,7 +43,7 @@ def _assert_mistake(errors: Any, logs: Any) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("number", NUMBERS, ids=range(len(NUMBERS)))
-async def test_a_number_in_a_document_is_a_validation_error(
+async def test_huge_number_in_a_document_is_a_validation_error(
     hub: Hub, place: str, number: str
 ) -> None:
     with capture_logs() as logs:
@@ -52,7 +52,7 @@ async def test_a_number_in_a_document_is_a_validation_error(
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=range(len(NUMBERS)))
-async def test_a_number_in_a_subscription_is_a_validation_error(
+async def test_huge_number_in_a_subscription_is_a_validation_error(
     hub: Hub, sockets: Sockets, number: str
 ) -> None:
     person = await hub.person()
@@ -67,7 +67,7 @@ async def test_a_number_in_a_subscription_is_a_validation_error(
 
 
 @pytest.mark.parametrize("number", [LONG, f"-{LONG}", "1e999999", "99999999999", "1e300", "[1]"])
-async def test_a_number_as_a_variable_is_a_mistake_of_the_client(hub: Hub, number: str) -> None:
+async def test_huge_number_in_variables_is_a_client_error(hub: Hub, number: str) -> None:
     person = await hub.person()
     for query in (
         "query ($n: Int!) { me { invitedClients(first: $n) { totalCount } } }",

@@ -40,7 +40,7 @@ async def write(visitor: Visitor, editor: str, text: str) -> None:
     await visitor.page.keyboard.insert_text(text)
 
 
-async def test_it_asks_as_whoever_s_token_stands_in_the_headers(
+async def test_graphiql_sends_the_token_in_its_headers_tab(
     visitor: Visitor, server: Server
 ) -> None:
     client = server.register()
@@ -52,13 +52,13 @@ async def test_it_asks_as_whoever_s_token_stands_in_the_headers(
     )
 
 
-async def test_it_knows_the_schema(visitor: Visitor) -> None:
+async def test_graphiql_knows_the_schema(visitor: Visitor) -> None:
     await visitor.page.get_by_role("button", name="Show Documentation Explorer").click()
     await visitor.page.get_by_role("link", name="Mutation").click()
     await expect(visitor.page.get_by_text("Send a sign-in code to a phone number")).to_be_visible()
 
 
-async def test_it_hears_of_who_applies_the_code(visitor: Visitor, server: Server) -> None:
+async def test_graphiql_receives_live_updates(visitor: Visitor, server: Server) -> None:
     ann, ben = server.register(), server.register()
     await write(visitor, "Headers", f'{{"Authorization": "Bearer {ann.token}"}}')
     await write(visitor, "Operation Editor", "subscription Live { clientInvited { phone } }")

@@ -168,12 +168,14 @@ CASES = [
 ]  # fmt: skip
 
 
-def test_the_corpus_is_large() -> None:
+def test_corpus_is_large() -> None:
     assert len(CASES) == len({case.name for case in CASES}) >= 60
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_it_gets_its_answer_and_the_server_lives(server: Server, case: Case) -> None:
+def test_hostile_request_gets_a_response_and_the_server_survives(
+    server: Server, case: Case
+) -> None:
     given = dict(case.headers)
     headers = [(name.encode(), value.encode("latin-1")) for name, value in case.headers]
     if case.method == "POST" and "Content-Type" not in given:
@@ -213,9 +215,7 @@ RAW = {
 
 
 @pytest.mark.parametrize("request_", RAW.values(), ids=RAW)
-def test_what_is_no_request_is_refused_and_the_server_lives(
-    server: Server, request_: bytes
-) -> None:
+def test_invalid_http_is_rejected_and_the_server_survives(server: Server, request_: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         answer = b""
         with suppress(ConnectionError):  # where it is refused before it is all sent
@@ -228,7 +228,7 @@ def test_what_is_no_request_is_refused_and_the_server_lives(
     assert _lives(server)
 
 
-def test_a_body_over_64_kib_is_refused_whatever_its_length_says(server: Server) -> None:
+def test_body_over_64_kib_is_rejected_whatever_its_length_header(server: Server) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(100):
             yield b" " * 10_000
@@ -239,7 +239,7 @@ def test_a_body_over_64_kib_is_refused_whatever_its_length_says(server: Server) 
     assert _lives(server)
 
 
-def test_headers_without_an_end_are_refused(server: Server) -> None:
+def test_endless_headers_are_rejected(server: Server) -> None:
     sent = 0
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ")
@@ -250,12 +250,12 @@ def test_headers_without_an_end_are_refused(server: Server) -> None:
     assert _lives(server)
 
 
-def test_a_slash_more_leads_to_no_other_host(server: Server) -> None:
+def test_trailing_slash_does_not_redirect_to_another_host(server: Server) -> None:
     response = server.get("/graphql/", Host="evil.example")
     assert (response.status_code, response.headers.get("location")) == (400, None)
 
 
-def test_a_client_that_goes_away_in_the_middle_hurts_nobody(server: Server) -> None:
+def test_client_that_disconnects_early_affects_nobody_else(server: Server) -> None:
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(
@@ -265,7 +265,7 @@ def test_a_client_that_goes_away_in_the_middle_hurts_nobody(server: Server) -> N
     assert _lives(server)
 
 
-def test_none_of_it_was_an_error_of_ours(server: Server) -> None:
+def test_hostile_requests_cause_no_internal_error(server: Server) -> None:
     lines = server.errors.read_text().splitlines()
     assert lines
     for line in lines:

@@ -45,7 +45,9 @@ async def _send(
         ('{"query": "{__typename}", "extensions": 1}', "`extensions`"),
     ],
 )
-async def test_a_body_that_asks_nothing_is_refused(hub: Hub, body: bytes | str, says: str) -> None:
+async def test_body_without_an_operation_is_rejected(
+    hub: Hub, body: bytes | str, says: str
+) -> None:
     unparsed = says == "not valid JSON"
     for accept, status in ((JSON, 400), (GRAPHQL, 400 if unparsed else 422)):
         response = await _send(hub, body, accept=accept)
@@ -73,9 +75,7 @@ async def test_a_body_that_asks_nothing_is_refused(hub: Hub, body: bytes | str, 
         ("query($v: Int!) { me { invitedClients(first: $v) { totalCount } } }", "BAD_USER_INPUT"),
     ],
 )
-async def test_a_document_that_cannot_be_executed_is_a_request_error(
-    hub: Hub, query: str, code: str
-) -> None:
+async def test_invalid_document_is_a_request_error(hub: Hub, query: str, code: str) -> None:
     unparsed = code == "GRAPHQL_PARSE_FAILED"
     for accept, status in ((JSON, 200), (GRAPHQL, 400 if unparsed else 422)):
         response = await _send(hub, json.dumps({"query": query}), accept=accept)
@@ -85,7 +85,7 @@ async def test_a_document_that_cannot_be_executed_is_a_request_error(
         assert answer["errors"][0]["extensions"]["code"] == code
 
 
-async def test_a_subscription_is_not_answered_by_http(hub: Hub) -> None:
+async def test_subscription_by_http_is_rejected(hub: Hub) -> None:
     query = json.dumps({"query": "subscription { clientInvited { id } }"})
     for accept, status in ((JSON, 400), (GRAPHQL, 422)):
         response = await _send(hub, query, accept=accept)
@@ -100,7 +100,7 @@ async def test_a_subscription_is_not_answered_by_http(hub: Hub) -> None:
         ("{ me { invitedClients(first: 0) { totalCount } } }", {"me": None}),
     ],
 )
-async def test_data_beside_errors_is_a_partial_success(
+async def test_data_with_errors_is_a_partial_success(
     hub: Hub, query: str, data: dict[str, Any]
 ) -> None:
     token = "bad" if "__typename" in query else (await hub.person()).token
@@ -112,7 +112,7 @@ async def test_data_beside_errors_is_a_partial_success(
         assert answer["errors"]
 
 
-async def test_a_request_that_is_refused_as_a_whole_keeps_its_status(hub: Hub) -> None:
+async def test_wholly_refused_request_keeps_its_status(hub: Hub) -> None:
     for accept in (JSON, GRAPHQL):
         response = await hub.post("{ me { id } }", token="bad", headers={"Accept": accept})
         assert response.status_code == 401
@@ -121,7 +121,7 @@ async def test_a_request_that_is_refused_as_a_whole_keeps_its_status(hub: Hub) -
 
 
 @pytest.mark.parametrize("name", ["operationName", "variables", "extensions", "documentId"])
-async def test_an_empty_optional_parameter_is_as_if_it_were_absent(hub: Hub, name: str) -> None:
+async def test_empty_optional_parameter_counts_as_absent(hub: Hub, name: str) -> None:
     query = "query Q { __typename }"
     by_get = await hub.http.get("/graphql", params={"query": query, name: ""})
     by_post = await hub.http.post("/graphql", json={"query": query, name: ""})
@@ -132,7 +132,7 @@ async def test_an_empty_optional_parameter_is_as_if_it_were_absent(hub: Hub, nam
 
 @pytest.mark.parametrize("name", ["operationName", "variables", "extensions", "documentId"])
 @pytest.mark.parametrize("wrong", [0, False, [], 1, ["x"]])
-async def test_an_optional_parameter_of_a_wrong_type_is_refused(
+async def test_optional_parameter_of_a_wrong_type_is_rejected(
     hub: Hub, name: str, wrong: Any
 ) -> None:
     response = await _send(hub, json.dumps({"query": "{ __typename }", name: wrong}))
@@ -152,7 +152,7 @@ async def test_an_optional_parameter_of_a_wrong_type_is_refused(
         ({"extensions": "{}"}, (400, 422)),
     ],
 )
-async def test_the_parameters_of_a_get_request_are_judged_as_those_of_a_post(
+async def test_get_parameters_are_checked_like_those_of_post(
     hub: Hub, parameters: dict[str, str], statuses: tuple[int, int]
 ) -> None:
     for accept, status in zip((JSON, GRAPHQL), statuses, strict=True):
@@ -163,7 +163,7 @@ async def test_the_parameters_of_a_get_request_are_judged_as_those_of_a_post(
 @pytest.mark.parametrize(
     "coding", ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "identity, gzip", "x"]
 )
-async def test_a_coded_body_is_refused_by_what_may_be_sent(hub: Hub, coding: str) -> None:
+async def test_encoded_body_is_rejected_with_the_accepted_encoding(hub: Hub, coding: str) -> None:
     headers = {"Content-Type": JSON, "Content-Encoding": coding}
     body = gzip.compress(b'{"query": "{ __typename }"}')
     response = await hub.http.post("/graphql", content=body, headers=headers)
@@ -172,7 +172,7 @@ async def test_a_coded_body_is_refused_by_what_may_be_sent(hub: Hub, coding: str
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "Identity", "identity, identity"])
-async def test_a_body_that_is_not_coded_may_say_so(hub: Hub, coding: str) -> None:
+async def test_identity_encoding_is_accepted(hub: Hub, coding: str) -> None:
     headers = {"Content-Encoding": coding}
     response = await hub.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
     assert response.json() == {"data": {"__typename": "Query"}}
@@ -180,7 +180,7 @@ async def test_a_body_that_is_not_coded_may_say_so(hub: Hub, coding: str) -> Non
 
 @pytest.mark.parametrize("parameters", [{"query": "{ __typename }"}, {"query": "{"}, {}])
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL, "text/html", "text/css"])
-async def test_head_is_answered_with_the_headers_of_get(
+async def test_head_has_the_headers_of_get(
     hub: Hub, parameters: dict[str, str], accept: str
 ) -> None:
     asks = {"Accept": accept}
@@ -192,7 +192,7 @@ async def test_head_is_answered_with_the_headers_of_get(
     assert (head.status_code, head.headers) == (get.status_code, get.headers)
 
 
-async def test_head_never_changes_anything(hub: Hub) -> None:
+async def test_head_changes_nothing(hub: Hub) -> None:
     mutation = 'mutation { requestCode(phone: "+79991234567") { __typename } }'
     response = await hub.http.head("/graphql", params={"query": mutation})
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
@@ -230,7 +230,9 @@ VALUES: list[Any] = [
         "query($v: Int = 20) { me { invitedClients(first: $v) { totalCount } } }",
     ],
 )
-async def test_bad_values_are_refused_and_change_nothing(hub: Hub, query: str, value: Any) -> None:
+async def test_invalid_values_are_rejected_and_change_nothing(
+    hub: Hub, query: str, value: Any
+) -> None:
     person = await hub.person()
     before = await _everything()
     response = await hub.post(query, token=person.token, v=value)
@@ -252,19 +254,19 @@ async def test_bad_values_are_refused_and_change_nothing(hub: Hub, query: str, v
         "application/graphql",
     ],
 )
-async def test_only_json_is_read(hub: Hub, content_type: str) -> None:
+async def test_only_json_bodies_are_accepted(hub: Hub, content_type: str) -> None:
     response = await _send(hub, '{"query": "{__typename}"}', content_type=content_type)
     assert response.status_code == 415
     assert response.json()["errors"][0]["extensions"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
 
 
-async def test_a_body_over_64_kib_is_refused_while_it_is_read(hub: Hub) -> None:
+async def test_body_over_64_kib_is_rejected_while_it_is_read(hub: Hub) -> None:
     response = await _send(hub, json.dumps({"query": "{__typename}", "x": "y" * 2**20}))
     assert response.status_code == 413
     assert response.json()["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
 
 
-async def test_get_reads_and_never_changes(hub: Hub) -> None:
+async def test_get_serves_queries_only(hub: Hub) -> None:
     response = await hub.http.get("/graphql", params={"query": "{ __typename }"})
     assert response.json() == {"data": {"__typename": "Query"}}
     mutation = 'mutation { requestCode(phone: "+79991234567") { __typename } }'
@@ -274,7 +276,7 @@ async def test_get_reads_and_never_changes(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_another_method_is_refused(hub: Hub, method: str) -> None:
+async def test_other_methods_are_rejected(hub: Hub, method: str) -> None:
     response = await hub.http.request(method, "/graphql")
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
 
@@ -298,7 +300,7 @@ async def test_another_method_is_refused(hub: Hub, method: str) -> None:
         (f"{JSON};q=much", None),
     ],
 )
-async def test_the_media_type_is_the_one_preferred(
+async def test_response_has_the_preferred_media_type(
     hub: Hub, accept: str | None, answered: str | None
 ) -> None:
     headers = {"Accept": accept} if accept else {}
@@ -310,13 +312,13 @@ async def test_the_media_type_is_the_one_preferred(
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_browser_gets_graphiql(hub: Hub) -> None:
+async def test_browser_gets_graphiql(hub: Hub) -> None:
     response = await hub.http.get("/graphql", headers={"Accept": "text/html,*/*;q=0.8"})
     assert response.headers["content-type"].startswith("text/html")
     assert "GraphiQL" in response.text
 
 
-async def test_a_host_that_is_not_ours_is_refused(hub: Hub) -> None:
+async def test_foreign_host_is_rejected(hub: Hub) -> None:
     response = await hub.http.get("/graphql", headers={"Host": "elsewhere"})
     assert response.status_code == 400
 
@@ -331,7 +333,7 @@ async def test_a_host_that_is_not_ours_is_refused(hub: Hub) -> None:
         "01J79991237788900000000000",
     ],
 )
-async def test_a_request_id_is_never_the_client_s(
+async def test_request_id_is_never_chosen_by_the_client(
     hub: Hub, capsys: pytest.CaptureFixture[str], given: str
 ) -> None:
     response = await hub.http.get("/healthz", headers={"X-Request-ID": given})
@@ -343,7 +345,7 @@ async def test_a_request_id_is_never_the_client_s(
 @pytest.mark.parametrize(
     "given", ["", "a b", "A" * 41, "a\tb", "ä", "<script>", "79991234567", "4711"]
 )
-async def test_a_strange_request_id_is_not_logged(
+async def test_suspicious_client_request_id_is_not_logged(
     hub: Hub, capsys: pytest.CaptureFixture[str], given: str
 ) -> None:
     headers = {b"X-Request-ID": given.encode()}
@@ -352,9 +354,7 @@ async def test_a_strange_request_id_is_not_logged(
     assert "client_request_id" not in json.loads(capsys.readouterr().err)
 
 
-async def test_an_error_of_ours_shows_nothing_of_our_insides(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_internal_error_reveals_no_details(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     person = await hub.person()
 
     async def broken(*_: object) -> None:
@@ -373,7 +373,7 @@ async def _everything() -> Any:
     return [await fetch(f"SELECT * FROM {table}") for table in tables]
 
 
-async def test_a_url_with_many_parameters_is_refused(hub: Hub) -> None:
+async def test_url_with_many_parameters_is_rejected(hub: Hub) -> None:
     url = "/graphql?query={__typename}"
     answer = await hub.http.get(f"{url}&{'&'.join(['a'] * 14)}")
     assert answer.json() == {"data": {"__typename": "Query"}}

@@ -33,7 +33,7 @@ from tests.support.sockets import SUBSCRIPTION, Socket, Sockets
 BEARER = {"Authorization": "Bearer x"}
 
 
-def test_each_reason_to_close_fits_into_its_frame() -> None:
+def test_close_reasons_fit_into_their_frame() -> None:
     closes = [value for value in vars(messages).values() if isinstance(value, messages.Close)]
     assert len(closes) > 10
     assert all(len(close.reason.encode()) <= 123 for close in closes)
@@ -51,7 +51,7 @@ def test_each_reason_to_close_fits_into_its_frame() -> None:
         {"Authorization": "Bearer x", "authorization": "Bearer y"},
     ],
 )
-async def test_without_a_token_there_is_no_connection(sockets: Sockets, payload: Any) -> None:
+async def test_connection_without_a_token_is_closed(sockets: Sockets, payload: Any) -> None:
     async with sockets.connected() as socket:
         await socket.send("connection_init", payload=payload)
         code, reason = await socket.end()
@@ -59,20 +59,20 @@ async def test_without_a_token_there_is_no_connection(sockets: Sockets, payload:
 
 
 @pytest.mark.parametrize("text", ["Bearer", "Bearer ", "Bearer x", "Basic x", "", "x", "\0"])
-async def test_a_token_that_is_none_is_refused(sockets: Sockets, text: str) -> None:
+async def test_invalid_token_is_rejected(sockets: Sockets, text: str) -> None:
     async with sockets.connected() as socket:
         await socket.send("connection_init", payload={"Authorization": text})
         assert (await socket.end())[0] == 4401
 
 
-async def test_the_token_is_taken_by_a_name_in_any_case(hub: Hub, sockets: Sockets) -> None:
+async def test_authorization_key_is_case_insensitive(hub: Hub, sockets: Sockets) -> None:
     person = await hub.person()
     async with sockets.connected() as socket:
         await socket.send("connection_init", payload={"aUTHORIZATION": f"bearer {person.token}"})
         assert await socket.receive() == {"type": "connection_ack"}
 
 
-async def test_a_token_of_an_ended_session_is_refused(hub: Hub, sockets: Sockets) -> None:
+async def test_token_of_an_ended_session_is_rejected(hub: Hub, sockets: Sockets) -> None:
     person = await hub.person()
     await person.end_this()
     async with sockets.connected() as socket:
@@ -80,7 +80,7 @@ async def test_a_token_of_an_ended_session_is_refused(hub: Hub, sockets: Sockets
         assert await socket.end() == (4401, "The session of this token has ended; sign in again.")
 
 
-async def test_an_expired_token_is_to_be_refreshed(
+async def test_expired_token_is_rejected_with_4403(
     hub: Hub, sockets: Sockets, settings: Settings
 ) -> None:
     token = await _expiring(await hub.person(), settings, left=timedelta())
@@ -92,7 +92,7 @@ async def test_an_expired_token_is_to_be_refreshed(
         )
 
 
-async def test_a_connection_ends_when_its_token_expires(
+async def test_connection_closes_when_its_token_expires(
     hub: Hub, sockets: Sockets, settings: Settings
 ) -> None:
     token = await _expiring(await hub.person(), settings, left=timedelta(seconds=2))
@@ -101,7 +101,7 @@ async def test_a_connection_ends_when_its_token_expires(
 
 
 @pytest.mark.parametrize("how", ["end_this", "delete"])
-async def test_a_connection_ends_with_its_session(hub: Hub, sockets: Sockets, how: str) -> None:
+async def test_connection_closes_with_its_session(hub: Hub, sockets: Sockets, how: str) -> None:
     person = await hub.person()
     async with sockets.subscribed(person.token) as one, sockets.connected(person.token) as other:
         await getattr(person, how)()
@@ -109,7 +109,7 @@ async def test_a_connection_ends_with_its_session(hub: Hub, sockets: Sockets, ho
             assert await socket.end() == (4401, "The session has ended; sign in again.")
 
 
-async def test_a_connection_ends_when_another_session_ends_all_others(
+async def test_connection_closes_when_another_session_ends_all_others(
     hub: Hub, sockets: Sockets
 ) -> None:
     person = await hub.person()
@@ -122,7 +122,7 @@ async def test_a_connection_ends_when_another_session_ends_all_others(
             await kept.ping()
 
 
-async def test_a_connection_ends_when_its_session_is_swept(hub: Hub, sockets: Sockets) -> None:
+async def test_connection_closes_when_its_session_is_swept(hub: Hub, sockets: Sockets) -> None:
     person = await hub.person()
     async with sockets.subscribed(person.token) as socket:
         await socket.ping()
@@ -130,7 +130,7 @@ async def test_a_connection_ends_when_its_session_is_swept(hub: Hub, sockets: So
         assert (await socket.end())[0] == 4401
 
 
-async def test_connection_init_comes_in_time(
+async def test_connection_without_init_is_closed_after_a_timeout(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "INIT_TIMEOUT", timedelta(seconds=0.05))
@@ -138,7 +138,7 @@ async def test_connection_init_comes_in_time(
         assert await socket.end() == (4408, "Send connection_init within 5 seconds.")
 
 
-async def test_connection_init_comes_first_and_once(hub: Hub, sockets: Sockets) -> None:
+async def test_connection_init_must_come_first_and_once(hub: Hub, sockets: Sockets) -> None:
     async with sockets.connected() as socket:
         await socket.subscribe()
         assert (await socket.end())[0] == 4401
@@ -171,7 +171,7 @@ async def test_connection_init_comes_first_and_once(hub: Hub, sockets: Sockets) 
         json.dumps({"type": "complete", "id": "x" * 129}),
     ],
 )
-async def test_what_is_no_message_ends_the_connection(
+async def test_invalid_message_closes_the_connection(
     hub: Hub, sockets: Sockets, text: str | bytes
 ) -> None:
     person = await hub.person()
@@ -180,7 +180,7 @@ async def test_what_is_no_message_ends_the_connection(
         assert (await socket.end())[0] == 4400
 
 
-async def test_an_id_is_used_once_at_a_time(hub: Hub, sockets: Sockets) -> None:
+async def test_id_of_an_active_subscription_is_rejected(hub: Hub, sockets: Sockets) -> None:
     person = await hub.person()
     async with sockets.subscribed(person.token) as socket:
         await socket.send("complete", id="1")
@@ -217,7 +217,7 @@ async def test_an_id_is_used_once_at_a_time(hub: Hub, sockets: Sockets) -> None:
         ("subscription($b: Boolean!) { clientInvited { id @skip(if: $b) } }", "BAD_USER_INPUT"),
     ],
 )
-async def test_what_is_no_subscription_is_refused_by_itself(
+async def test_invalid_subscription_is_rejected_without_closing_the_connection(
     hub: Hub, sockets: Sockets, query: str, code: str
 ) -> None:
     owner, guest = await hub.people(2)
@@ -232,7 +232,7 @@ async def test_what_is_no_subscription_is_refused_by_itself(
 @pytest.mark.parametrize(
     "payload", [{}, {"query": 1}, {"query": SUBSCRIPTION, "variables": []}, {"documentId": 1}]
 )
-async def test_a_payload_that_asks_nothing_is_refused(
+async def test_payload_without_an_operation_is_rejected(
     hub: Hub, sockets: Sockets, payload: Any
 ) -> None:
     person = await hub.person()
@@ -241,7 +241,7 @@ async def test_a_payload_that_asks_nothing_is_refused(
         assert (await socket.refusal())["extensions"] == {"code": "BAD_REQUEST"}
 
 
-async def test_a_subscription_by_http_is_told_to_come_by_websocket(hub: Hub) -> None:
+async def test_subscription_by_http_is_directed_to_websocket(hub: Hub) -> None:
     person = await hub.person()
     response = await hub.post(SUBSCRIPTION, token=person.token)
     assert response.status_code == 400
@@ -249,7 +249,7 @@ async def test_a_subscription_by_http_is_told_to_come_by_websocket(hub: Hub) -> 
     assert "WebSocket" in error["message"]
 
 
-async def test_one_connection_takes_so_many_subscriptions(
+async def test_subscriptions_of_a_connection_are_limited(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriptions, "MAX_SUBSCRIPTIONS", 2)
@@ -263,7 +263,7 @@ async def test_one_connection_takes_so_many_subscriptions(
         await socket.ping()
 
 
-async def test_a_subscription_that_the_database_keeps_waiting_ends_the_connection(
+async def test_subscription_that_times_out_closes_the_connection(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = await hub.person()
@@ -275,7 +275,7 @@ async def test_a_subscription_that_the_database_keeps_waiting_ends_the_connectio
             assert await socket.end() == messages.DATABASE_UNAVAILABLE
 
 
-async def test_one_client_takes_so_many_connections(hub: Hub, sockets: Sockets) -> None:
+async def test_connections_of_a_client_are_limited(hub: Hub, sockets: Sockets) -> None:
     one, other = await hub.people(2)
     async with AsyncExitStack() as held:
         for _ in range(served.MAX_PER_CLIENT):
@@ -288,7 +288,9 @@ async def test_one_client_takes_so_many_connections(hub: Hub, sockets: Sockets) 
         pass  # there is room again
 
 
-async def test_one_address_takes_so_many_strangers(hub: Hub, sockets: Sockets) -> None:
+async def test_unauthenticated_connections_of_an_address_are_limited(
+    hub: Hub, sockets: Sockets
+) -> None:
     person = await hub.person()
     here: dict[str, Any] = {"headers": {"X-Forwarded-For": "192.0.2.1"}}
     async with AsyncExitStack() as strangers:
@@ -302,7 +304,7 @@ async def test_one_address_takes_so_many_strangers(hub: Hub, sockets: Sockets) -
         pass
 
 
-async def test_so_many_connections_are_taken_in_all(
+async def test_connections_of_a_process_are_limited(
     settings: Settings, sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served, "MAX_CONNECTIONS", 0)
@@ -345,14 +347,14 @@ async def _nothing() -> Message:
         ("", 403),
     ],
 )
-async def test_pages_of_other_origins_may_not_connect(
+async def test_pages_of_other_origins_are_rejected(
     sockets: Sockets, origin: str, status: int | None
 ) -> None:
     refused = await _refused(sockets, headers={"Origin": origin})
     assert (refused[0] if refused else None) == status
 
 
-async def test_only_our_names_are_served(
+async def test_websocket_to_a_foreign_host_is_rejected(
     sockets: Sockets, caplog: pytest.LogCaptureFixture
 ) -> None:
     uri = "ws://evil.example/graphql"
@@ -364,14 +366,14 @@ async def test_only_our_names_are_served(
 
 
 @pytest.mark.parametrize("protocols", [None, ["graphql-ws"], ["x", "y"]])
-async def test_another_subprotocol_is_refused(
+async def test_other_subprotocols_are_rejected(
     sockets: Sockets, protocols: list[str] | None
 ) -> None:
     refused = await _refused(sockets, subprotocols=protocols)
     assert refused == (400, "Connect with the subprotocol graphql-transport-ws.\n")
 
 
-async def test_a_refusal_has_the_headers_of_every_answer(sockets: Sockets) -> None:
+async def test_rejected_handshake_has_the_usual_headers(sockets: Sockets) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with sockets.connected(subprotocols=None):
             pass
@@ -380,21 +382,21 @@ async def test_a_refusal_has_the_headers_of_every_answer(sockets: Sockets) -> No
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_there_is_no_websocket_elsewhere(sockets: Sockets) -> None:
+async def test_websockets_to_other_paths_are_rejected(sockets: Sockets) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with connect("ws://hub/", host="127.0.0.1", port=sockets.port, proxy=None):
             pass
     assert refused.value.response.status_code == 403
 
 
-async def test_a_message_has_an_end(hub: Hub, sockets: Sockets) -> None:
+async def test_messages_are_limited_in_size(hub: Hub, sockets: Sockets) -> None:
     person = await hub.person()
     async with sockets.connected(person.token) as socket:
         await socket.connection.send("x" * (16 * 1024 + 1))
         assert (await socket.end())[0] == 1009
 
 
-async def test_a_message_has_few_pieces(hub: Hub, sockets: Sockets) -> None:
+async def test_messages_are_limited_in_fragments(hub: Hub, sockets: Sockets) -> None:
     person = await hub.person()
     async with sockets.connected(person.token) as socket:
         await socket.connection.send(["x"] + [""] * 100)
@@ -402,7 +404,7 @@ async def test_a_message_has_few_pieces(hub: Hub, sockets: Sockets) -> None:
 
 
 @pytest.mark.parametrize("pieces", [[b"\xff"], [b"x", b"\xff"]])
-async def test_what_is_no_text_is_not_logged_as_our_fault(
+async def test_invalid_utf_8_is_not_logged_as_an_internal_error(
     sockets: Sockets, pieces: list[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with sockets.connected() as socket:
@@ -411,7 +413,7 @@ async def test_what_is_no_text_is_not_logged_as_our_fault(
     assert "ERROR" not in [record.levelname for record in caplog.records]
 
 
-async def test_nothing_is_compressed(sockets: Sockets) -> None:
+async def test_websocket_compression_is_off(sockets: Sockets) -> None:
     async with sockets.connected(compression="deflate") as socket:
         response = socket.connection.response
         assert response
@@ -419,7 +421,7 @@ async def test_nothing_is_compressed(sockets: Sockets) -> None:
 
 
 @pytest.mark.parametrize(("within", "waiting"), [(0.05, 100), (5, 1)])
-async def test_who_reads_too_slowly_is_let_go_and_nobody_waits_for_it(
+async def test_slow_consumer_is_disconnected_without_delaying_others(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch, within: float, waiting: int
 ) -> None:
     blocked: dict[Any, float] = {}
@@ -494,7 +496,7 @@ async def _expiring(person: Person, settings: Settings, *, left: timedelta) -> s
     return tokens.issue(UUID(person.id), session_id=row["id"], generation=0, now=begins).value
 
 
-async def test_a_connection_that_misses_a_ping_ends_by_a_code_after_which_clients_come_back(
+async def test_missed_ping_closes_with_a_code_after_which_clients_reconnect(
     app: Starlette,
 ) -> None:
     soon = OPTIONS | {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
