@@ -103,3 +103,13 @@ def test_graphiql_has_a_policy_of_its_own() -> None:
     policy = graphiql.page(None).headers["content-security-policy"]
     assert "script-src 'self'; worker-src 'self';" in policy
     assert "https:" not in policy
+
+
+async def test_assets_are_answered_whole(hub: Hub) -> None:
+    (asset, *_) = sorted(
+        path for path in (web_client.STATIC / "assets").iterdir() if path.suffix == ".js"
+    )
+    ranges = ",".join(f"{number}-{number}" for number in range(0, 200, 2))
+    response = await hub.http.get(f"/assets/{asset.name}", headers={"Range": f"bytes={ranges}"})
+    assert response.status_code == 200
+    assert response.content == asset.read_bytes()
