@@ -34,10 +34,10 @@ from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits
 from connect_hub.server.endpoints import alive, key_set, readiness
-from connect_hub.server.middleware import Envelope
-from connect_hub.server.routing import Hosts, Shortcut
-from connect_hub.server.shutdown import Stopping, end_with_parent
-from connect_hub.server.tracing_middleware import Traced
+from connect_hub.server.middleware import RequestMiddleware
+from connect_hub.server.routing import GraphQLFastPath, TrustedHostMiddleware
+from connect_hub.server.shutdown import GracefulShutdown, end_with_parent
+from connect_hub.server.tracing_middleware import TracingMiddleware
 from connect_hub.settings import Settings, load_to_serve
 from connect_hub.settings.origins import Origins
 from connect_hub.sms import texts
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         audience=settings.audience,
         lifetime=settings.access_token_lifetime,
     )
-    stopping = Stopping(settings.shutdown_delay)
+    shutdown = GracefulShutdown(settings.shutdown_delay)
     limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
 
     config = tortoise_config(settings)
@@ -96,40 +96,42 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             background.running(enforce_deadlines(), cleanup.sweep(), pool_metrics.observe()),
             live.running(),
         ):
-            with tracing.export_traces(settings), stopping.heeded():
+            with tracing.export_traces(settings), shutdown.install():
                 yield {CONNECTION_LIMITS: limits}
 
     notice = SIMULATION_NOTICE if sender.simulated else None
     engine = Engine(schema, settings)
     http = GraphQLHTTP(engine, services, notice=notice)
     websocket = GraphQLWebSocket(engine, services)
-    hosts = settings.allowed_hosts
-    cross_origin = _cross_origin(settings)
+    allowed_hosts = settings.allowed_hosts
+    cors = _cors(settings)
     app = Starlette(
         routes=[
-            WebSocketRoute(GRAPHQL, Hosts(websocket, hosts)),
+            WebSocketRoute(GRAPHQL, TrustedHostMiddleware(websocket, allowed_hosts)),
             Route("/.well-known/jwks.json", key_set(tokens)),
             Route("/healthz", alive),
-            Route("/readyz", readiness(stopping)),
+            Route("/readyz", readiness(shutdown)),
             *web_client.routes(notice=notice, country=settings.default_country),
         ],
         middleware=[
             *(
-                [Middleware(Traced, addresses=addresses)]
+                [Middleware(TracingMiddleware, addresses=addresses)]
                 if settings.otel_exporter_otlp_endpoint
                 else []
             ),
             Middleware(
-                Envelope,
-                failed=lambda scope, error: cross_origin(failure(scope, error)),
-                headers=_headers_of_all_answers(settings, notice),
-                stopping=stopping,
+                RequestMiddleware,
+                error_response=lambda scope, error: cors(failure(scope, error)),
+                headers=_response_headers(settings, notice),
+                shutdown=shutdown,
                 addresses=addresses,
-                counts=settings.metrics_port is not None,
+                record_metrics=settings.metrics_port is not None,
             ),
-            Middleware(cross_origin),
+            Middleware(cors),
             Middleware(AuthenticationMiddleware, backend=services.authentication),
-            Middleware(Shortcut, path=GRAPHQL, to=Hosts(http, hosts)),
+            Middleware(
+                GraphQLFastPath, path=GRAPHQL, graphql=TrustedHostMiddleware(http, allowed_hosts)
+            ),
         ],
         lifespan=lifespan,
     )
@@ -137,7 +139,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     return app
 
 
-def _headers_of_all_answers(settings: Settings, notice: str | None) -> dict[str, str]:
+def _response_headers(settings: Settings, notice: str | None) -> dict[str, str]:
     headers = {}
     if settings.hsts:
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts.total_seconds():.0f}"
@@ -146,7 +148,7 @@ def _headers_of_all_answers(settings: Settings, notice: str | None) -> dict[str,
     return headers
 
 
-def _cross_origin(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
+def _cors(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
     """Let pages of CORS_ORIGINS ask and read; without cookies, no header that they send does harm.
 
     It also stands around what is answered where something failed before CORS was looked at.
@@ -163,7 +165,7 @@ def _cross_origin(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
     )
 
 
-def serving() -> Starlette:
+def create_serving_app() -> Starlette:
     """Make the application of one serving process, its logs sent to standard error."""
     logs.configure()
     app = create_app()

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from connect_hub.server import http_protocol
 from connect_hub.server.uvicorn_options import OPTIONS
-from connect_hub.server.websocket_protocol import BoundedSocket
+from connect_hub.server.websocket_protocol import LimitedWebSocketProtocol
 from connect_hub.sms import SimulatedSender
 from tests.support import hub as asks
 from tests.support.hub import Hub
@@ -102,9 +102,9 @@ def _slow_sending(sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "PATIENCE", timedelta(seconds=0.3))
-    monkeypatch.setattr(http_protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
+def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "CLIENT_TIMEOUT", timedelta(seconds=0.3))
+    monkeypatch.setattr(http_protocol, "_CHECK_INTERVAL", timedelta(seconds=0.05))
 
 
 async def test_what_follows_a_body_is_no_header(hub: Hub, sockets: Sockets) -> None:
@@ -227,16 +227,16 @@ async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
     app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that the client has closed, reading nothing of what is still to be sent."""
-    opened: list[BoundedSocket] = []
+    opened: list[LimitedWebSocketProtocol] = []
 
     def accept(
-        self: BoundedSocket,
-        original: Any = BoundedSocket.start_keepalive,
+        self: LimitedWebSocketProtocol,
+        original: Any = LimitedWebSocketProtocol.start_keepalive,
     ) -> None:
         opened.append(self)
         original(self)
 
-    monkeypatch.setattr(BoundedSocket, "start_keepalive", accept)
+    monkeypatch.setattr(LimitedWebSocketProtocol, "start_keepalive", accept)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
     serving = asyncio.create_task(server.serve([listening]))
@@ -284,13 +284,13 @@ async def test_a_refusal_is_not_taken_for_the_answer_to_another_request(sockets:
         assert await _is_ended(streams)
 
 
-@pytest.mark.usefixtures("app", "_little_patience")
+@pytest.mark.usefixtures("app", "_short_timeouts")
 async def test_a_connection_without_a_request_is_closed(sockets: Sockets) -> None:
     async with _connected(sockets) as streams:
         assert await _is_ended(streams)
 
 
-@pytest.mark.usefixtures("app", "_little_patience")
+@pytest.mark.usefixtures("app", "_short_timeouts")
 @pytest.mark.parametrize("before", [b"", ALIVE], ids=["first", "second"])
 @pytest.mark.parametrize(
     "begun",
@@ -336,8 +336,8 @@ async def test_a_head_that_is_too_long_is_refused_by_what_is_too_long(
 async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
     app: Starlette, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(http_protocol, "PATIENCE", timedelta(seconds=0.2))
-    monkeypatch.setattr(http_protocol, "_LOOK_EVERY", timedelta(seconds=0.05))
+    monkeypatch.setattr(http_protocol, "CLIENT_TIMEOUT", timedelta(seconds=0.2))
+    monkeypatch.setattr(http_protocol, "_CHECK_INTERVAL", timedelta(seconds=0.05))
     options = {**OPTIONS, "timeout_keep_alive": 1}
     async with _serving(app, **options) as served, _connected(served) as streams:
         for pause in (0.6, 0):
@@ -347,26 +347,26 @@ async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
         assert await _is_ended(streams)
 
 
-@pytest.mark.usefixtures("app", "_little_patience")
+@pytest.mark.usefixtures("app", "_short_timeouts")
 async def test_who_does_not_read_its_answers_is_let_go(sockets: Sockets) -> None:
     async with _connected(sockets) as (_, writer):
         assert await _is_refused(writer, _asking(get_introspection_query()))
 
 
-@pytest.mark.usefixtures("app", "_little_patience")
+@pytest.mark.usefixtures("app", "_short_timeouts")
 async def test_who_reads_its_answers_late_has_to_send_its_request_all_the_same(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused = asyncio.Event()
 
     def pause(
-        self: http_protocol.BoundedProtocol,
-        original: Any = http_protocol.BoundedProtocol.pause_writing,
+        self: http_protocol.LimitedHTTPProtocol,
+        original: Any = http_protocol.LimitedHTTPProtocol.pause_writing,
     ) -> None:
         paused.set()
         original(self)
 
-    monkeypatch.setattr(http_protocol.BoundedProtocol, "pause_writing", pause)
+    monkeypatch.setattr(http_protocol.LimitedHTTPProtocol, "pause_writing", pause)
     async with _connected(sockets) as (reader, writer):
         while not paused.is_set():
             writer.write(_asking(get_introspection_query()))
@@ -389,7 +389,7 @@ async def test_what_was_answered_early_is_not_refused_as_well(sockets: Sockets) 
     assert first.count(b"HTTP/1.1 ") == 1
 
 
-@pytest.mark.usefixtures("hub", "_slow_sending", "_little_patience")
+@pytest.mark.usefixtures("hub", "_slow_sending", "_short_timeouts")
 async def test_who_waits_for_us_is_not_let_go(sockets: Sockets) -> None:
     async with _connected(sockets) as (reader, writer):
         writer.write(_asking(asks.REQUEST_CODE, phone="+79161234567"))

@@ -66,8 +66,8 @@ def numbers(cell: str) -> list[int]:
             1013,
         ],
         "time without a sign of life": [
-            websocket_protocol.PING_EVERY.seconds,
-            websocket_protocol.PONG_WITHIN.seconds,
+            websocket_protocol.PING_INTERVAL.seconds,
+            websocket_protocol.PONG_TIMEOUT.seconds,
         ],
     }.items(),
 )

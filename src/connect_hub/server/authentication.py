@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 from connect_hub.security.access_tokens import AccessTokens, Claims, InvalidTokenError
 from connect_hub.server.headers import MAX_TOKEN, header
 
-_NOBODY = UnauthenticatedUser()
+_ANONYMOUS = UnauthenticatedUser()
 _NO_SCOPES = AuthCredentials()
 _CLIENT_SCOPES = AuthCredentials(["client"])
 
@@ -61,20 +61,22 @@ class TokenBackend(AuthenticationBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Name the user of a request; called by the middleware."""
-        user = self.user_of(header(conn.scope, b"authorization", limit=MAX_TOKEN))
+        user = self.user_from(header(conn.scope, b"authorization", limit=MAX_TOKEN))
         return (_CLIENT_SCOPES if user.is_authenticated else _NO_SCOPES), user
 
-    def user_of(self, authorization: str | None) -> BaseUser:
+    def user_from(self, authorization: str | None) -> BaseUser:
         """Name the user whose credentials these are; None stands for no credentials."""
         if authorization is None:
-            return _NOBODY
+            return _ANONYMOUS
         try:
-            return TokenUser(self._tokens.verify(_token_in(authorization), now=datetime.now(UTC)))
+            return TokenUser(
+                self._tokens.verify(_bearer_token(authorization), now=datetime.now(UTC))
+            )
         except InvalidTokenError as error:
             return RejectedUser(error)
 
 
-def _token_in(authorization: str) -> str:
+def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")

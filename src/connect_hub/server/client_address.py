@@ -12,11 +12,11 @@ log = structlog.get_logger()
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_REMEMBERED = 1024  # addresses
+_CACHE_SIZE = 1024  # addresses
 _MAX_HOPS = 32  # proxies in a row
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))  # RFC 6052, RFC 7915
 _TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # RFC 8215
-_SUBSCRIBER = 64  # bits of an IPv6 address; whoever has these changes the others at will
+_SUBSCRIBER_PREFIX = 64  # bits of an IPv6 address; whoever has these changes the others at will
 
 
 class ClientAddresses:
@@ -36,16 +36,16 @@ class ClientAddresses:
         if peer and forwarded:
             hops = b",".join(forwarded).decode("latin-1").rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]
             peer = self._first_untrusted(peer, hops)
-        return _network_of(peer) or "local"  # a unix socket has no address
+        return _network(peer) or "local"  # a unix socket has no address
 
     def _first_untrusted(self, peer: str, hops: list[str]) -> str:
         for hop in reversed(hops):
             if not hop.strip():
                 continue
             if not self._is_trusted(peer):
-                self._warn()
+                self._warn_once()
                 break
-            if _parsed(hop) is None:
+            if _parse(hop) is None:
                 break
             peer = hop
         return peer
@@ -56,17 +56,17 @@ class ClientAddresses:
         Returns:
             None for a trusted proxy and for a unix socket, which carry many people's connections.
         """
-        return None if not peer or self._is_trusted(peer[0]) else _network_of(peer[0])
+        return None if not peer or self._is_trusted(peer[0]) else _network(peer[0])
 
     def is_proxied(self, scope: Scope) -> bool:
         """Tell whether a request comes from a trusted proxy."""
         return bool(scope["client"]) and self._is_trusted(scope["client"][0])
 
     def _is_trusted(self, peer: str) -> bool:
-        address = _parsed(peer)
+        address = _parse(peer)
         return address is not None and any(address in network for network in self._trusted)
 
-    def _warn(self) -> None:
+    def _warn_once(self) -> None:
         """Say once that the header is not believed: the peer may be a proxy that nobody named."""
         if not self._warned:
             log.warning(
@@ -75,8 +75,8 @@ class ClientAddresses:
         self._warned = True
 
 
-@lru_cache(_REMEMBERED)
-def _parsed(text: str) -> Address | None:
+@lru_cache(_CACHE_SIZE)
+def _parse(text: str) -> Address | None:
     """Read an address, with or without a port; an IPv4 address mapped into IPv6 is IPv4."""
     host = text.strip()
     if host.startswith("["):
@@ -90,18 +90,18 @@ def _parsed(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-@lru_cache(_REMEMBERED)
-def _network_of(peer: str) -> str | None:
-    address = _parsed(peer)
+@lru_cache(_CACHE_SIZE)
+def _network(peer: str) -> str | None:
+    address = _parse(peer)
     if address is None:
         return None
-    address = _unwrapped(address)
+    address = _embedded_address(address)
     if isinstance(address, IPv4Address):
         return str(address)
-    return str(ip_network((address, _SUBSCRIBER), strict=False))
+    return str(ip_network((address, _SUBSCRIBER_PREFIX), strict=False))
 
 
-def _unwrapped(address: Address) -> Address:
+def _embedded_address(address: Address) -> Address:
     """Find the IPv4 address of a client that came through a translator or a tunnel.
 
     Answers to these addresses go to the IPv4 address within, so a client cannot invent one. That
@@ -113,18 +113,18 @@ def _unwrapped(address: Address) -> Address:
     if address.teredo:
         return address.teredo[1]  # RFC 4380
     if address in _TRANSLATED_LOCALLY:
-        return _translated_locally(address.packed)
-    if any(address in network for network in _TRANSLATED) or _is_compatible(address):
+        return _locally_translated_address(address.packed)
+    if any(address in network for network in _TRANSLATED) or _is_ipv4_compatible(address):
         return IPv4Address(address.packed[12:])
     return address.sixtofour or address  # RFC 3056
 
 
-def _is_compatible(address: IPv6Address) -> bool:
+def _is_ipv4_compatible(address: IPv6Address) -> bool:
     """Whether it is `::a.b.c.d` (RFC 4291, deprecated), which `::1` is not."""
     return not any(address.packed[:12]) and address.packed[12] > 0
 
 
-def _translated_locally(packed: bytes) -> IPv4Address:
+def _locally_translated_address(packed: bytes) -> IPv4Address:
     """Read an address where its prefix ends, after 48, 56, 64 or 96 bits (RFC 6052, 2.2).
 
     Zeros follow the IPv4 address, and a zero is in byte 8.

@@ -12,10 +12,10 @@ from connect_hub.database import connections
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.migrations import is_ready
 from connect_hub.security.access_tokens import AccessTokens
-from connect_hub.server.shutdown import Stopping
+from connect_hub.server.shutdown import GracefulShutdown
 
-KEYS_KEPT = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
-READY_WITHIN = timedelta(seconds=1)
+KEY_SET_MAX_AGE = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
+READINESS_TIMEOUT = timedelta(seconds=1)
 
 
 def key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
@@ -24,16 +24,16 @@ def key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
     tag = f'"{sha256(body).hexdigest()}"'
     headers = {
         "Access-Control-Allow-Origin": "*",
-        "Cache-Control": f"public, max-age={KEYS_KEPT.total_seconds():.0f}",
+        "Cache-Control": f"public, max-age={KEY_SET_MAX_AGE.total_seconds():.0f}",
         "ETag": tag,
     }
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type="application/jwk-set+json")
 
-    return answer
+    return respond
 
 
 async def alive(_request: Request) -> Response:
@@ -41,17 +41,17 @@ async def alive(_request: Request) -> Response:
     return PlainTextResponse("alive\n")
 
 
-def readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
+def readiness(shutdown: GracefulShutdown) -> Callable[[Request], Awaitable[Response]]:
     """Tell whether requests should come here."""
     was_unavailable = False
 
-    async def answer(_request: Request) -> Response:
+    async def respond(_request: Request) -> Response:
         """Answer 200 only if the database takes writes in time and is migrated."""
         nonlocal was_unavailable
-        if stopping.begun:
+        if shutdown.draining:
             return PlainTextResponse("this server is about to stop\n", 503)
         try:
-            with connections.deadline(READY_WITHIN):
+            with connections.deadline(READINESS_TIMEOUT):
                 migrated = await is_ready()
         except UNAVAILABLE:
             was_unavailable = True
@@ -63,4 +63,4 @@ def readiness(stopping: Stopping) -> Callable[[Request], Awaitable[Response]]:
             return PlainTextResponse("the database is not migrated: run connect-hub migrate\n", 503)
         return PlainTextResponse("ready\n")
 
-    return answer
+    return respond

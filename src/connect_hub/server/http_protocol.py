@@ -15,10 +15,10 @@ from connect_hub.server.headers import SECURITY
 MAX_HEAD = 32 * 1024  # bytes of a request beside its body
 MAX_PATH = 1024  # bytes; ours are shorter, and some parts of the server split a path
 MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection
-PATIENCE = timedelta(seconds=20)  # with a client that does not send its request or read its answer
-_REFUSALS = {
+CLIENT_TIMEOUT = timedelta(seconds=20)  # to send the rest of a request, or to read an answer
+_REJECTIONS = {
     400: ("Bad Request", "Invalid HTTP request received."),
-    408: ("Request Timeout", f"Send a request within {PATIENCE.seconds} seconds."),
+    408: ("Request Timeout", f"Send a request within {CLIENT_TIMEOUT.seconds} seconds."),
     414: (
         "URI Too Long",
         f"Send at most {MAX_PATH} bytes of path and {MAX_HEAD} besides the body: use POST.",
@@ -27,29 +27,31 @@ _REFUSALS = {
     431: ("Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes besides the body."),
     503: ("Service Unavailable", "Too many requests are unfinished; send yours again, faster."),
 }
-_LOOK_EVERY = timedelta(seconds=5)
-_LENGTHS = {b"transfer-encoding", b"content-length"}
+_CHECK_INTERVAL = timedelta(seconds=5)
+_BODY_HEADERS = {b"transfer-encoding", b"content-length"}
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class LimitedHTTPProtocol(HttpToolsProtocol):
     """Refuses a request that is larger beside its body, or takes longer, than anybody needs.
 
     Also one with two hosts (RFC 9112, 3.2): what is in front of us may have looked at the other.
     """
 
-    _read = 0  # bytes that came last
-    _fed = b""  # what of them the parser was given last
-    _beside = 0  # bytes of a request that came after those it began with, less those of its body
-    _requests = 0  # that have begun
-    _is_partial = False  # the last of them has not ended
+    _chunk_bytes = 0  # bytes that came last
+    _fed_data = b""  # what of them the parser was given last
+    _head_bytes = (
+        0  # bytes of a request that came after those it began with, less those of its body
+    )
+    _request_count = 0  # that have begun
+    _is_incomplete = False  # the last of them has not ended
     _in_body = False  # and that is where it is
-    _resumed = 0  # how often the client went on to read
-    _awaited: tuple[object, ...] | None = None  # where we waited for it at the last look
-    _awaited_since = 0.0
-    _look: asyncio.TimerHandle
-    _held: ExitStack  # the place of the connection
+    _resume_count = 0  # how often the client went on to read
+    _stalled_state: tuple[object, ...] | None = None  # where we waited for it at the last look
+    _stalled_since = 0.0
+    _timer: asyncio.TimerHandle
+    _slot: ExitStack  # the place of the connection
     _pending_bytes: PendingBytes
-    _size = 0  # bytes of the request that has not ended
+    _request_bytes = 0  # bytes of the request that has not ended
 
     def connection_made(
         self,
@@ -57,68 +59,68 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         """Begin to look, unless the network has too many connections."""
         super().connection_made(transport)
-        self._look_later()
+        self._schedule_check()
         limits = limits_in(self.app_state)
         self._pending_bytes = PendingBytes(limits)
-        self._held = ExitStack()
+        self._slot = ExitStack()
         address = limits.addresses.of_connection(self.client)
         if address and not limits.has_capacity(address):
-            self._refuse(429)
+            self._reject(429)
         elif address:
-            self._held.enter_context(limits.slot(address))
+            self._slot.enter_context(limits.slot(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Look no more, and leave the place to others."""
-        self._look.cancel()
-        self._leave()
+        self._timer.cancel()
+        self._release()
         super().connection_lost(exc)
 
-    def _leave(self) -> None:
-        self._held.close()
+    def _release(self) -> None:
+        self._slot.close()
         self._pending_bytes.update(0)
 
-    def _look_later(self) -> None:
-        self._look = self.loop.call_later(_LOOK_EVERY.total_seconds(), self._look_now)
+    def _schedule_check(self) -> None:
+        self._timer = self.loop.call_later(_CHECK_INTERVAL.total_seconds(), self._check_progress)
 
-    def _look_now(self) -> None:
+    def _check_progress(self) -> None:
         """Let go of a client that keeps us waiting; a timer for each request would cost more."""
-        awaited, now = None, self.loop.time()
-        if self._is_clients_turn or self.flow.write_paused:
-            awaited = self._requests, self._is_partial, self._in_body, self._resumed
-        if awaited != self._awaited:
-            self._awaited, self._awaited_since = awaited, now
-        elif awaited and now - self._awaited_since >= self._patience:
-            self._let_go()
+        state, now = None, self.loop.time()
+        if self._is_waiting_for_client or self.flow.write_paused:
+            state = self._request_count, self._is_incomplete, self._in_body, self._resume_count
+        if state != self._stalled_state:
+            self._stalled_state, self._stalled_since = state, now
+        elif state and now - self._stalled_since >= self._client_timeout:
+            self._time_out()
             return
-        self._look_later()
+        self._schedule_check()
 
     @property
-    def _patience(self) -> float:
+    def _client_timeout(self) -> float:
         """Seconds for which the client may keep the connection as it is."""
-        is_idle = self._requests and not self._is_partial and not self.flow.write_paused
-        return self.timeout_keep_alive if is_idle else PATIENCE.total_seconds()
+        is_idle = self._request_count and not self._is_incomplete and not self.flow.write_paused
+        return self.timeout_keep_alive if is_idle else CLIENT_TIMEOUT.total_seconds()
 
-    def _let_go(self) -> None:
-        if self._is_partial and not self.flow.write_paused:
-            self._refuse(408)
+    def _time_out(self) -> None:
+        if self._is_incomplete and not self.flow.write_paused:
+            self._reject(408)
         else:
             self.transport.abort()
 
     @property
-    def _is_clients_turn(self) -> bool:
+    def _is_waiting_for_client(self) -> bool:
         """Whether nothing is to be answered before the client has sent more."""
-        return not (self.pipeline if self._in_body else self._is_due)
+        return not (self.pipeline if self._in_body else self._is_response_pending)
 
     @property
-    def _is_due(self) -> bool:
+    def _is_response_pending(self) -> bool:
         """Whether there is a request whose answer has not ended."""
         return bool(self.cycle and not self.cycle.response_complete)
 
     def on_message_begin(self) -> None:
         """Begin to count."""
         super().on_message_begin()
-        self._beside, self._is_partial = -self._read, True
-        self._requests += 1
+        self._head_bytes, self._is_incomplete = -self._chunk_bytes, True
+        self._request_count += 1
 
     def on_headers_complete(self) -> None:
         """Pass on what is not too long; what is raised here is answered by 400."""
@@ -128,9 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
             hosts += name == b"host"
         is_path_long = len(self.url) > MAX_PATH and b"?" not in self.url[: MAX_PATH + 1]
         if is_path_long:
-            self._refuse(414)
+            self._reject(414)
         elif size > MAX_HEAD:
-            self._refuse_size()
+            self._reject_size()
         if is_path_long or size > MAX_HEAD or hosts > 1 or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError
         if not self.parser.should_upgrade():
@@ -138,22 +140,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._in_body = True
             self.headers = []  # of what follows the body; the application would take them for ours
         elif self._should_upgrade():
-            if _LENGTHS & dict(self.headers).keys():  # a body would be read as the next request
-                raise ValueError
+            if _BODY_HEADERS & dict(self.headers).keys():
+                raise ValueError  # the body would be read as the next request
             super().on_headers_complete()
         elif self.parser.get_method() == b"CONNECT":  # it would ask for that once more
             raise ValueError
 
     def on_body(self, body: bytes) -> None:
         """Count the rest."""
-        self._beside -= len(body)
+        self._head_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Count no more."""
         if self._in_body:
             super().on_message_complete()
-        self._is_partial = self._in_body = False
+        self._is_incomplete = self._in_body = False
 
     def _unsupported_upgrade_warning(self) -> None:
         """Read on as if no other protocol had been asked for (RFC 9110, 7.8).
@@ -167,37 +169,37 @@ class BoundedProtocol(HttpToolsProtocol):
         head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self._feed(head + self._fed[upgrade.args[0] :])
+        self._feed(head + self._fed_data[upgrade.args[0] :])
 
     def resume_writing(self) -> None:
         """Note that the client reads."""
         super().resume_writing()
-        self._resumed += 1
+        self._resume_count += 1
 
     def handle_websocket_upgrade(self) -> None:
         """Pass the connection on, unless an answer is on its way that nobody would then end."""
-        if self._is_due:
+        if self._is_response_pending:
             self.transport.abort()
             return
-        self._look.cancel()
-        self._leave()  # the other protocol takes the place
+        self._timer.cancel()
+        self._release()  # the other protocol takes the place
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, unless it was refused for its size."""
         del msg
         if not self.transport.is_closing():
-            self._refuse(400)
+            self._reject(400)
 
-    def _refuse_size(self) -> None:
-        self._refuse(414 if len(self.url) > MAX_HEAD // 2 else 431)
+    def _reject_size(self) -> None:
+        self._reject(414 if len(self.url) > MAX_HEAD // 2 else 431)
 
-    def _refuse(self, status: int) -> None:
+    def _reject(self, status: int) -> None:
         """Answer with the headers that every answer has, and close the connection."""
-        if not self._is_clients_turn or (self._in_body and self.cycle.response_started):
+        if not self._is_waiting_for_client or (self._in_body and self.cycle.response_started):
             self.transport.abort()  # it would be read as the answer to another, or as a second one
             return
-        reason, text = _REFUSALS[status]
+        reason, text = _REJECTIONS[status]
         headers = {
             "Content-Type": "text/plain; charset=utf-8",
             **SECURITY,
@@ -211,19 +213,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, or to what follows the body, without an end."""
-        self._read = len(data)
+        self._chunk_bytes = len(data)
         self._feed(data)
-        self._beside += len(data)
-        is_kept = self._is_partial and not (self._in_body and self.cycle.response_complete)
-        self._size = self._size + len(data) if is_kept else 0
+        self._head_bytes += len(data)
+        is_buffered = self._is_incomplete and not (self._in_body and self.cycle.response_complete)
+        self._request_bytes = self._request_bytes + len(data) if is_buffered else 0
         if self.transport.is_closing():
             return
-        if self._is_partial and self._beside > MAX_HEAD:
-            self._refuse_size()
-        elif not self._pending_bytes.update(self._size):
-            self._refuse(503)
+        if self._is_incomplete and self._head_bytes > MAX_HEAD:
+            self._reject_size()
+        elif not self._pending_bytes.update(self._request_bytes):
+            self._reject(503)
 
     def _feed(self, data: bytes) -> None:
-        self._fed = data
+        self._fed_data = data
         super().data_received(data)
-        self._fed = b""
+        self._fed_data = b""

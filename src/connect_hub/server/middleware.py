@@ -11,7 +11,7 @@ from connect_hub.observability import logs, metrics
 from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.headers import SECURITY, header
 from connect_hub.server.request_log import request_log
-from connect_hub.server.shutdown import Stopping
+from connect_hub.server.shutdown import GracefulShutdown
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _UNIQUE_ID = re.compile(  # UUID, 32 hexadecimal digits, ULID
@@ -20,40 +20,40 @@ _UNIQUE_ID = re.compile(  # UUID, 32 hexadecimal digits, ULID
 _SEPARATORS = re.compile(r"[._-]")
 _SECRET_NUMBER = re.compile(r"\d{7}|^\d{4,}$")  # a part of a phone, or a code
 _Header = tuple[bytes, bytes]
-_ABNORMAL = 1006  # no close frame came
-_CLIENT_LEFT = 499  # before there was an answer; no status of HTTP, but what logs say
+_ABNORMAL_CLOSURE = 1006  # no close frame came
+_CLIENT_DISCONNECTED = 499  # before there was an answer; no status of HTTP, but what logs say
 
 
-class Envelope:
+class RequestMiddleware:
     """Names each request, adds the security headers and others to its answer and logs it.
 
     The name is `X-Request-ID`; a name that the client gave stands beside it in the log. What
     nothing inside has answered is answered by
-    `failed`. A page that needs other security headers sets them itself.
+    `error_response`. A page that needs other security headers sets them itself.
     """
 
     def __init__(  # noqa: PLR0913 (what the middleware of all requests uses)
         self,
         app: ASGIApp,
         *,
-        failed: Callable[[Scope, Exception], ASGIApp],
+        error_response: Callable[[Scope, Exception], ASGIApp],
         headers: dict[str, str],
-        stopping: Stopping,
+        shutdown: GracefulShutdown,
         addresses: ClientAddresses,
-        counts: bool,
+        record_metrics: bool,
     ) -> None:
         self._app = app
-        self._failed = failed
-        self._stopping = stopping
+        self._error_response = error_response
+        self._shutdown = shutdown
         self._addresses = addresses
-        self._counts = counts
-        told = (SECURITY | headers).items()
-        self._headers = [(name.lower().encode(), text.encode()) for name, text in told]
+        self._record_metrics = record_metrics
+        fields = (SECURITY | headers).items()
+        self._headers = [(name.lower().encode(), text.encode()) for name, text in fields]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; its line tells what the view left in the request's state."""
         if scope["type"] == "websocket":
-            await self._socket(scope, receive, send)
+            await self._websocket(scope, receive, send)
             return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -62,13 +62,13 @@ class Envelope:
         request_id = log.request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)  # this task serves no other
         status = 0
-        began = perf_counter()
+        started_at = perf_counter()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = self._with_ours(message["headers"], request_id)
+                message["headers"] = self._with_headers(message["headers"], request_id)
             await send(message)
 
         try:
@@ -76,10 +76,10 @@ class Envelope:
         except Exception as error:
             if status:  # half an answer is out
                 raise
-            await self._failed(scope, error)(scope, receive, send_with_headers)
+            await self._error_response(scope, error)(scope, receive, send_with_headers)
         finally:
-            seconds = perf_counter() - began
-            if self._counts and log.outcome:  # of GraphQL
+            seconds = perf_counter() - started_at
+            if self._record_metrics and log.outcome:  # of GraphQL
                 metrics.record_operation(log.field or "none", outcome=log.outcome, seconds=seconds)
             logs.log_request(
                 request_id=request_id,
@@ -88,18 +88,18 @@ class Envelope:
                 operation=log.operation,
                 field=log.field,
                 outcome=log.outcome,
-                **self._asker(scope),
-                status=status or _CLIENT_LEFT,
+                **self._client_fields(scope),
+                status=status or _CLIENT_DISCONNECTED,
                 milliseconds=round(seconds * 1000, 1),
             )
 
-    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a WebSocket on; one line tells that it is opened or refused, another its end."""
         request_id = request_log(scope).request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        told = {"request_id": request_id, "path": scope["path"], "operation": ""}
-        code, reason = _ABNORMAL, ""  # ours, if it is we who close
-        began = 0.0
+        fields = {"request_id": request_id, "path": scope["path"], "operation": ""}
+        code, reason = _ABNORMAL_CLOSURE, ""  # ours, if it is we who close
+        started_at = 0.0
 
         async def receive_with_code() -> Message:
             nonlocal code
@@ -109,16 +109,18 @@ class Envelope:
             return message
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal code, reason, began
+            nonlocal code, reason, started_at
             if message["type"] == "websocket.accept":
-                began = perf_counter()
-                message["headers"] = self._with_ours(message["headers"], request_id)
-                logs.log_request(event="socket opened", status=101, **told, **self._asker(scope))
+                started_at = perf_counter()
+                message["headers"] = self._with_headers(message["headers"], request_id)
+                logs.log_request(
+                    event="socket opened", status=101, **fields, **self._client_fields(scope)
+                )
             elif message["type"] == "websocket.http.response.start":
-                message["headers"] = self._with_ours(message["headers"], request_id)
+                message["headers"] = self._with_headers(message["headers"], request_id)
                 status = message["status"]
                 logs.log_request(
-                    event="socket refused", status=status, **told, **self._asker(scope)
+                    event="socket refused", status=status, **fields, **self._client_fields(scope)
                 )
             elif message["type"] == "websocket.close":
                 code, reason = message["code"], message["reason"]
@@ -127,35 +129,35 @@ class Envelope:
         try:
             await self._app(scope, receive_with_code, send_with_headers)
         finally:
-            if began:
-                seconds = round(perf_counter() - began, 1)
-                told |= self._asker(scope)
+            if started_at:
+                seconds = round(perf_counter() - started_at, 1)
+                fields |= self._client_fields(scope)
                 logs.log_request(
-                    event="socket closed", code=code, outcome=reason, seconds=seconds, **told
+                    event="socket closed", code=code, outcome=reason, seconds=seconds, **fields
                 )
 
-    def _asker(self, scope: Scope) -> dict[str, str]:
+    def _client_fields(self, scope: Scope) -> dict[str, str]:
         """Say who asked: the network, the client if it was signed in, its name for the request."""
-        asker = {"network": self._addresses.of(scope)}
+        fields = {"network": self._addresses.of(scope)}
         if client := request_log(scope).client:
-            asker["client"] = client
-        if given := _client_request_id(scope):
-            asker["client_request_id"] = given
-        return asker
+            fields["client"] = client
+        if value := _client_request_id(scope):
+            fields["client_request_id"] = value
+        return fields
 
-    def _with_ours(self, said: Iterable[_Header], request_id: str) -> list[_Header]:
-        headers = [*said, (b"x-request-id", request_id.encode())]
+    def _with_headers(self, own: Iterable[_Header], request_id: str) -> list[_Header]:
+        headers = [*own, (b"x-request-id", request_id.encode())]
         names = {name for name, _ in headers}
         headers += [each for each in self._headers if each[0] not in names]
-        if self._stopping.begun:
+        if self._shutdown.draining:
             headers.append((b"connection", b"close"))
         return headers
 
 
 def _client_request_id(scope: Scope) -> str | None:
     """Return the id that a client gave, unless it may be something else, such as a phone."""
-    given = header(scope, b"x-request-id") or ""
-    if _UNIQUE_ID.fullmatch(given):
-        return given
-    has_number = _SECRET_NUMBER.search(_SEPARATORS.sub("", given))
-    return given if _REQUEST_ID.fullmatch(given) and not has_number else None
+    value = header(scope, b"x-request-id") or ""
+    if _UNIQUE_ID.fullmatch(value):
+        return value
+    has_number = _SECRET_NUMBER.search(_SEPARATORS.sub("", value))
+    return value if _REQUEST_ID.fullmatch(value) and not has_number else None

@@ -8,52 +8,54 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connect_hub.server.headers import header
 from connect_hub.settings.origins import canonical_host
 
-_REMEMBERED = 64  # Host headers
-_REFUSAL = PlainTextResponse("This host is not served here: see ALLOWED_HOSTS.\n", 400)
+_CACHE_SIZE = 64  # Host headers
+_REJECTION = PlainTextResponse("This host is not served here: see ALLOWED_HOSTS.\n", 400)
 
 
-class Shortcut:
+class GraphQLFastPath:
     """Lets one path be answered ahead of all routes: to go by them takes as long as a statement.
 
     A slash at the end of any path makes no difference.
     """
 
-    def __init__(self, app: ASGIApp, *, path: str, to: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, path: str, graphql: ASGIApp) -> None:
         self._app = app
         self._path = path
-        self._to = to
+        self._graphql = graphql
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Choose by the path of an HTTP request."""
         path = scope.get("path", "")  # the lifespan has none
         if path.endswith("/") and path != "/":
             path = scope["path"] = path[:-1]
-        is_it = scope["type"] == "http" and path == self._path
-        return (self._to if is_it else self._app)(scope, receive, send)
+        is_graphql = scope["type"] == "http" and path == self._path
+        return (self._graphql if is_graphql else self._app)(scope, receive, send)
 
 
-class Hosts:
+class TrustedHostMiddleware:
     """Refuses requests for hosts that are not ours, and remembers the Host headers of ours."""
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
         self._app = app
-        self._any = "*" in allowed
+        self._allow_any = "*" in allowed
         self._names = {canonical_host(host) for host in allowed}
         self._domains = tuple(
             f".{canonical_host(host[2:])}" for host in allowed if host.startswith("*.")
         )
-        self._known: set[str] = set()
+        self._accepted: set[str] = set()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or refuse it."""
         host = header(scope, b"host") or ""
-        if host not in self._known:
-            if not self._is_ours(host):
-                return _REFUSAL(scope, receive, send)
-            if len(self._known) < _REMEMBERED:
-                self._known.add(host)
+        if host not in self._accepted:
+            if not self._is_allowed(host):
+                return _REJECTION(scope, receive, send)
+            if len(self._accepted) < _CACHE_SIZE:
+                self._accepted.add(host)
         return self._app(scope, receive, send)
 
-    def _is_ours(self, header: str) -> bool:
+    def _is_allowed(self, header: str) -> bool:
         host = canonical_host(header)
-        return self._any or bool(host and (host in self._names or host.endswith(self._domains)))
+        return self._allow_any or bool(
+            host and (host in self._names or host.endswith(self._domains))
+        )

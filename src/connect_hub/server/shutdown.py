@@ -10,7 +10,7 @@ from multiprocessing import parent_process
 from types import FrameType
 
 
-class Stopping:
+class GracefulShutdown:
     """Whether this process is about to stop.
 
     At SIGTERM it is not ready any more, and keeps no connection open after the answer to a request;
@@ -19,10 +19,10 @@ class Stopping:
 
     def __init__(self, delay: timedelta) -> None:
         self._delay = delay.total_seconds()
-        self.begun = False
+        self.draining = False
 
     @contextmanager
-    def heeded(self) -> Iterator[None]:
+    def install(self) -> Iterator[None]:
         """Wait for SIGTERM before whoever was to handle it, as long as this lasts."""
         stop = signal.getsignal(signal.SIGTERM)
         if not self._delay or not callable(stop):
@@ -31,8 +31,8 @@ class Stopping:
         loop = asyncio.get_running_loop()
 
         def begin(number: int, _frame: FrameType | None) -> None:
-            if not self.begun:
-                self.begun = True
+            if not self.draining:
+                self.draining = True
                 loop.call_soon_threadsafe(loop.call_later, self._delay, stop, number, None)
 
         signal.signal(signal.SIGTERM, begin)

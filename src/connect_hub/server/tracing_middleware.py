@@ -8,7 +8,7 @@ from connect_hub.server.headers import header
 from connect_hub.server.request_log import request_log
 
 
-class Traced:
+class TracingMiddleware:
     """Stands around all of the application, where traces are exported."""
 
     def __init__(self, app: ASGIApp, *, addresses: ClientAddresses) -> None:
@@ -25,7 +25,7 @@ class Traced:
         headers = {name: header(scope, name.encode()) or "" for name in names}
         status = 0
 
-        async def send_and_note(message: Message) -> None:
+        async def send_with_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -34,7 +34,7 @@ class Traced:
         with tracing.trace_request(headers) as span:
             log = request_log(scope)
             try:
-                await self._app(scope, receive, send_and_note)
+                await self._app(scope, receive, send_with_status)
             finally:
                 span.update_name(log.field or "request")
                 span.set_attributes(

@@ -15,11 +15,11 @@ from connect_hub.server.headers import header
 
 STATIC = Path(__file__).parents[1] / "static"
 
-_CLIENT_POLICY = (
+_CLIENT_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_COUNTRY = '<meta name="default-country" content="" />'  # filled in for the client
+_COUNTRY_TAG = '<meta name="default-country" content="" />'  # filled in for the client
 
 
 def are_built() -> bool:
@@ -31,7 +31,7 @@ def page(name: str, *, policy: str, notice: str | None, country: str | None = No
     """Make the answer with one page; a page is asked for each time, its assets once."""
     html = (STATIC / name).read_text(encoding="utf-8")
     if country:
-        html = html.replace(_COUNTRY, _COUNTRY.replace('""', f'"{country}"'))
+        html = html.replace(_COUNTRY_TAG, _COUNTRY_TAG.replace('""', f'"{country}"'))
     return HTMLResponse(
         with_notice(html, notice),
         headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache", "Vary": "Accept"},
@@ -50,7 +50,7 @@ def routes(*, notice: str | None, country: str | None) -> list[BaseRoute]:
     """List what is served beside GraphQL: nothing where the pages are not built."""
     if not are_built():
         return []
-    client = page("index.html", policy=_CLIENT_POLICY, notice=notice, country=country)
+    client = page("index.html", policy=_CLIENT_CSP, notice=notice, country=country)
 
     async def start(_request: Request) -> Response:
         return client
@@ -59,11 +59,11 @@ def routes(*, notice: str | None, country: str | None) -> list[BaseRoute]:
         Route("/", start),
         Route("/i/{invitation_code}", start),
         Route("/I/{invitation_code}", start),  # as codes with capitals only have it (QR)
-        Mount("/assets", _Assets(directory=STATIC / "assets")),
+        Mount("/assets", _CompressedAssets(directory=STATIC / "assets")),
     ]
 
 
-class _Assets(StaticFiles):
+class _CompressedAssets(StaticFiles):
     """Files whose names change with their content, compressed when they were built."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class _Assets(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         """Answer with a file, in the smallest form that the browser takes."""
-        accepted = _accepted(header(scope, b"accept-encoding") or "")
+        accepted = _accepted_encodings(header(scope, b"accept-encoding") or "")
         encoding, found = None, Path(full_path)
         for name, suffix in (("br", ".br"), ("gzip", ".gz")):
             compressed = Path(f"{full_path}{suffix}")
@@ -98,7 +98,7 @@ class _Assets(StaticFiles):
         return response
 
 
-def _accepted(header: str) -> set[str]:
+def _accepted_encodings(header: str) -> set[str]:
     """List the encodings that a browser takes (RFC 9110, 12.5.3); `q=0` is one it does not."""
     parts = [part.replace(" ", "").lower().partition(";") for part in header.split(",")]
     return {name for name, _, quality in parts if not re.fullmatch(r"q=0(\.0*)?", quality)}

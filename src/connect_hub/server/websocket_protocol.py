@@ -13,18 +13,18 @@ from connect_hub.server.connection_limits import PendingBytes, limits_in
 
 MAX_MESSAGE = 16 * 1024  # bytes that a client sends by WebSocket
 MAX_FRAMES = 64  # of one message
-PING_EVERY = timedelta(seconds=20)
-PONG_WITHIN = timedelta(seconds=20)
-GONE_WITHIN = timedelta(seconds=10)  # once we are done with a socket
+PING_INTERVAL = timedelta(seconds=20)
+PONG_TIMEOUT = timedelta(seconds=20)
+CLOSE_TIMEOUT = timedelta(seconds=10)  # once we are done with a socket
 
 
-class BoundedSocket(WebSocketsSansIOProtocol):
+class LimitedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Lets go of a client that does not read what it is sent, or sends what never ends.
 
     uvicorn closes a connection once all is written; who never reads would keep it for ever.
     """
 
-    _held: ExitStack
+    _slot: ExitStack
     _pending_bytes: PendingBytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -32,13 +32,13 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         limits = limits_in(self.app_state)
         self._pending_bytes = PendingBytes(limits)
-        self._held = ExitStack()
+        self._slot = ExitStack()
         if address := limits.addresses.of_connection(self.client):
-            self._held.enter_context(limits.slot(address))
+            self._slot.enter_context(limits.slot(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the place to others."""
-        self._held.close()
+        self._slot.close()
         self._pending_bytes.update(0)
         super().connection_lost(exc)
 
@@ -51,7 +51,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:  # a line of its head is too long, or there are too many
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
-            self._end_soon()
+            self._abort_later()
 
     def shutdown(self) -> None:
         """Say that we go, unless it ends already: uvicorn would raise, and wait for no request."""
@@ -96,12 +96,12 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.close()
-        self._end_soon()
+        self._abort_later()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """Let go once the application has."""
         super().on_task_complete(task)
-        self._end_soon()
+        self._abort_later()
 
     async def send(self, message: Any) -> None:
         """Send what the client reads; a close frame at once, which is the last there is to keep."""
@@ -114,6 +114,6 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         if self.initial_response and self.close_sent:
             self.handshake_complete = True  # by a refusal: uvicorn would log that one too
 
-    def _end_soon(self) -> None:
+    def _abort_later(self) -> None:
         if not self.disconnected:
-            self.loop.call_later(GONE_WITHIN.total_seconds(), self.transport.abort)
+            self.loop.call_later(CLOSE_TIMEOUT.total_seconds(), self.transport.abort)

@@ -24,7 +24,7 @@ from connect_hub.domain import live_updates
 from connect_hub.security.access_tokens import AccessTokens
 from connect_hub.security.keys import Keys
 from connect_hub.server.uvicorn_options import OPTIONS
-from connect_hub.server.websocket_protocol import BoundedSocket
+from connect_hub.server.websocket_protocol import LimitedWebSocketProtocol
 from connect_hub.settings import Settings
 from connect_hub.sms import SimulatedSender
 from tests.support.hub import Hub, Person
@@ -426,16 +426,16 @@ async def test_slow_consumer_is_disconnected_without_delaying_others(
 ) -> None:
     blocked: dict[Any, float] = {}
 
-    def pause(socket: Any, original: Any = BoundedSocket.pause_writing) -> None:
+    def pause(socket: Any, original: Any = LimitedWebSocketProtocol.pause_writing) -> None:
         blocked[socket] = time.monotonic()
         original(socket)
 
-    def resume(socket: Any, original: Any = BoundedSocket.resume_writing) -> None:
+    def resume(socket: Any, original: Any = LimitedWebSocketProtocol.resume_writing) -> None:
         del blocked[socket]
         original(socket)
 
-    monkeypatch.setattr(BoundedSocket, "pause_writing", pause)
-    monkeypatch.setattr(BoundedSocket, "resume_writing", resume)
+    monkeypatch.setattr(LimitedWebSocketProtocol, "pause_writing", pause)
+    monkeypatch.setattr(LimitedWebSocketProtocol, "resume_writing", resume)
     monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=within))
     monkeypatch.setattr(live_updates, "MAX_QUEUED", waiting)
     owner, *guests = await hub.people(6)

@@ -114,7 +114,7 @@ class Connection:
         if self._is_acknowledged:
             raise ClosedError(messages.DUPLICATE_INIT)
         self._close_reason = messages.DATABASE_UNAVAILABLE  # if the queries below take too long
-        self._user = self._services.authentication.user_of(messages.authorization(message))
+        self._user = self._services.authentication.user_from(messages.authorization(message))
         viewer = await self._authenticate()
         client = viewer.client
         if not self._per_client.has_capacity(client.id):
