@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from connect_hub.cli import database
+from connect_hub.cli.database import RESULT, run_with_database
 from connect_hub.database.models import Client, Session
 from connect_hub.domain import account, invitations, phone_numbers, sessions
 from connect_hub.domain.refusals import InvalidPhone
@@ -24,21 +24,21 @@ def clients() -> None:
 @_number
 def show(number: str) -> None:
     """Show a client and where it is signed in."""
-    click.echo(_done(number, _shown))
+    click.echo(_run(number, _describe))
 
 
 @clients.command()
 @_number
 def block(number: str) -> None:
     """Keep a client from signing in, and end its sessions."""
-    click.echo(f"Blocked; {_counted(_done(number, account.block))} ended.")
+    click.echo(f"Blocked; {_format_count(_run(number, account.block))} ended.")
 
 
 @clients.command()
 @_number
 def unblock(number: str) -> None:
     """Let a blocked client sign in again."""
-    _done(number, account.unblock)
+    _run(number, account.unblock)
     click.echo("Not blocked any more.")
 
 
@@ -46,7 +46,7 @@ def unblock(number: str) -> None:
 @_number
 def end_sessions(number: str) -> None:
     """Sign a client out everywhere."""
-    click.echo(f"{_counted(_done(number, sessions.sign_out))} ended.")
+    click.echo(f"{_format_count(_run(number, sessions.sign_out))} ended.")
 
 
 @clients.command()
@@ -55,54 +55,54 @@ def end_sessions(number: str) -> None:
 def delete(number: str, *, yes: bool) -> None:
     """Erase a client but for its place in the invitations, for ever."""
     if not yes:
-        click.echo(_done(number, _shown))
+        click.echo(_run(number, _describe))
         click.confirm("Erase this client for ever?", abort=True)
-    _done(number, account.erase)
+    _run(number, account.erase)
     click.echo("Erased.")
 
 
-def _done(number: str, act: Callable[[Client], Awaitable[database.RESULT]]) -> database.RESULT:
+def _run(number: str, action: Callable[[Client], Awaitable[RESULT]]) -> RESULT:
     """Act on the client of a phone, typed freely."""
     try:
-        whose = phone_numbers.parse(number, country=load().default_country).e164
-    except InvalidPhone as refused:
-        raise StartupError(str(refused)) from None
+        phone = phone_numbers.parse(number, country=load().default_country).e164
+    except InvalidPhone as error:
+        raise StartupError(str(error)) from None
 
-    async def found_and_done() -> database.RESULT:
-        client = await Client.get_or_none(phone=whose).prefetch_related("inviter")
+    async def find_and_act() -> RESULT:
+        client = await Client.get_or_none(phone=phone).prefetch_related("inviter")
         if client is None:
             raise StartupError("No client has this phone: check the number.")
-        return await act(client)
+        return await action(client)
 
-    return database.done(found_and_done)
+    return run_with_database(find_and_act)
 
 
-async def _shown(client: Client) -> str:
+async def _describe(client: Client) -> str:
     invited, signed_in = await asyncio.gather(
         invitations.invited_count(client), sessions.list_for(client)
     )
-    told = {
+    fields = {
         "client": client.id,
         "phone": client.phone,
-        "registered": _minute(client.created_at),
-        "blocked": _minute(client.blocked_at) if client.blocked_at else "no",
+        "registered": _format_time(client.created_at),
+        "blocked": _format_time(client.blocked_at) if client.blocked_at else "no",
         "invitation code": client.invitation_code,
         "invited by": client.inviter.invitation_code if client.inviter else "nobody",
         "invited": invited,
         "sessions": len(signed_in),
     }
-    lines = [f"{name:<16} {value}" for name, value in told.items()]
-    return "\n".join([*lines, *map(_where, signed_in)])
+    lines = [f"{name:<16} {value}" for name, value in fields.items()]
+    return "\n".join([*lines, *map(_describe_session, signed_in)])
 
 
-def _where(session: Session) -> str:
-    used = f"{_minute(session.created_at)}, last used {_minute(session.last_used_at)}"
+def _describe_session(session: Session) -> str:
+    used = f"{_format_time(session.created_at)}, last used {_format_time(session.last_used_at)}"
     return f"  since {used}, {session.address}, {session.device or 'no device named'}"
 
 
-def _minute(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _counted(count: int) -> str:
+def _format_count(count: int) -> str:
     return f"{count} session" if count == 1 else f"{count} sessions"

@@ -21,7 +21,7 @@ Work = Callable[[], Awaitable[RESULT]]
 _NOT_MIGRATED = "The database is not migrated: run connect-hub migrate first."
 
 
-def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
+def run_with_database(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
     """Do some work on the database of the settings, as long as it takes.
 
     Args:
@@ -34,10 +34,10 @@ def done(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
     settings = load()
     logs.configure()
     with embedded.start_or_join(settings.data_dir) if settings.embedded else nullcontext():
-        return asyncio.run(_connected(settings, work, migrated=migrated))
+        return asyncio.run(_run_connected(settings, work, migrated=migrated))
 
 
-async def _connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
+async def _run_connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
     try:
         async with TortoiseContext() as context:
             await context.init(for_one_task(tortoise_config(settings)))

@@ -9,7 +9,7 @@ import click
 
 from connect_hub import sms
 from connect_hub.app import create_app
-from connect_hub.cli import database
+from connect_hub.cli.database import run_with_database
 from connect_hub.database import checks, privileges
 from connect_hub.database.checks import Finding
 from connect_hub.database.config import most_connections
@@ -20,7 +20,7 @@ from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
 
-_NOTABLE, _TOO_FAR = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
+_CLOCK_WARNING, _CLOCK_FAILURE = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
 
 
 @click.command()
@@ -40,17 +40,17 @@ def _findings() -> list[Finding]:
     except StartupError as error:
         return [Finding("settings", "FAILED", str(error))]
 
-    async def looked_at() -> list[Finding]:
-        return [finding async for finding in _of_database(settings)]
+    async def check_database() -> list[Finding]:
+        return [finding async for finding in _check_database(settings)]
 
-    found = [_of_settings(settings), _of_sms(settings)]
+    found = [_check_settings(settings), _check_sms(settings)]
     try:
-        return found + database.done(looked_at, migrated=False)
+        return found + run_with_database(check_database, migrated=False)
     except StartupError as error:
         return [*found, Finding("database", "FAILED", str(error))]
 
 
-def _of_settings(settings: Settings) -> Finding:
+def _check_settings(settings: Settings) -> Finding:
     file = Path(str(Settings.model_config["env_file"]))
     if file.exists() and file.stat().st_mode & 0o077:
         return Finding("settings", "warning", f"others may read {file}: chmod 600 {file}")
@@ -62,10 +62,10 @@ def _of_settings(settings: Settings) -> Finding:
     return Finding("settings", "ok", "all are understood")
 
 
-def _of_sms(settings: Settings) -> Finding:
+def _check_sms(settings: Settings) -> Finding:
     sender = sms.create_sender(settings)
     if sender.simulated:
-        return _of_simulation(settings, sender)
+        return _check_simulation(settings, sender)
     most = send_limits.max_hits(settings.sends_total or (), period=send_limits.DAY)
     if most is None:
         told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
@@ -75,44 +75,44 @@ def _of_sms(settings: Settings) -> Finding:
     return Finding("sms", "ok", f"{told} and a notice for each that changes a phone")
 
 
-def _of_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
-    if not (way := exposure.find_exposure(settings)):
+def _check_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
+    if not (exposed_by := exposure.find_exposure(settings)):
         return Finding("sms", "ok" if settings.embedded else "warning", str(sender))
     if exposure.is_permitted(settings):
-        return Finding("sms", "warning", f"{exposure.SIMULATION_NOTICE} {way}")
-    return Finding("sms", "FAILED", exposure.explain(way))
+        return Finding("sms", "warning", f"{exposure.SIMULATION_NOTICE} {exposed_by}")
+    return Finding("sms", "FAILED", exposure.explain(exposed_by))
 
 
-async def _of_database(settings: Settings) -> AsyncIterator[Finding]:
+async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
     connections = most_connections(settings)
     for finding in await checks.examine(fetch, connections=connections):
         yield finding
     yield await checks.writes(fetch)
-    yield await _clock()
+    yield await _check_clock()
     if not await is_migrated():
         yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")
         return
     yield Finding("migrations", "ok", "all are applied")
-    yield (found := await _privileges())
+    yield (found := await _check_privileges())
     if found.state == "FAILED":
         return
-    yield await _none("rings", _IN_RINGS, "clients stand in a ring of invitations")
-    yield await _none("counts", _MISCOUNTED, "clients have a wrong count of invited ones")
+    yield await _check_count("rings", _IN_RINGS, "clients stand in a ring of invitations")
+    yield await _check_count("counts", _MISCOUNTED, "clients have a wrong count of invited ones")
 
 
-async def _clock() -> Finding:
+async def _check_clock() -> Finding:
     before = datetime.now(UTC)
     (row,) = await fetch("SELECT clock_timestamp() AS now")
     after = datetime.now(UTC)
     # An answer that took long tells less.
-    apart = max(before - row["now"], row["now"] - after, timedelta())
-    told = f"{apart.total_seconds():.1f} s apart from the database's"
-    if apart > _TOO_FAR:
+    difference = max(before - row["now"], row["now"] - after, timedelta())
+    told = f"{difference.total_seconds():.1f} s apart from the database's"
+    if difference > _CLOCK_FAILURE:
         return Finding("clock", "FAILED", f"{told}: set both by NTP")
-    return Finding("clock", "warning" if apart > _NOTABLE else "ok", told)
+    return Finding("clock", "warning" if difference > _CLOCK_WARNING else "ok", told)
 
 
-async def _privileges() -> Finding:
+async def _check_privileges() -> Finding:
     if lacking := await privileges.lacking(fetch, tables()):
         return Finding("privileges", "FAILED", f"{lacking}: run connect-hub migrate")
     if excessive := await privileges.excessive(fetch):
@@ -138,7 +138,7 @@ _MISCOUNTED = """
 """
 
 
-async def _none(check: str, sql: str, told: str) -> Finding:
+async def _check_count(check: str, sql: str, told: str) -> Finding:
     (row,) = await fetch(sql)
     found = row["count"]
     return Finding(check, "FAILED" if found else "ok", f"{found or 'no'} {told}")

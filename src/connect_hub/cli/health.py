@@ -9,13 +9,13 @@ from http.client import HTTPConnection, HTTPException
 from connect_hub.settings import Settings, StartupError, load
 
 _TIMEOUT = 4  # seconds
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where HOST says so)
+_LOOPBACK_FOR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where HOST says so)
 
 
 def is_alive(settings: Settings) -> bool:
     """Ask for /healthz at HOST and PORT; an address that means any is asked on this machine."""
     connection = HTTPConnection(
-        _ANY.get(settings.host, settings.host), settings.port, timeout=_TIMEOUT
+        _LOOPBACK_FOR.get(settings.host, settings.host), settings.port, timeout=_TIMEOUT
     )
     connection.request("GET", "/healthz")
     return connection.getresponse().status == 200  # noqa: PLR2004 (OK)

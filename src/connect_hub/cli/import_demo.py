@@ -12,7 +12,7 @@ import asyncpg
 import click
 from tortoise.exceptions import IntegrityError
 
-from connect_hub.cli import database
+from connect_hub.cli.database import run_with_database
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.models import Client
@@ -32,7 +32,7 @@ _CONNECTIONS = """
 """
 
 _CODE = re.compile(r"[0-9A-Z]{6}")
-_REFUSED = {
+_REASONS = {
     "client_no_ring": "since it would close a ring",
     "client_inviter_lives": "since its inviter is deleted",
 }
@@ -46,17 +46,19 @@ def import_demo(url: str) -> None:
     Its password comes from DEMO_PASSWORD, or is asked for. What is here already stays as it is, so
     to do it twice is to do it once.
     """
-    people, inviters = asyncio.run(_read(_access(url)))
+    people, inviters = asyncio.run(_read_demo(_connection_options(url)))
 
-    async def imported() -> Report:
+    async def import_all() -> Report:
         report = Report()
         country = load().default_country
-        here = {person["id"]: await _client(person, country, report) for person in people}
+        imported = {
+            person["id"]: await _import_client(person, country, report) for person in people
+        }
         for invited, inviter in inviters.items():
-            await _connection(invited, inviter, here, report)
+            await _import_invitation(invited, inviter, imported, report)
         return report
 
-    click.echo(database.done(imported))
+    click.echo(run_with_database(import_all))
 
 
 class Report:
@@ -64,32 +66,32 @@ class Report:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._told: list[str] = []
+        self._lines: list[str] = []
 
     def __str__(self) -> str:
-        return "\n".join(self._told + [f"{what}: {count}" for what, count in self._counts.items()])
+        return "\n".join(self._lines + [f"{what}: {count}" for what, count in self._counts.items()])
 
     def count(self, what: str) -> None:
         """Count what needs no words."""
         self._counts[what] += 1
 
-    def tell(self, what: str, demo_id: int, why: str) -> None:
-        """Count something, and tell of whom and why."""
+    def note(self, what: str, demo_id: int, why: str) -> None:
+        """Count something, and note of whom and why."""
         self.count(what)
-        self._told.append(f"{what}: client {demo_id} of the demo, {why}")
+        self._lines.append(f"{what}: client {demo_id} of the demo, {why}")
 
 
-def _access(url: str) -> dict[str, Any]:
+def _connection_options(url: str) -> dict[str, Any]:
     """Read the URL, and the password from where neither other users nor the shell's history see it.
 
     Without one, asyncpg looks where libpq does: PGPASSWORD, then ~/.pgpass.
     """
     try:
-        access = credentials(url)
+        options = credentials(url)
     except StartupError as error:
-        told = str(error).replace("DATABASE_URL", "URL").replace("user:password@", "user@")
-        raise StartupError(told) from None
-    if "password" in access:
+        message = str(error).replace("DATABASE_URL", "URL").replace("user:password@", "user@")
+        raise StartupError(message) from None
+    if "password" in options:
         raise StartupError(
             "URL has a password, which other users see in the list of processes: leave it out and"
             " set DEMO_PASSWORD, or type it when you are asked."
@@ -97,13 +99,13 @@ def _access(url: str) -> dict[str, Any]:
     password = os.getenv("DEMO_PASSWORD")
     if password is None and sys.stdin.isatty():
         password = click.prompt("Password of the demo", default="", hide_input=True, err=True)
-    return access | {"password": password} if password else access
+    return options | {"password": password} if password else options
 
 
-async def _read(access: dict[str, Any]) -> tuple[list[Row], dict[int, int]]:
+async def _read_demo(options: dict[str, Any]) -> tuple[list[Row], dict[int, int]]:
     """Read the demo's clients, and by the id of each who invited it."""
     try:
-        demo = await asyncpg.connect(**access)
+        demo = await asyncpg.connect(**options)
         try:
             people = await demo.fetch(_CLIENTS)
             connections = await demo.fetch(_CONNECTIONS)
@@ -118,25 +120,25 @@ async def _read(access: dict[str, Any]) -> tuple[list[Row], dict[int, int]]:
     return people, inviters | dict(connections)
 
 
-_ADD = """
+_INSERT = """
     INSERT INTO client (id, phone, invitation_code, created_at) VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING RETURNING id
 """
 
 
-async def _client(person: Row, country: str | None, report: Report) -> UUID | None:
+async def _import_client(person: Row, country: str | None, report: Report) -> UUID | None:
     """Add a client, unless its phone is or was here; codes are in capitals, read in any case."""
     try:
         number = phone_numbers.parse(person["phone"], country=country).e164
     except InvalidPhone:
-        report.tell("clients left", person["id"], "whose phone is no mobile number")
+        report.note("clients left", person["id"], "whose phone is no mobile number")
         return None
     wanted, since = person["invitation_code"].upper(), person["created_at"]
     if await Client.exists(invitation_code=wanted, created_at=since, deleted_at__isnull=False):
-        report.tell("clients left", person["id"], "who deleted the account here")
+        report.note("clients left", person["id"], "who deleted the account here")
         return None
     code = wanted if _CODE.fullmatch(wanted) else invitations.new_code()
-    while not (rows := await fetch(_ADD, uuid4(), number, code, since)):
+    while not (rows := await fetch(_INSERT, uuid4(), number, code, since)):
         if known := await Client.get_or_none(phone=number):
             report.count("clients here already")
             return known.id
@@ -144,30 +146,30 @@ async def _client(person: Row, country: str | None, report: Report) -> UUID | No
     report.count("clients added")
     if code != wanted:
         why = f"whose code {person['invitation_code']} is taken in capitals, or none: now {code}"
-        report.tell("codes replaced", person["id"], why)
+        report.note("codes replaced", person["id"], why)
     added: UUID = rows[0]["id"]
     return added
 
 
-async def _connection(
-    invited: int, inviter: int, here: dict[int, UUID | None], report: Report
+async def _import_invitation(
+    invited: int, inviter: int, imported: dict[int, UUID | None], report: Report
 ) -> None:
     """Attach a client to its inviter, unless it has one."""
-    client, owner = here.get(invited), here.get(inviter)
+    client, owner = imported.get(invited), imported.get(inviter)
     if client is None or owner is None:
-        report.tell("invitations left", invited, "since it or its inviter was left")
+        report.note("invitations left", invited, "since it or its inviter was left")
         return
     try:
         attached = await Client.filter(id=client, inviter_id=None).update(inviter_id=owner)
     except IntegrityError as error:
         name = getattr(error.__cause__, "constraint_name", None)
-        if name not in _REFUSED:
+        if name not in _REASONS:
             raise
-        report.tell("invitations left", invited, _REFUSED[name])
+        report.note("invitations left", invited, _REASONS[name])
         return
     if attached:
         report.count("invitations added")
     elif await Client.exists(id=client, inviter_id=owner):
         report.count("invitations here already")
     else:
-        report.tell("invitations left", invited, "since it has applied another code here")
+        report.note("invitations left", invited, "since it has applied another code here")

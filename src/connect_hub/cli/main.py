@@ -41,7 +41,7 @@ class _Group(click.Group):
     """Ends each command that cannot go on with its one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        warnings.formatwarning = _in_one_line
+        warnings.formatwarning = _format_warning
         if isinstance(sys.stdout, TextIOWrapper):  # whose encoding may lack what we write
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -51,11 +51,11 @@ class _Group(click.Group):
         except BrokenPipeError:  # nobody reads on: click ends without a word
             raise
         except OSError as error:
-            told = f"The system refuses to go on ({error}): put that right, and start again."
-            raise click.ClickException(told) from None
+            message = f"The system refuses to go on ({error}): put that right, and start again."
+            raise click.ClickException(message) from None
 
 
-def _in_one_line(message: Warning | str, *_: object, **__: object) -> str:
+def _format_warning(message: Warning | str, *_: object, **__: object) -> str:
     return f"Warning: {message}.\n"
 
 
@@ -86,18 +86,18 @@ def serve(**options: str | int | None) -> None:
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _exit)  # closes what is open, and ends well: it was asked for
-    _take_all_files()
+    _raise_file_limit()
     with (
-        _listening(settings) as listening,
-        _database(settings),
+        _listen(settings) as listening,
+        _run_database(settings),
         metrics.serve_metrics(settings) as metrics_port,
     ):
         create_app(settings)  # so that what is wrong is said once, and not by each worker
-        applied = asyncio.run(_prepared(settings))
+        applied = asyncio.run(_prepare_database(settings))
         ports = listening.getsockname()[1], metrics_port
-        _say_where(settings, ports=ports, applied=applied)
+        _print_addresses(settings, ports=ports, applied=applied)
         config = uvicorn.Config(
-            "connect_hub.app:serving",
+            "connect_hub.app:create_serving_app",
             factory=True,
             workers=settings.workers,
             lifespan="on",
@@ -119,7 +119,7 @@ def migrate() -> None:
     """Bring the database to the newest version; beside a running server, too."""
     settings = load()
     with embedded.start_or_join(settings.data_dir) if settings.embedded else nullcontext():
-        applied = asyncio.run(_migrated(settings))
+        applied = asyncio.run(_migrate(settings))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 
@@ -135,20 +135,20 @@ def sms_test(number: str) -> None:
         raise StartupError("SMS_URLS names no gateway, so no SMS is ever sent: set it first.")
     try:
         to = phone_numbers.parse(number, country=settings.default_country)
-    except InvalidPhone as refused:
-        raise StartupError(str(refused)) from None
+    except InvalidPhone as error:
+        raise StartupError(str(error)) from None
     message = sms.Message(to.e164, to.country, "This is a test of Connect Hub.")
     gateways = [breaker.gateway for breaker in sender.breakers]
     width = max(len(gateway.name) for gateway in gateways)
     click.echo(f"{'gateway':<{width}}  seconds  result")
     failures = 0
     for gateway in gateways:
-        began, result = monotonic(), "sent"
+        started_at, result = monotonic(), "sent"
         try:
             asyncio.run(gateway.send(message, timeout=settings.sms_timeout))
         except sms.NotSentError as error:
             failures, result = failures + 1, f"failed: {error}"
-        click.echo(f"{gateway.name:<{width}}  {monotonic() - began:7.2f}  {result}")
+        click.echo(f"{gateway.name:<{width}}  {monotonic() - started_at:7.2f}  {result}")
     sys.exit(failures > 0)
 
 
@@ -164,13 +164,13 @@ def secret() -> None:
     click.echo(keys.new_secret())
 
 
-async def _prepared(settings: Settings) -> list[str]:
-    applied = await _migrated(settings)
+async def _prepare_database(settings: Settings) -> list[str]:
+    applied = await _migrate(settings)
     await checks.check(settings)
     return applied
 
 
-async def _migrated(settings: Settings) -> list[str]:
+async def _migrate(settings: Settings) -> list[str]:
     return await migrations.migrate(migration_config(settings), served_by=tortoise_config(settings))
 
 
@@ -178,14 +178,14 @@ def _exit(*_: object) -> NoReturn:
     sys.exit(0)
 
 
-def _take_all_files() -> None:
+def _raise_file_limit() -> None:
     """Let each process have as many connections as it may ask for: systems begin with 1024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # some say "infinity" and do not take it
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _listening(settings: Settings) -> socket.socket:
+def _listen(settings: Settings) -> socket.socket:
     address = settings.host, settings.port
     try:
         families = {found[0] for found in socket.getaddrinfo(*address, type=socket.SOCK_STREAM)}
@@ -203,28 +203,30 @@ def _listening(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _database(settings: Settings) -> AbstractContextManager[None]:
+def _run_database(settings: Settings) -> AbstractContextManager[None]:
     return embedded.running(settings.data_dir) if settings.embedded else nullcontext()
 
 
-def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: list[str]) -> None:
+def _print_addresses(
+    settings: Settings, *, ports: tuple[int, int | None], applied: list[str]
+) -> None:
     if settings.embedded:
         click.echo(f"Data:     {settings.data_dir} (embedded PostgreSQL)")
     for name in applied:
         click.echo(f"Migrated: {name}")
     port, metrics_port = ports
-    served = f"http://{_in_url(settings.host)}:{port}"
+    served = f"http://{_url_host(settings.host)}:{port}"
     if web_client.are_built():
         click.echo(f"Web:      {served}")
     else:
         click.echo("Web:      not built; GraphiQL loads its scripts from a CDN")
     click.echo(f"GraphQL:  {served}/graphql" + (" (GraphiQL)" * settings.graphiql))
     if metrics_port:
-        click.echo(f"Metrics:  http://{_in_url(settings.metrics_host)}:{metrics_port}/metrics")
+        click.echo(f"Metrics:  http://{_url_host(settings.metrics_host)}:{metrics_port}/metrics")
     sender = sms.create_sender(settings)
     click.echo(f"SMS:      {sender}")
-    if sender.simulated and (way := exposure.find_exposure(settings)):
-        click.echo(f"Warning:  {exposure.SIMULATION_NOTICE} {way}.")
+    if sender.simulated and (exposed_by := exposure.find_exposure(settings)):
+        click.echo(f"Warning:  {exposure.SIMULATION_NOTICE} {exposed_by}.")
     for test in settings.test_phones:
         if test.is_active:
             number = phone_numbers.mask(test.number)
@@ -232,5 +234,5 @@ def _say_where(settings: Settings, *, ports: tuple[int, int | None], applied: li
     click.echo("Stop with Ctrl-C.")
 
 
-def _in_url(host: str) -> str:
+def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host

@@ -2,7 +2,7 @@
 
 import click
 
-from connect_hub.cli import database
+from connect_hub.cli.database import run_with_database
 from connect_hub.database.connections import Row, fetch
 
 _STATS = """
@@ -30,12 +30,12 @@ _STATS = """
 @click.command()
 def stats() -> None:
     """Count clients, sessions and codes; beside a running server, too."""
-    counted = database.done(_counted)
-    width = max(map(len, counted))
-    for name, value in counted.items():
+    counts = run_with_database(_count)
+    width = max(map(len, counts))
+    for name, value in counts.items():
         click.echo(f"{name:<{width}}  {value:>10}")
 
 
-async def _counted() -> Row:
+async def _count() -> Row:
     (row,) = await fetch(_STATS)
     return dict(row)
