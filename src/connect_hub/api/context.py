@@ -31,7 +31,7 @@ class Context:
     since: datetime = _NEVER  # a subscription sends only later events
     notice: str | None = None  # a warning for the response's extensions
     _lock: Lock = field(default_factory=Lock, init=False)
-    _is_authenticated: bool = field(default=False, init=False)
+    _is_viewer_read: bool = field(default=False, init=False)
     _viewer: Viewer | None = field(default=None, init=False)
 
     @property
@@ -88,12 +88,12 @@ class Context:
             UnauthenticatedError: a token was sent and is invalid.
         """
         async with self._lock:  # fields that are resolved at once share one query
-            if not self._is_authenticated:
+            if not self._is_viewer_read:
                 try:
                     self._viewer = await self.authenticate()
                 except InvalidTokenError as error:
                     raise UnauthenticatedError(str(error)) from None
-                self._is_authenticated = True
+                self._is_viewer_read = True
         return self._viewer
 
     async def signed_in(self) -> Viewer:

@@ -13,6 +13,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import INFO_PARAMSPEC, SELF_PARAMSPEC
+from strawberry.utils.await_maybe import await_maybe
 
 __all__ = [
     "CoreExecutor",
@@ -21,6 +22,7 @@ __all__ = [
     "Resolver",
     "StrawberryField",
     "argument_type",
+    "await_maybe",
     "class_of",
     "core_schema",
     "definition_of",

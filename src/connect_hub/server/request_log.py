@@ -1,4 +1,4 @@
-"""What the log line, the metrics and the trace of one request tell about it."""
+"""The facts about one request that its log line, metrics and trace report."""
 
 from dataclasses import dataclass
 from random import getrandbits

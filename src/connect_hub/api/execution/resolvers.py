@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLField, GraphQLResolveInfo, VariableNode, get_argument_values
 from strawberry import ID
-from strawberry.utils.await_maybe import await_maybe
 
 from connect_hub.api.execution.plans import BailOut, Completed, Plan
 from connect_hub.api.strawberry_internals import (
@@ -14,6 +13,7 @@ from connect_hub.api.strawberry_internals import (
     Resolver,
     StrawberryField,
     argument_type,
+    await_maybe,
     resolver_of,
 )
 

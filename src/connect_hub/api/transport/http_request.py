@@ -19,7 +19,8 @@ HTML = "text/html"
 
 _MAX_URL_PARAMETERS = 16
 _READ_METHODS = {"GET", "HEAD"}
-_GRAPHQL_PARAMETERS = {"query", "documentId", "extensions"}  # a URL with one of them is no page
+# GraphiQL is served only at URLs without these parameters.
+_OPERATION_PARAMETERS = {"query", "documentId", "extensions"}
 _UNPROCESSABLE = 422
 _CACHED_HEADERS = 64  # clients send few different ones
 
@@ -89,7 +90,7 @@ def media_type_for(scope: Scope, *, graphiql: bool) -> str | None:
     wants_page = (
         graphiql
         and scope["method"] in _READ_METHODS
-        and not _GRAPHQL_PARAMETERS & _query(scope).keys()
+        and not _OPERATION_PARAMETERS & _query(scope).keys()
     )
     offered = (JSON, GRAPHQL, HTML) if wants_page else (JSON, GRAPHQL)
     return _preferred("*/*" if accept is None else accept, offered)

@@ -168,7 +168,7 @@ def _execute_event(build_executor: Callable[[], Any], copied: Any) -> Any:
     """Execute an event by a new executor.
 
     graphql-core copies the executor of the subscription for each event. All copies share one cache
-    of fields, which would grow as long as the subscription lives.
+    of fields, which would grow until the subscription ends.
     """
     executor = build_executor()
     executor.root_value = copied.root_value
