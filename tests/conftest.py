@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 
 from connect_hub.app import create_app
 from connect_hub.database import embedded
-from connect_hub.database.config import migration_config, tortoise_config
+from connect_hub.database.config import migration_config, serving_config
 from connect_hub.database.connections import fetch
 from connect_hub.database.migrations import migrate
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.observability import logs, metrics
 from connect_hub.security.keys import new_secret
 from connect_hub.server.uvicorn_options import OPTIONS
@@ -66,7 +66,7 @@ def postgres() -> Iterator[str]:
 async def untriggered(postgres: str) -> AsyncIterator[asyncpg.Connection]:
     """Connect as the superuser, whose changes fire no triggers."""
     connection = await asyncpg.connect(
-        **credentials(postgres) | {"server_settings": {"session_replication_role": "replica"}}
+        **parse_url(postgres) | {"server_settings": {"session_replication_role": "replica"}}
     )
     yield connection
     await connection.close()
@@ -94,7 +94,7 @@ def sender() -> SimulatedSender:
 @pytest.fixture(scope="session")
 async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Starlette]:
     logs.configure()
-    await migrate(migration_config(settings), served_by=tortoise_config(settings))
+    await migrate(migration_config(settings), served_by=serving_config(settings))
     app = create_app(settings, sender)
     async with app.router.lifespan_context(app):
         yield app

@@ -21,7 +21,7 @@ from connect_hub.api.transport.http import GraphQLHTTP
 from connect_hub.api.transport.http_response import failure
 from connect_hub.api.transport.websocket import GraphQLWebSocket
 from connect_hub.database import pool_metrics
-from connect_hub.database.config import direct_config, tortoise_config
+from connect_hub.database.config import direct_config, serving_config
 from connect_hub.database.connections import enforce_deadlines
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import LiveUpdates
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     shutdown = GracefulShutdown(settings.shutdown_delay)
     limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
 
-    config = tortoise_config(settings)
+    config = serving_config(settings).tortoise
     live = LiveUpdates(direct_config(settings))
     services = Services(
         settings=settings,

@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 
 from connect_hub.app import create_app
 from connect_hub.database import embedded
-from connect_hub.database.config import tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.database.migrations import migrate
 from connect_hub.observability import logs
 from connect_hub.security.keys import new_secret
@@ -636,7 +636,7 @@ async def serving() -> AsyncIterator[Server]:
             allowed_hosts=("hub",),
             trusted_proxies=("127.0.0.1/32",),
         )
-        await migrate(tortoise_config(settings))
+        await migrate(serving_config(settings))
         app = create_app(settings, SimulatedSender(0, 0))
         await held.enter_async_context(app.router.lifespan_context(app))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from connect_hub.database import embedded
-from connect_hub.database.config import tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.database.migrations import migrate
 from connect_hub.security.access_tokens import AccessTokens
 from connect_hub.security.keys import Keys, new_secret
@@ -62,7 +62,7 @@ class Bench:
         settings = Settings(
             _env_file=None, database_url=url, secret_key=self.secret, sms_urls=("simulated://",)
         )
-        asyncio.run(migrate(tortoise_config(settings)))
+        asyncio.run(migrate(serving_config(settings)))
         return data.fill(url, invited)
 
     def server(self, name: str) -> Server:

@@ -10,7 +10,7 @@ import pytest
 from tortoise.context import TortoiseContext
 
 from connect_hub.api.transport import http
-from connect_hub.database.config import tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.database.connections import (
     ConnectionScope,
     SharedConnectionScope,
@@ -152,8 +152,7 @@ async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
 async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
     settings: Settings,
 ) -> None:
-    config = tortoise_config(settings)
-    config["connections"]["default"]["credentials"] |= {"minsize": 1, "maxsize": 1}
+    config = serving_config(settings).without_timeouts()  # with one connection
     answered: list[int] = []
 
     async def come(number: int) -> None:
@@ -161,7 +160,7 @@ async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
         answered.append(number)
 
     async with TortoiseContext() as context:
-        await context.init(config)
+        await context.init(config.tortoise)
         await fetch("SELECT 1")  # the pool is open
         coming = []
         for number in range(400):  # some of them just when the connection is given back

@@ -19,11 +19,11 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-from connect_hub.database.config import AERICH_CONFIG, tortoise_config
+from connect_hub.database.config import DatabaseConfig, serving_config
 from connect_hub.database.connections import fetch
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.migrations import MIGRATION_LOCK, is_migrated, migrate
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.settings import Settings, StartupError
 from tests.support.documentation import REPOSITORY
 
@@ -36,7 +36,7 @@ REPLICA = """
 import asyncio, json
 from connect_hub import settings
 from connect_hub.database import config, migrations
-print(json.dumps(asyncio.run(migrations.migrate(config.tortoise_config(settings.load())))))
+print(json.dumps(asyncio.run(migrations.migrate(config.serving_config(settings.load())))))
 """
 
 # What no model can declare, and a migration makes by hand.
@@ -119,7 +119,7 @@ def drift(declared: dict[str, str], actual: dict[str, str]) -> list[str]:
 
 async def test_eight_replicas_that_start_together_migrate_once(database: str) -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    blocker = await asyncpg.connect(**credentials(database))
+    blocker = await asyncpg.connect(**parse_url(database))
     try:
         await blocker.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         replicas = [await _start_replica(database) for _ in range(8)]
@@ -170,14 +170,14 @@ async def test_a_first_database_becomes_the_newest_while_its_queries_run(
     (tmp_path / "models").mkdir()
     shutil.copy(REPOSITORY / "migrations/models" / MIGRATIONS[0], tmp_path / "models")
     async with TortoiseContext() as context:
-        await context.init(_config(database) | {"apps": AERICH_CONFIG["apps"]})
-        command = Command(AERICH_CONFIG | _config(database), location=str(tmp_path))
+        await context.init(_config(database).aerich)
+        command = Command(_config(database).tortoise, location=str(tmp_path))
         await command.init()
         assert await command.upgrade() == MIGRATIONS[:1]
     done, registered = asyncio.Event(), asyncio.Event()
 
     async def register() -> int:
-        connection = await asyncpg.connect(**credentials(database))
+        connection = await asyncpg.connect(**parse_url(database))
         people = 0
         while not done.is_set():
             person = (f"+{next(NUMBERS)}", uuid4(), f"{next(NUMBERS) % 10**6:06}")
@@ -474,7 +474,7 @@ async def database(postgres: str) -> str:
 async def migrated(postgres: str) -> AsyncIterator[asyncpg.Connection]:
     url = await _create_database(postgres)
     await migrate(_config(url))
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     yield connection
     await connection.close()
 
@@ -482,11 +482,11 @@ async def migrated(postgres: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture(scope="module")
 async def declared(postgres: str) -> dict[str, str]:
     url = await _create_database(postgres)
-    config = AERICH_CONFIG | {"connections": _config(url)["connections"]}
+    config = _config(url).aerich
     async with TortoiseContext() as context:
         await context.init(config)
         await context.generate_schemas()
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     found = await _catalogue(connection)
     await connection.close()
     return found
@@ -494,14 +494,14 @@ async def declared(postgres: str) -> dict[str, str]:
 
 async def _create_database(server: str) -> str:
     name = f"test_{uuid4().hex}"
-    connection = await asyncpg.connect(**credentials(server))
+    connection = await asyncpg.connect(**parse_url(server))
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     return f"{server}&dbname={name}"
 
 
-def _config(url: str) -> dict[str, Any]:
-    return tortoise_config(
+def _config(url: str) -> DatabaseConfig:
+    return serving_config(
         Settings(_env_file=None, database_url=url, secret_key="x", sms_urls=("simulated://",))
     )
 
@@ -509,7 +509,7 @@ def _config(url: str) -> dict[str, Any]:
 @asynccontextmanager
 async def _serving(url: str) -> AsyncIterator[None]:
     async with TortoiseContext() as context:
-        await context.init(_config(url))
+        await context.init(_config(url).tortoise)
         yield
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -11,10 +10,10 @@ import asyncpg
 import pytest
 
 from connect_hub.database import embedded
-from connect_hub.database.config import migration_config, tortoise_config
+from connect_hub.database.config import DatabaseConfig, migration_config, serving_config
 from connect_hub.database.connections import fetch
 from connect_hub.database.migrations import migrate
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.security.keys import new_secret
 from connect_hub.settings import Settings, StartupError
 from tests.support.hub import Hub
@@ -36,9 +35,9 @@ class Own:
         socket = quote(str(embedded.socket_folder(self.folder)), safe="")
         return f"postgresql://{user}:{quote(password, safe='')}@/{self.name}?host={socket}"
 
-    def config(self, user: str, password: str | None = None) -> dict[str, Any]:
+    def config(self, user: str, password: str | None = None) -> DatabaseConfig:
         url = self.url(user, password or user)
-        return tortoise_config(
+        return serving_config(
             Settings(_env_file=None, database_url=url, secret_key="x", sms_urls=("simulated://",))
         )
 
@@ -77,7 +76,7 @@ async def own(server: Path) -> AsyncIterator[Own]:
 async def stolen(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the running server's role."""
     assert settings.database_url
-    connection = await asyncpg.connect(**credentials(settings.database_url.get_secret_value()))
+    connection = await asyncpg.connect(**parse_url(settings.database_url.get_secret_value()))
     yield connection
     await connection.close()
 
@@ -90,7 +89,7 @@ async def migrated(own: Own, *, password: str = PASSWORD) -> list[str]:
         secret_key="x",
         sms_urls=("simulated://",),
     )
-    return await migrate(migration_config(settings), served_by=tortoise_config(settings))
+    return await migrate(migration_config(settings), served_by=serving_config(settings))
 
 
 REFUSED = [
@@ -233,9 +232,9 @@ async def test_migrate_creates_the_role_with_the_password_of_its_url(own: Own) -
         url = own.url(own.application, right)
         if right == "wrong":
             with pytest.raises(asyncpg.InvalidPasswordError):
-                await asyncpg.connect(**credentials(url))
+                await asyncpg.connect(**parse_url(url))
         else:
-            await (await asyncpg.connect(**credentials(url))).close()
+            await (await asyncpg.connect(**parse_url(url))).close()
     stored = await own.owner.fetchval(
         "SELECT rolpassword FROM pg_authid WHERE rolname = $1", own.application
     )
@@ -246,7 +245,7 @@ async def test_an_existing_database_of_one_role_gets_a_second_one(own: Own) -> N
     await migrate(own.config(own.name))
     assert await migrated(own) == []
     for _ in range(2):  # the second time changes nothing
-        application = await asyncpg.connect(**credentials(own.url(own.application, PASSWORD)))
+        application = await asyncpg.connect(**parse_url(own.url(own.application, PASSWORD)))
         for table in await application.fetch(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         ):
@@ -258,8 +257,8 @@ async def test_an_existing_database_of_one_role_gets_a_second_one(own: Own) -> N
 
 async def test_a_table_of_a_later_migration_is_granted_at_once(own: Own) -> None:
     await migrated(own)
-    owner = await asyncpg.connect(**credentials(own.url(own.name, own.name)))
-    application = await asyncpg.connect(**credentials(own.url(own.application, PASSWORD)))
+    owner = await asyncpg.connect(**parse_url(own.url(own.name, own.name)))
+    application = await asyncpg.connect(**parse_url(own.url(own.application, PASSWORD)))
     await owner.execute("CREATE TABLE later (number int)")
     await application.execute("INSERT INTO later VALUES (1)")
     for connection in (application, owner):

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from connect_hub.database.config import tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.database.migrations import migrate
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.settings import Settings
 
 ANN, BEN, CID, DAN, EVE, FAY = (UUID(int=number) for number in range(1, 7))
@@ -40,7 +40,7 @@ def run(program: str, url: str, *arguments: str | Path, text: str | None = None)
 async def create(server: str, *, schema: str = "public") -> str:
     """Create a database, migrated, with its tables in a schema."""
     name = f"test_{uuid4().hex}"
-    connection = await asyncpg.connect(**credentials(server))
+    connection = await asyncpg.connect(**parse_url(server))
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     url = f"{server}&dbname={name}"
@@ -50,12 +50,12 @@ async def create(server: str, *, schema: str = "public") -> str:
     settings = Settings(
         _env_file=None, database_url=url, secret_key="x", sms_urls=("simulated://",)
     )
-    await migrate(tortoise_config(settings))
+    await migrate(serving_config(settings))
     return url
 
 
 async def execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     for statement in statements:
         await connection.execute(statement)
     await connection.close()
@@ -63,7 +63,7 @@ async def execute(url: str, *statements: str) -> None:
 
 async def fill(url: str) -> None:
     """Invite in an order in which a dump has clients before their inviters, and delete some."""
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     for number, client in enumerate([ANN, BEN, CID, DAN, EVE, FAY]):
         await connection.execute(REGISTER, client, f"+7999000000{number}", f"AAAAA{number}")
     for client, inviter in [(FAY, EVE), (DAN, CID), (CID, BEN), (BEN, ANN), (EVE, ANN)]:
@@ -78,7 +78,7 @@ async def fill(url: str) -> None:
 
 
 async def rows(url: str) -> dict[str, list[Any]]:
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     found = {table: await connection.fetch(f"TABLE {table} ORDER BY 1") for table in ROWS}
     await connection.close()
     return found
@@ -174,8 +174,8 @@ async def test_tables_are_copied(
     postgres: str, full: str, tmp_path: Path, role: str, kind: str
 ) -> None:
     url = await create(postgres)
-    source = await asyncpg.connect(**credentials(full))
-    target = await asyncpg.connect(**credentials(url))
+    source = await asyncpg.connect(**parse_url(full))
+    target = await asyncpg.connect(**parse_url(url))
     await target.execute(f"SET session_replication_role = {role}")
     for table in ("client", "invited_count", "session"):
         file = tmp_path / table
@@ -189,7 +189,7 @@ async def test_tables_are_copied(
 
 async def test_a_ring_is_not_restored(postgres: str) -> None:
     url = await create(postgres)
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     with pytest.raises(asyncpg.CheckViolationError, match="was invited by this client"):
         await connection.execute(
             "INSERT INTO client (id, phone, invitation_code, created_at, inviter_id, invited_at)"
@@ -203,7 +203,7 @@ async def test_a_ring_is_not_restored(postgres: str) -> None:
 
 async def test_a_client_that_is_inserted_with_an_inviter_is_counted(postgres: str) -> None:
     url = await create(postgres)
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     await connection.execute(REGISTER, ANN, "+79990000001", "AAAAAA")
     await connection.execute(
         "INSERT INTO client (id, phone, invitation_code, created_at, inviter_id)"
@@ -239,7 +239,7 @@ async def test_the_rules_hold_in_a_schema_that_is_renamed(postgres: str) -> None
 
 async def _check_rules(url: str, *, schema: str = "public", search_path: str = "''") -> None:
     """Write as psql would, with temporary tables in the way."""
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     heard: list[str] = []
 
     def told(*notification: Any) -> None:

@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from connect_hub.database.config import tortoise_config
-from connect_hub.database.url import credentials, is_unbound
+from connect_hub.database.config import serving_config
+from connect_hub.database.url import is_unbound, parse_url
 from connect_hub.settings import Settings, StartupError
 
 SECRET = "hunter2"
@@ -53,7 +53,7 @@ CA = x509.BasicConstraints(ca=True, path_length=None)
     ],
 )
 def test_a_url_means_what_it_means_to_libpq(url: str, expected: dict[str, object]) -> None:
-    found = credentials(url)
+    found = parse_url(url)
 
     assert {name: found[name] for name in expected} == expected
 
@@ -86,7 +86,7 @@ PROVIDERS = {
 
 @pytest.mark.parametrize("url", PROVIDERS.values(), ids=PROVIDERS)
 def test_a_url_of_a_provider_is_accepted_as_it_comes(url: str) -> None:
-    found = tortoise_config(_settings(url))["connections"]["default"]["credentials"]
+    found = serving_config(_settings(url)).connection
 
     assert found["user"] in {"ann", "postgres.abc"}
     assert found["password"]() == "x"
@@ -107,9 +107,9 @@ def test_a_url_of_a_provider_is_accepted_as_it_comes(url: str) -> None:
 def test_what_other_clients_are_told_means_the_same_here(
     query: str, expected: dict[str, object]
 ) -> None:
-    config = tortoise_config(_settings(f"postgresql://ann@db/hub?{query}"))
+    config = serving_config(_settings(f"postgresql://ann@db/hub?{query}"))
 
-    found = config["connections"]["default"]["credentials"]
+    found = config.connection | config.pool
     assert {name: found[name] for name in expected} == expected
 
 
@@ -127,7 +127,7 @@ def test_channel_binding_that_is_required_is_noticed(url: str, *, unbound: bool)
 
 
 async def test_a_schema_of_the_url_is_the_one_of_the_session(postgres: str) -> None:
-    connection = await asyncpg.connect(**credentials(f'{postgres}&schema=my"%20schema'))
+    connection = await asyncpg.connect(**parse_url(f'{postgres}&schema=my"%20schema'))
 
     assert await connection.fetchval("SHOW search_path") == '"my"" schema"'
     await connection.close()
@@ -144,7 +144,7 @@ async def test_a_schema_of_the_url_is_the_one_of_the_session(postgres: str) -> N
     ],
 )
 def test_a_password_is_taken_and_not_shown(url: str, password: str) -> None:
-    found = credentials(url)
+    found = parse_url(url)
 
     assert found["password"]() == password
     assert password not in repr(found)
@@ -152,7 +152,7 @@ def test_a_password_is_taken_and_not_shown(url: str, password: str) -> None:
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-full"])
 def test_an_sslmode_is_left_to_asyncpg(mode: str) -> None:
-    assert credentials(f"postgresql://ann@db/hub?sslmode={mode}")["ssl"] == mode
+    assert parse_url(f"postgresql://ann@db/hub?sslmode={mode}")["ssl"] == mode
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_root_certificates_are_verified_with(
 ) -> None:
     url = f"postgresql://ann@db/hub?sslmode={mode}&sslrootcert={certificates}"
 
-    context = credentials(url)["ssl"]
+    context = parse_url(url)["ssl"]
 
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname is checks_the_name
@@ -171,7 +171,7 @@ def test_root_certificates_are_verified_with(
 
 
 def test_the_root_certificates_of_the_system_are_verified_with() -> None:
-    context = credentials("postgresql://ann@db?sslmode=verify-full&sslrootcert=system")["ssl"]
+    context = parse_url("postgresql://ann@db?sslmode=verify-full&sslrootcert=system")["ssl"]
 
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
@@ -243,7 +243,7 @@ def test_the_root_certificates_of_the_system_are_verified_with() -> None:
 )
 def test_a_wrong_url_is_refused_in_a_sentence_without_the_password(url: str, said: str) -> None:
     with pytest.raises(StartupError) as refusal:
-        tortoise_config(_settings(url))
+        serving_config(_settings(url))
 
     message = str(refusal.value)
     assert message.startswith("DATABASE_URL ")
@@ -254,9 +254,9 @@ def test_a_wrong_url_is_refused_in_a_sentence_without_the_password(url: str, sai
 
 
 def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
-    config = tortoise_config(_settings("postgresql://ann:hunter2@db/hub"))
+    config = serving_config(_settings("postgresql://ann:hunter2@db/hub"))
 
-    found = config["connections"]["default"]["credentials"]
+    found = config.connection
     assert found["timeout"] == 10
     assert found["server_settings"] == {
         "application_name": "connect-hub",
@@ -275,7 +275,7 @@ def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
 def test_what_the_url_says_wins_over_our_bounds() -> None:
     url = "postgresql://ann@db/hub?application_name=x&connect_timeout=3&options=-c%20jit=on"
 
-    found = tortoise_config(_settings(url))["connections"]["default"]["credentials"]
+    found = serving_config(_settings(url)).connection
 
     assert found["timeout"] == 3
     assert found["server_settings"]["application_name"] == "x"
@@ -284,9 +284,9 @@ def test_what_the_url_says_wins_over_our_bounds() -> None:
 
 
 def test_without_a_url_the_embedded_database_is_used(tmp_path: Path) -> None:
-    config = tortoise_config(Settings(_env_file=None, database_url=None, data_dir=tmp_path))
+    config = serving_config(Settings(_env_file=None, database_url=None, data_dir=tmp_path))
 
-    found = config["connections"]["default"]["credentials"]
+    found = config.connection
     assert found["host"] == str(tmp_path / "socket")
     assert (found["user"], found["database"]) == ("connect_hub", "postgres")
 
@@ -294,7 +294,7 @@ def test_without_a_url_the_embedded_database_is_used(tmp_path: Path) -> None:
 async def test_postgresql_takes_what_was_read(postgres: str) -> None:
     url = f"{postgres}&application_name=hub%201&options=-c%20search_path=a\\%20,b"
 
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
 
     assert await connection.fetchval("SHOW application_name") == "hub 1"
     assert await connection.fetchval("SHOW search_path") == "a ,b"
@@ -303,12 +303,12 @@ async def test_postgresql_takes_what_was_read(postgres: str) -> None:
 
 async def test_of_several_hosts_the_one_that_takes_writes_is_used(postgres: str) -> None:
     url = postgres.replace("host=", "host=/nowhere,") + "&target_session_attrs=read-write"
-    connection = await asyncpg.connect(**credentials(url))
+    connection = await asyncpg.connect(**parse_url(url))
     assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
     closed = "&target_session_attrs=read-write&options=-c%20default_transaction_read_only=on"
     with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
-        await asyncpg.connect(**credentials(postgres + closed))
+        await asyncpg.connect(**parse_url(postgres + closed))
 
 
 @pytest.fixture(scope="module")

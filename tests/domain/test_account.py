@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.sms import Message, NotSentError, SimulatedSender
 from tests.support.hub import CHANGE_PHONE, CLIENT, DELETE, Hub, Person, pass_time, wrong
 
@@ -244,7 +244,7 @@ async def test_whoever_applies_the_code_of_a_client_being_deleted_waits_and_is_r
     hub: Hub, postgres: str
 ) -> None:
     owner, guest = await hub.people(2)
-    deletion = await asyncpg.connect(**credentials(postgres))
+    deletion = await asyncpg.connect(**parse_url(postgres))
     async with deletion.transaction():
         deleted = "UPDATE client SET phone = NULL, deleted_at = now() WHERE id = $1"
         await deletion.execute(deleted, owner.id)

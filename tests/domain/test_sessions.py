@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.domain import cleanup, sessions
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.security.keys import Keys, new_secret
@@ -528,7 +528,7 @@ def _refreshing(token: str) -> bytes:
 
 
 async def _until_refreshed(postgres: str, client_id: str) -> None:
-    database = await asyncpg.connect(**credentials(postgres))
+    database = await asyncpg.connect(**parse_url(postgres))
     refreshed = "SELECT FROM session WHERE client_id = $1 AND generation = 1"
     async with asyncio.timeout(10):
         while not await database.fetch(refreshed, client_id):  # noqa: ASYNC110 - by others

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from connect_hub.database.config import DatabaseConfig
 from connect_hub.domain import cleanup
 from connect_hub.domain.invitations import Invited
 from connect_hub.domain.live_updates import LiveUpdates
@@ -220,7 +221,9 @@ async def test_subscribers_and_how_long_they_wait_are_counted() -> None:
 
     subscribers, seconds = counted()
     now = datetime.now(UTC)
-    with LiveUpdates({}).invited_stream(uuid4(), after=now - timedelta(seconds=60)) as stream:
+    with LiveUpdates(DatabaseConfig({}, {})).invited_stream(
+        uuid4(), after=now - timedelta(seconds=60)
+    ) as stream:
         stream.put(Invited(uuid4(), PhoneNumber("+79991234567"), now - timedelta(seconds=30)))
         await anext(stream)
         assert counted()[0] == subscribers + 1

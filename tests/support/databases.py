@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.security.keys import new_secret
 
 
@@ -60,7 +60,7 @@ def execute(url: str, sql: str, *values: object) -> list[Any]:
 
     async def executed() -> list[Any]:
         writable = {"default_transaction_read_only": "off"}  # whatever the database's default is
-        connection = await asyncpg.connect(**credentials(url) | {"server_settings": writable})
+        connection = await asyncpg.connect(**parse_url(url) | {"server_settings": writable})
         try:
             rows: list[Any] = await connection.fetch(sql, *values)
             return rows

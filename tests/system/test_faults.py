@@ -16,7 +16,7 @@ from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 
 from connect_hub.database import connections
-from connect_hub.database.config import tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.database.connections import ConnectionScope, deadline, fetch
 from connect_hub.settings import Settings
 from tests.faults import checker
@@ -225,7 +225,7 @@ async def test_a_database_that_stalls_is_not_ready_within_moments(stand: Stand) 
 
 async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(stand: Stand) -> None:
     async with TortoiseContext() as context:
-        await context.init(tortoise_config(_settings(stand)))
+        await context.init(serving_config(_settings(stand)).tortoise)
         async with get_connection("default").acquire_connection() as connection:
             opened = connection._transport.get_extra_info("socket")  # noqa: SLF001
             assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
@@ -236,7 +236,7 @@ async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(sta
 async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> None:
     """Which takes as long as the database does not answer."""
     async with TortoiseContext() as context:
-        await context.init(tortoise_config(_settings(stand)))
+        await context.init(serving_config(_settings(stand)).tortoise)
         watch = asyncio.create_task(connections.enforce_deadlines())
         await fetch("SELECT 1")
         stand.proxy.stall()
@@ -260,7 +260,7 @@ async def test_connections_that_fell_silent_leave_the_pool(
     """Though they were left by somebody who would not wait: others take their place."""
     monkeypatch.setattr(connections, "_TIDIED_WITHIN", timedelta(seconds=0.3))
     async with TortoiseContext() as context:
-        await context.init(tortoise_config(_settings(stand)))
+        await context.init(serving_config(_settings(stand)).tortoise)
         await fetch("SELECT 1")
         pool: Any = get_connection("default")._pool  # noqa: SLF001
         stand.proxy.stall()

@@ -9,7 +9,7 @@ import asyncpg
 from tortoise.context import TortoiseContext
 
 from connect_hub.database import embedded
-from connect_hub.database.config import for_one_task, tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
 from connect_hub.database.migrations import is_migrated
 from connect_hub.observability import logs
@@ -40,7 +40,7 @@ def run_with_database(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
 async def _run_connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
     try:
         async with TortoiseContext() as context:
-            await context.init(for_one_task(tortoise_config(settings)))
+            await context.init(serving_config(settings).without_timeouts().tortoise)
             if migrated and not await is_migrated():
                 raise StartupError(_NOT_MIGRATED)
             return await work()

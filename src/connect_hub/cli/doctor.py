@@ -12,9 +12,9 @@ from connect_hub.app import create_app
 from connect_hub.cli.database import run_with_database
 from connect_hub.database import checks, privileges
 from connect_hub.database.checks import Finding
-from connect_hub.database.config import most_connections
+from connect_hub.database.config import max_connections
 from connect_hub.database.connections import fetch
-from connect_hub.database.migrations import is_migrated, tables
+from connect_hub.database.migrations import is_migrated, table_names
 from connect_hub.database.url import is_unbound
 from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
@@ -84,7 +84,7 @@ def _check_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
 
 
 async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
-    connections = most_connections(settings)
+    connections = max_connections(settings)
     for finding in await checks.examine(fetch, connections=connections):
         yield finding
     yield await checks.writes(fetch)
@@ -113,7 +113,7 @@ async def _check_clock() -> Finding:
 
 
 async def _check_privileges() -> Finding:
-    if lacking := await privileges.lacking(fetch, tables()):
+    if lacking := await privileges.lacking(fetch, table_names()):
         return Finding("privileges", "FAILED", f"{lacking}: run connect-hub migrate")
     if excessive := await privileges.excessive(fetch):
         told = f"{excessive}: serve as another user (docs/security.md)"

@@ -16,7 +16,7 @@ from connect_hub.cli.database import run_with_database
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.models import Client
-from connect_hub.database.url import credentials
+from connect_hub.database.url import parse_url
 from connect_hub.domain import invitations, phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.settings import StartupError, load
@@ -87,7 +87,7 @@ def _connection_options(url: str) -> dict[str, Any]:
     Without one, asyncpg looks where libpq does: PGPASSWORD, then ~/.pgpass.
     """
     try:
-        options = credentials(url)
+        options = parse_url(url)
     except StartupError as error:
         message = str(error).replace("DATABASE_URL", "URL").replace("user:password@", "user@")
         raise StartupError(message) from None

@@ -26,7 +26,7 @@ from connect_hub.cli.doctor import doctor
 from connect_hub.cli.import_demo import import_demo
 from connect_hub.cli.stats import stats
 from connect_hub.database import checks, embedded, migrations
-from connect_hub.database.config import migration_config, tortoise_config
+from connect_hub.database.config import migration_config, serving_config
 from connect_hub.domain import phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.observability import logs, metrics
@@ -171,7 +171,7 @@ async def _prepare_database(settings: Settings) -> list[str]:
 
 
 async def _migrate(settings: Settings) -> list[str]:
-    return await migrations.migrate(migration_config(settings), served_by=tortoise_config(settings))
+    return await migrations.migrate(migration_config(settings), served_by=serving_config(settings))
 
 
 def _exit(*_: object) -> NoReturn:

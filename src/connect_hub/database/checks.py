@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from connect_hub.database.config import connect, direct_config, most_connections
+from connect_hub.database.config import direct_config, max_connections
 from connect_hub.settings import Settings, StartupError
 
 OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
@@ -48,9 +48,9 @@ async def check(settings: Settings) -> None:
     Raises:
         StartupError: the database cannot be reached, or is not as it must be.
     """
-    connection = await connect(direct_config(settings)["connections"]["default"]["credentials"])
+    connection = await direct_config(settings).connect()
     try:
-        findings = await examine(connection.fetch, connections=most_connections(settings))
+        findings = await examine(connection.fetch, connections=max_connections(settings))
     finally:
         await connection.close()
     require(findings)

@@ -1,6 +1,7 @@
-"""How Tortoise reaches the database: pool, timeouts, session settings."""
+"""How processes connect to the database: credentials, pool, timeouts and session settings."""
 
 import socket
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from math import inf
@@ -10,171 +11,198 @@ import asyncpg
 
 from connect_hub.database import embedded
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
-from connect_hub.database.url import credentials, pool_size
+from connect_hub.database.url import parse_url, pool_size
 from connect_hub.observability import tracing
 from connect_hub.settings import Settings, StartupError
 
 _POOL = {
-    "minsize": 10,  # nobody waits for one to be opened; what is lost comes back by itself
+    "minsize": 10,  # all connections stay open, so that no request waits for a new one
     "maxsize": 10,
-    "max_queries": inf,  # no connection is ended for its age
-    "max_inactive_connection_lifetime": 0,  # or because it rests
+    "max_queries": inf,  # a connection is not replaced for its age
+    "max_inactive_connection_lifetime": 0,  # nor closed when it is idle
 }
 _CONNECT_TIMEOUT = timedelta(seconds=10)
-_BOUNDS = {
+_SESSION_TIMEOUTS = {
     "statement_timeout": timedelta(seconds=10),
     "lock_timeout": timedelta(seconds=5),
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
 }
-# Defaults of a database or role hold in every session that does not set them itself. A default of
-# being read-only is left alone: providers fence a full disk off with it.
-_NEEDED = {
+# A database or a role may have defaults of its own, which hold unless the session sets them. A
+# default of being read-only is kept: providers use it when a disk is full.
+_REQUIRED_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "idle_session_timeout": "0",
     "standard_conforming_strings": "on",
 }
-_SILENCE = {  # tcp(7): 5 seconds of it
+_TCP_KEEPALIVE = {  # tcp(7): a connection breaks after 5 seconds without an answer
     "TCP_KEEPIDLE": 2,
     "TCP_KEEPINTVL": 1,
     "TCP_KEEPCNT": 3,
     "TCP_USER_TIMEOUT": 5000,
 }
+_MODELS = "connect_hub.database.models"
 
-# For `aerich migrate --offline`, which makes a new migration: it needs the models only.
+# `aerich migrate --offline` reads it to write a new migration, for which it needs only the models.
 AERICH_CONFIG: dict[str, Any] = {
     "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": {}}},
-    "apps": {
-        "models": {
-            "models": ["connect_hub.database.models", "aerich.models"],
-            "default_connection": "default",
-        }
-    },
+    "apps": {"models": {"models": [_MODELS, "aerich.models"], "default_connection": "default"}},
     "use_tz": True,
     "timezone": "UTC",
 }
 
 
-def tortoise_config(
-    settings: Settings, *, embedded_user: str = embedded.APP_USER
-) -> dict[str, Any]:
-    """Configure Tortoise for serving: the database of the settings, bounded in every wait.
+@dataclass(frozen=True)
+class DatabaseConfig:
+    """A database: how to connect to it, and how many connections to keep.
 
-    What DATABASE_URL says wins over our own bounds.
+    Passwords are callables, so that the repr does not show them.
+    """
+
+    connection: dict[str, Any]  # arguments of asyncpg.connect
+    pool: dict[str, Any]  # the other arguments of asyncpg.create_pool
+
+    @property
+    def user(self) -> str:
+        """The user who connects."""
+        return str(self.connection["user"])
+
+    @property
+    def database(self) -> str:
+        """The name of the database."""
+        return str(self.connection["database"])
+
+    @property
+    def aerich(self) -> dict[str, Any]:
+        """The configuration of Tortoise with aerich's own models, for migrations."""
+        credentials = self.connection | self.pool
+        default = {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
+        return AERICH_CONFIG | {"connections": {"default": default}}
+
+    @property
+    def tortoise(self) -> dict[str, Any]:
+        """The configuration of Tortoise."""
+        apps = {"models": {"models": [_MODELS], "default_connection": "default"}}
+        return self.aerich | {"apps": apps}
+
+    def without_timeouts(self) -> "DatabaseConfig":
+        """Return a configuration for long tasks: no timeouts, and one connection."""
+        session = self.connection["server_settings"] | dict.fromkeys(_SESSION_TIMEOUTS, "0")
+        return replace(
+            self,
+            connection=self.connection | {"command_timeout": None, "server_settings": session},
+            pool=self.pool | {"minsize": 1, "maxsize": 1},
+        )
+
+    async def connect(self) -> Any:
+        """Open a connection outside of the pool.
+
+        Raises:
+            StartupError: the database cannot be reached.
+        """
+        try:
+            return await asyncpg.connect(**self.connection)
+        except (*UNAVAILABLE, *REFUSED) as error:
+            host, port = self.connection["host"], self.connection["port"]
+            hosts = host if isinstance(host, str) else ", ".join(host)
+            timeout = self.connection["timeout"]
+            reason = " ".join(str(error).split()) or f"no answer within {timeout:g} s"
+            raise StartupError(
+                f"PostgreSQL at {hosts}, port {port}, cannot be used as {self.user} ({reason}):"
+                " check that it runs there and that DATABASE_URL is right."
+            ) from error
+
+
+def serving_config(settings: Settings, *, embedded_user: str = embedded.APP_USER) -> DatabaseConfig:
+    """Configure connections for serving. Every wait has a timeout.
+
+    What DATABASE_URL sets overrides our own timeouts and sizes.
+
+    Args:
+        settings: name the database.
+        embedded_user: connects if the database is the embedded one.
 
     Raises:
-        StartupError: DATABASE_URL is wrong.
+        StartupError: DATABASE_URL is invalid.
     """
+    size: dict[str, int] = {}
     if settings.database_url is None:
-        said = embedded.credentials(settings.data_dir, embedded_user)
+        connection = embedded.credentials(settings.data_dir, embedded_user)
     else:
         url = settings.database_url.get_secret_value()
-        said = credentials(url) | pool_size(url)
-    said = {
-        **_POOL,
-        "timeout": _CONNECT_TIMEOUT.total_seconds(),
-        "reset": _keep_session,
-        "init": partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint)),
-        **said,
-        "server_settings": _session(said),
-    }
-    apps = {"models": {"models": ["connect_hub.database.models"], "default_connection": "default"}}
-    return config_with(said) | {"apps": apps}
+        connection, size = parse_url(url), pool_size(url)
+    session = _session_settings(connection.get("server_settings", {}))
+    timeout = {"timeout": _CONNECT_TIMEOUT.total_seconds()}
+    prepare = partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint))
+    return DatabaseConfig(
+        connection=timeout | connection | {"server_settings": session},
+        pool=_POOL | {"init": prepare, "reset": _keep_session} | size,
+    )
 
 
-def most_connections(settings: Settings) -> int:
-    """Tell how many connections one server opens at most: each worker a pool, and to listen.
-
-    Past a pooler it is only those that listen: the pooler has connections of its own.
-    """
-    if settings.direct_database_url:
-        return settings.workers
-    pool: int = tortoise_config(settings)["connections"]["default"]["credentials"]["maxsize"]
-    return settings.workers * (pool + 1)
-
-
-def for_one_task(config: dict[str, Any]) -> dict[str, Any]:
-    """Take one connection and lift the bounds, for what may take its time."""
-    said = config["connections"]["default"]["credentials"]
-    session = {**said["server_settings"], **dict.fromkeys(_BOUNDS, "0")}
-    pool = {"minsize": 1, "maxsize": 1}
-    said = {**said, **pool, "command_timeout": None, "server_settings": session}
-    return config | {"connections": config_with(said)["connections"]}
-
-
-async def connect(said: dict[str, Any]) -> Any:
-    """Open a connection of its own, by the credentials of a configuration.
+def direct_config(settings: Settings) -> DatabaseConfig:
+    """Configure connections that bypass a pooler: LISTEN needs a session of its own.
 
     Raises:
-        StartupError: the database cannot be reached.
-    """
-    known = said.keys() - _POOL.keys() - {"reset", "init"}
-    try:
-        return await asyncpg.connect(**{name: said[name] for name in known})
-    except (*UNAVAILABLE, *REFUSED) as error:
-        hosts = [said["host"]] if isinstance(said["host"], str) else said["host"]
-        reason = " ".join(str(error).split()) or f"no answer within {said['timeout']:g} s"
-        raise StartupError(
-            f"PostgreSQL at {', '.join(hosts)}, port {said['port']}, cannot be used as"
-            f" {said['user']} ({reason}): check that it runs there and that DATABASE_URL is right."
-        ) from error
-
-
-def direct_config(settings: Settings) -> dict[str, Any]:
-    """Configure Tortoise for what needs a session, past a pooler: LISTEN.
-
-    Raises:
-        StartupError: DIRECT_DATABASE_URL or DATABASE_URL is wrong.
+        StartupError: DIRECT_DATABASE_URL or DATABASE_URL is invalid.
     """
     url = settings.direct_database_url or settings.database_url
-    return tortoise_config(settings.model_copy(update={"database_url": url}))
+    return serving_config(settings.model_copy(update={"database_url": url}))
 
 
-def migration_config(settings: Settings) -> dict[str, Any]:
-    """Configure Tortoise for migrations: as the owner of the tables, past a pooler.
+def migration_config(settings: Settings) -> DatabaseConfig:
+    """Configure connections for migrations: as the owner of the tables, bypassing a pooler.
 
     Raises:
-        StartupError: MIGRATION_DATABASE_URL or what stands in for it is wrong.
+        StartupError: MIGRATION_DATABASE_URL, or the setting used in its place, is invalid.
     """
     urls = settings.migration_database_url, settings.direct_database_url, settings.database_url
     url = next(filter(None, urls), None)
     owned = settings.model_copy(update={"database_url": url})
-    return tortoise_config(owned, embedded_user=embedded.USER)
+    return serving_config(owned, embedded_user=embedded.USER)
+
+
+def max_connections(settings: Settings) -> int:
+    """Count the connections that one server opens: a pool for each worker, and one for LISTEN.
+
+    With a pooler, only those for LISTEN count: the pooler has connections of its own.
+    """
+    if settings.direct_database_url:
+        return settings.workers
+    size: int = serving_config(settings).pool["maxsize"]
+    return settings.workers * (size + 1)
+
+
+def _session_settings(from_url: dict[str, str]) -> dict[str, str]:
+    timeouts = {
+        name: f"{timeout / timedelta(milliseconds=1):.0f}"
+        for name, timeout in _SESSION_TIMEOUTS.items()
+    }
+    defaults = {"application_name": "connect-hub", "timezone": "UTC", "jit": "off", **timeouts}
+    return {**defaults, **from_url, **_REQUIRED_SETTINGS}
 
 
 async def _keep_session(_connection: object) -> None:
-    """Spare a round trip at each release: no session state is used.
+    """Do nothing where asyncpg would reset the session, which saves a round trip at each release.
 
-    asyncpg itself rolls a transaction back that was left open, before it calls this.
+    The server changes no session state, and asyncpg has rolled back an open transaction before.
     """
 
 
 async def _prepare(connection: Any, *, traced: bool) -> None:
-    _notice_silence(connection)
+    _set_keepalive(connection)
     if traced:
         await tracing.trace_connection(connection)
 
 
-def _notice_silence(connection: Any) -> None:
-    """Let the system break a connection whose other end has gone without a word.
+def _set_keepalive(connection: Any) -> None:
+    """Let the operating system break a connection whose peer has disappeared.
 
-    A failover or a firewall may leave one behind; each statement on it would wait for its timeout.
+    A failover or a firewall can cause this; each statement would wait for its timeout.
     """
     opened = connection._transport.get_extra_info("socket")  # noqa: SLF001 (asyncpg does too)
     if opened.family == socket.AF_UNIX:
         return
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _SILENCE.items():
-        if option := getattr(socket, name, None):  # not every system has them
+    for name, value in _TCP_KEEPALIVE.items():
+        if option := getattr(socket, name, None):  # not every system has all of them
             opened.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _session(said: dict[str, Any]) -> dict[str, str]:
-    bounds = {name: f"{bound / timedelta(milliseconds=1):.0f}" for name, bound in _BOUNDS.items()}
-    ours = {"application_name": "connect-hub", "timezone": "UTC", "jit": "off", **bounds}
-    return {**ours, **said.get("server_settings", {}), **_NEEDED}
-
-
-def config_with(said: dict[str, Any]) -> dict[str, Any]:
-    """Configure Tortoise by the credentials of a connection."""
-    connection = {"engine": "tortoise.backends.asyncpg", "credentials": said}
-    return AERICH_CONFIG | {"connections": {"default": connection}}

@@ -1,6 +1,7 @@
 """Migrations: applied by one of many at a time, and whether the newest one is applied."""
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from tortoise.context import TortoiseContext, require_context
 from tortoise.transactions import in_transaction
 
 from connect_hub.database import checks, privileges
-from connect_hub.database.config import config_with, connect, for_one_task
+from connect_hub.database.config import DatabaseConfig
 from connect_hub.database.connections import fetch
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
 from connect_hub.settings import StartupError
@@ -21,7 +22,7 @@ _TRANSACTION_TIMEOUT_SINCE = 17  # major version of PostgreSQL
 MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
 
 
-async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = None) -> list[str]:
+async def migrate(config: DatabaseConfig, *, served_by: DatabaseConfig | None = None) -> list[str]:
     """Apply the migrations that are missing and name them; any number may call it at once.
 
     It uses connections of its own, without the bounds set for serving. Migrations of a newer
@@ -36,23 +37,23 @@ async def migrate(config: dict[str, Any], *, served_by: dict[str, Any] | None = 
         StartupError: the database cannot be reached, or is not as it must be, or the user may not
             change it.
     """
-    said = for_one_task(config)["connections"]["default"]["credentials"]
-    application = (served_by or config)["connections"]["default"]["credentials"]
-    config = config_with(said | {"init": _lift_transaction_timeout})
-    owner = await connect(said)
+    config = config.without_timeouts()
+    application = served_by or config
+    owner = await config.connect()
     try:
         checks.require(await checks.examine(owner.fetch))
         await owner.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         async with TortoiseContext() as context:
-            await context.init(config)
-            if application["user"] == said["user"]:
-                return await _upgrade(config, owner)
-            await privileges.create_role(owner, application["user"], _password(application))
-            await privileges.grant_later_tables(owner, application["user"])
-            applied = await _upgrade(config, owner)
-            await privileges.grant(owner, application["user"], tables())
+            aerich_config = _without_transaction_timeout(config).aerich
+            await context.init(aerich_config)
+            if application.user == config.user:
+                return await _upgrade(aerich_config, owner)
+            await privileges.create_role(owner, application.user, _password(application))
+            await privileges.grant_later_tables(owner, application.user)
+            applied = await _upgrade(aerich_config, owner)
+            await privileges.grant(owner, application.user, table_names())
     except (*UNAVAILABLE, *REFUSED) as error:
-        raise StartupError(_why_not(error, said)) from error
+        raise StartupError(_explain(error, config)) from error
     finally:
         await owner.close()
     return applied
@@ -85,12 +86,12 @@ async def _applied(connection: Any) -> set[str]:
     return {row["version"] for row in rows}
 
 
-def _why_not(error: Exception, said: dict[str, Any]) -> str:
+def _explain(error: Exception, config: DatabaseConfig) -> str:
     reason = " ".join(str(error).split())
     match error.__cause__ or error:
         case asyncpg.InsufficientPrivilegeError():
             return (
-                f"The user {said['user']} may not change the database {said['database']}"
+                f"The user {config.user} may not change the database {config.database}"
                 f" ({reason}): run connect-hub migrate with MIGRATION_DATABASE_URL, which takes the"
                 " URL of the owner of the tables."
             )
@@ -100,21 +101,22 @@ def _why_not(error: Exception, said: dict[str, Any]) -> str:
             | asyncpg.DuplicateFunctionError()
         ):
             return (
-                f"The database {said['database']} is used by something else ({reason}):"
+                f"The database {config.database} is used by something else ({reason}):"
                 " give Connect Hub a database or a schema of its own."
             )
     return (
-        f"The database {said['database']} cannot be migrated ({reason}): put that right, and start"
+        f"The database {config.database} cannot be migrated ({reason}): put that right, and start"
         " again."
     )
 
 
-def _password(said: dict[str, Any]) -> str | None:
-    """Find the password that a connection would use."""
-    password: str | None = said["password"]() if "password" in said else os.getenv("PGPASSWORD")
+def _password(config: DatabaseConfig) -> str | None:
+    """Return the password with which the application connects."""
+    given = config.connection.get("password")
+    password: str | None = given() if given else os.getenv("PGPASSWORD")
     if password and not password.isascii():
         raise StartupError(
-            f"DATABASE_URL has a password that is not ASCII, and there is no user {said['user']}:"
+            f"DATABASE_URL has a password that is not ASCII, and there is no user {config.user}:"
             " create it by CREATE ROLE, or choose another password."
         )
     return password or None
@@ -148,10 +150,14 @@ async def _has_rows(sql: str) -> bool:
         return False
 
 
-def tables() -> list[str]:
+def table_names() -> list[str]:
     """Name the tables of the models that Tortoise was configured with."""
     apps: Any = require_context().apps
     return [model._meta.db_table for model in apps["models"].values()]  # noqa: SLF001 (Tortoise has no name for it)
+
+
+def _without_transaction_timeout(config: DatabaseConfig) -> DatabaseConfig:
+    return replace(config, pool=config.pool | {"init": _lift_transaction_timeout})
 
 
 async def _lift_transaction_timeout(connection: Any) -> None:

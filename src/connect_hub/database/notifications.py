@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from connect_hub.database.config import connect
+from connect_hub.database.config import DatabaseConfig
 
 CHECK_EVERY = timedelta(seconds=1)
 ANSWERS_WITHIN = timedelta(seconds=2)
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 async def listen(
-    config: dict[str, Any],
+    config: DatabaseConfig,
     channels: Mapping[str, Callable[[str], None]],
     *,
     connected: Callable[[], None],
@@ -52,8 +52,8 @@ async def listen(
         wait = min(wait * 2, most)
 
 
-async def _listening(config: dict[str, Any], channels: Mapping[str, Callable[[str], None]]) -> Any:
-    connection = await connect(config["connections"]["default"]["credentials"])
+async def _listening(config: DatabaseConfig, channels: Mapping[str, Callable[[str], None]]) -> Any:
+    connection = await config.connect()
     try:
         async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
             for channel, told in channels.items():

@@ -55,7 +55,7 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 _LONGEST_CONNECT_TIMEOUT = timedelta(hours=1)
 
 
-def credentials(url: str) -> dict[str, Any]:
+def parse_url(url: str) -> dict[str, Any]:
     """Read DATABASE_URL into the credentials that Tortoise hands on to asyncpg.
 
     The password comes as a callable, so that nothing that prints the credentials shows it. Where
@@ -98,7 +98,7 @@ def pool_size(url: str) -> dict[str, int]:
     """Read how many connections one process keeps, if DATABASE_URL says so, as Prisma's URLs do.
 
     Raises:
-        StartupError: the same as of `credentials`.
+        StartupError: as `parse_url` does.
     """
     if not (limit := _words(url).get("connection_limit")):
         return {}

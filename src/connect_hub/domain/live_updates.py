@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
 
 from connect_hub import background
 from connect_hub.database import notifications
+from connect_hub.database.config import DatabaseConfig
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.invitations import Invited
 from connect_hub.observability import metrics
@@ -63,8 +63,8 @@ class InvitedStream:
 class LiveUpdates:
     """The open streams and sessions of this process, and the tasks that update them."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config  # Tortoise's, of a direct connection
+    def __init__(self, config: DatabaseConfig) -> None:
+        self._config = config  # of a direct connection, for LISTEN
         self._streams: dict[UUID, set[InvitedStream]] = {}  # by inviter
         self._end_callbacks: dict[UUID, set[Callable[[], None]]] = {}  # by session
         self._changed: set[UUID] = set()  # inviters with new events

@@ -14,7 +14,7 @@ from tortoise.contrib.starlette import RegisterTortoise
 from tortoise.query_utils import Prefetch
 
 from connect_hub.database import models
-from connect_hub.database.config import tortoise_config
+from connect_hub.database.config import serving_config
 from connect_hub.settings import load
 from tests.bench.servers.serving import serve
 from tests.bench.servers.tokens import viewer_of
@@ -92,7 +92,7 @@ class Query:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    async with RegisterTortoise(app, config=tortoise_config(load())):
+    async with RegisterTortoise(app, config=serving_config(load()).tortoise):
         yield
 
 
