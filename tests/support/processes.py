@@ -23,6 +23,7 @@ from connect_hub.settings.sources import RENAMED
 from tests.support.leaks import leaks
 
 # Each request on a connection of its own, so that with many workers any may answer.
+PATIENCE = 30  # seconds, on a busy machine
 HTTP = httpx.Client(trust_env=False, headers={"Connection": "close"}, timeout=20)
 
 REQUEST_CODE = """mutation RequestCode($phone: String!) {
@@ -209,9 +210,9 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not check():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"This did not happen within {PATIENCE} s."
         time.sleep(0.02)
 
 
