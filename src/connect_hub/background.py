@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests."""
+"""Background tasks: for the time of a context, or until they end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -7,9 +7,9 @@ from typing import Any
 
 
 @asynccontextmanager
-async def running(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Go on with some work as long as this lasts; then it is cancelled, and has ended."""
-    tasks = [asyncio.create_task(work) for work in works]
+async def running(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run tasks within the context; at its end they are cancelled, and have ended."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield
     finally:
@@ -18,17 +18,17 @@ async def running(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def spawn(work: Coroutine[Any, Any, object]) -> None:
-    """See some work done for which nobody waits, nor for how it ends."""
-    task = asyncio.create_task(work)
+def spawn(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run a task that nobody awaits; its result and its errors are ignored."""
+    task = asyncio.create_task(coroutine)
     _tasks.add(task)
     task.add_done_callback(_discard)
 
 
-_tasks: set[asyncio.Task[object]] = set()  # asyncio itself would forget them
+_tasks: set[asyncio.Task[object]] = set()  # asyncio keeps only weak references
 
 
 def _discard(task: asyncio.Task[object]) -> None:
     _tasks.discard(task)
     if not task.cancelled():
-        task.exception()  # asyncio would log it: nobody else asks
+        task.exception()  # marks it as retrieved, or asyncio would log it

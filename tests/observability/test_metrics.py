@@ -197,7 +197,10 @@ def test_without_a_temporary_folder_several_workers_do_not_start(
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
     changed = {"workers": 2, "metrics_port": 0}
     with (
-        pytest.raises(StartupError, match=r"METRICS_PORT takes a temporary folder .* TMPDIR .*\.$"),
+        pytest.raises(
+            StartupError,
+            match=r"METRICS_PORT with several WORKERS needs a temporary folder .* TMPDIR .*\.$",
+        ),
         metrics.serve_metrics(settings.model_copy(update=changed)),
     ):
         pass

@@ -1,6 +1,7 @@
-"""What is counted: one table, exposed for Prometheus on a port of its own.
+"""Metrics, served for Prometheus on a port of their own.
 
-No label holds anything of a person; an operator chooses the gateways, and countries are few.
+Labels contain nothing about a person, and have few values: operators choose the gateways, and there
+are few countries.
 """
 
 import os
@@ -27,12 +28,12 @@ from prometheus_client.registry import Collector
 
 from connect_hub.settings import Settings, StartupError
 
-disable_created_metrics()  # twice as many lines, and none with several workers
+disable_created_metrics()  # they double the output, and do not exist with several workers
 
 _SMS_LABELS = ["gateway", "country"]  # the gateway's name; the phone's ISO 3166 code
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-REGISTRY = CollectorRegistry()  # of this process
+REGISTRY = CollectorRegistry()  # the metrics of this process
 OPERATIONS = Counter(
     "connect_hub_operations",
     "Operations answered.",
@@ -95,34 +96,40 @@ SWEEPS_FAILED = Counter("connect_hub_sweeps_failed", "Sweeps that failed.", regi
 
 
 def record_operation(operation: str, *, outcome: str, seconds: float) -> None:
-    """Count an operation; neither name may be one that a client chose."""
-    answers, lasted = _metrics_of(operation, outcome)
-    answers.inc()
-    lasted.observe(seconds)
+    """Count an operation and its duration.
+
+    Args:
+        operation: its field in the schema, never a name that a client chose.
+        outcome: `ok` or the code of an error.
+        seconds: its duration.
+    """
+    count, duration = _metrics_of(operation, outcome)
+    count.inc()
+    duration.observe(seconds)
 
 
 @cache
 def _metrics_of(operation: str, outcome: str) -> tuple[Counter, Histogram]:
-    """Find both once: to find them takes longer than to count."""
+    """Look both up once: a look-up takes longer than counting."""
     return OPERATIONS.labels(operation, outcome), OPERATION_SECONDS.labels(operation)
 
 
 @contextmanager
 def serve_metrics(settings: Settings) -> Iterator[int | None]:
-    """Answer Prometheus as long as this lasts, and tell the port, if METRICS_PORT is set.
+    """Serve metrics within the context if METRICS_PORT is set, and yield the port.
 
-    Several workers count in files of a folder that lives as long; they are told where it is by the
-    environment, so this comes before they are started.
+    Several workers count in files of a temporary folder. They find it by an environment variable,
+    so enter this context before starting them.
 
     Raises:
-        StartupError: the port cannot be listened on.
+        StartupError: the server cannot listen on the port, or has no temporary folder.
     """
     if settings.metrics_port is None:
         yield None
         return
-    with _collector(settings) as counted:
+    with _collector(settings) as collector:
         exposition = CollectorRegistry()
-        exposition.register(counted)
+        exposition.register(collector)
         exposition.register(_TestPhoneCount(settings))
         try:
             server, thread = start_http_server(
@@ -148,31 +155,31 @@ def _collector(settings: Settings) -> Iterator[Collector]:
         yield REGISTRY
         return
     try:
-        made = TemporaryDirectory(prefix="connect-hub-metrics-")
+        temporary = TemporaryDirectory(prefix="connect-hub-metrics-")
     except OSError as error:
         raise StartupError(
-            f"METRICS_PORT takes a temporary folder beside several WORKERS ({error.strerror}):"
-            " let TMPDIR name one that can be written."
+            f"METRICS_PORT with several WORKERS needs a temporary folder ({error.strerror}):"
+            " set TMPDIR to a folder that can be written."
         ) from None
-    with made as folder:
+    with temporary as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield _WorkerTotals(folder)
 
 
 class _TestPhoneCount(Collector):
-    """The phones that sign in without an SMS, at the moment."""
+    """How many test phones are active now."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def collect(self) -> Iterable[Metric]:
-        """Count them."""
+        """Count them, since their last days pass while the server runs."""
         count = sum(phone.is_active for phone in self._settings.test_phones)
         yield GaugeMetricFamily("connect_hub_test_phones", "Test phones in force.", count)
 
 
 class _WorkerTotals(MultiProcessCollector):
-    """The sums over all workers, and over those that have ended: a counter never falls."""
+    """Totals over all workers, including those that have ended, so that counters never decrease."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(None, folder)  # type: ignore[no-untyped-call]  # not typed there
@@ -180,14 +187,14 @@ class _WorkerTotals(MultiProcessCollector):
         self._lock = Lock()
 
     def collect(self) -> Iterable[Metric]:
-        """Sum up; what ended workers left goes into one file, or there would be more and more."""
+        """Add up all files; those of ended workers are merged, or they would accumulate."""
         with self._lock:
             for file in self._folder.glob("*_[1-9]*.db"):
                 kind, _, pid = file.stem.rpartition("_")
                 if _is_running(int(pid)):
                     continue
                 if kind.startswith("gauge_live"):
-                    file.unlink()  # what is no more is not counted
+                    file.unlink()  # gauges count only what exists
                 else:
                     _merge(file, to=file.with_name(f"{kind}_0.db"))
             metrics: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]  # nor
@@ -197,7 +204,7 @@ class _WorkerTotals(MultiProcessCollector):
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except OSError:  # there is none, or its id is another user's by now
+    except OSError:  # no such process, or its id now belongs to another user
         return False
     return True
 

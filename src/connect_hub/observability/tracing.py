@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry (extra `otel`), where an endpoint is set; without one nothing here runs.
+"""Traces by OpenTelemetry (extra `otel`), if an endpoint is set.
 
-Spans show what the schema, the database and the gateways are called: no values of a query, and
-nothing that a client chose.
+Spans contain names of the schema, SQL statements and names of gateways. They contain no values of a
+query, and nothing that a client chose.
 """
 
 import time
@@ -11,12 +11,12 @@ from typing import Any
 
 from connect_hub.settings import Settings, StartupError
 
-_tracers: list[Any] = []  # one, while traces are exported
+_tracers: list[Any] = []  # one while traces are exported, else none
 
 
 @contextmanager
 def export_traces(settings: Settings) -> Iterator[None]:
-    """Export traces by OTLP over HTTP, if an endpoint is set, as long as this lasts."""
+    """Export traces by OTLP over HTTP within the context, if an endpoint is set."""
     endpoint = settings.otel_exporter_otlp_endpoint
     if not endpoint:
         yield
@@ -41,10 +41,10 @@ def export_traces(settings: Settings) -> Iterator[None]:
 
 
 def check_installed(settings: Settings) -> None:
-    """See that what traces take is installed.
+    """Check that OpenTelemetry is installed if an endpoint is set.
 
     Raises:
-        StartupError: it is not.
+        StartupError: it is not installed.
     """
     if settings.otel_exporter_otlp_endpoint:
         try:
@@ -52,13 +52,17 @@ def check_installed(settings: Settings) -> None:
             import opentelemetry.sdk.trace  # noqa: F401, PLC0415
         except ImportError:
             raise StartupError(
-                "OTEL_EXPORTER_OTLP_ENDPOINT takes the extra otel:"
+                "OTEL_EXPORTER_OTLP_ENDPOINT needs the extra otel:"
                 " pip install -c constraints.txt '.[otel]'."
             ) from None
 
 
 def trace_request(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
-    """Trace a request, below the span that its `traceparent` names (W3C Trace Context)."""
+    """Trace a request as a child of the span in its `traceparent` (W3C Trace Context).
+
+    Args:
+        headers: the request's trace headers; empty if the server does not trust their sender.
+    """
     if not _tracers:
         return nullcontext()
     from opentelemetry.propagate import extract  # noqa: PLC0415 (an extra)
@@ -71,7 +75,12 @@ def trace_request(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
 
 
 def trace_sms(gateway: str, *, country: str) -> AbstractContextManager[Any]:
-    """Trace a message on its way to a gateway."""
+    """Trace the sending of an SMS.
+
+    Args:
+        gateway: its name.
+        country: of the phone, ISO 3166.
+    """
     if not _tracers:
         return nullcontext()
     attributes = {"sms.gateway": gateway, "sms.country": country}
@@ -82,12 +91,12 @@ def trace_sms(gateway: str, *, country: str) -> AbstractContextManager[Any]:
 
 
 async def trace_connection(connection: Any) -> None:
-    """Trace what a connection of asyncpg runs."""
+    """Trace the statements of an asyncpg connection."""
     connection.add_query_logger(_record_query)
 
 
 def _record_query(record: Any) -> None:
-    """Make a span of a statement that has just ended; asyncpg calls this where it was run."""
+    """Record a span for a statement that has just ended, in the context that ran it."""
     if _tracers:
         ended = time.time_ns()
         text = " ".join(record.query.split())

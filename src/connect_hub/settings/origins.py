@@ -1,4 +1,4 @@
-"""Web origins and hosts, compared as browsers do (RFC 6454)."""
+"""Web origins and hosts, compared as browsers compare them (RFC 6454)."""
 
 import re
 from collections.abc import Iterable
@@ -7,30 +7,30 @@ from typing import Self
 
 from pydantic_core import Url
 
-_REMEMBERED = 64  # of what clients send
+_CACHE_SIZE = 64  # texts
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\x00-\x1f\x7f/?#@\\%*]*)/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origins(frozenset[str]):
-    """A set of origins that finds an origin however it is written; `*` stands for all."""
+    """A set of origins; spelling makes no difference, and `*` matches every origin."""
 
     def __new__(cls, texts: Iterable[str]) -> Self:
-        """Make the set; what is not an origin is left out."""
+        """Make the set; texts that are not origins match nothing."""
         return super().__new__(cls, ("*" if t == "*" else canonical_origin(t) or "" for t in texts))
 
     def __contains__(self, text: object) -> bool:
-        """Look for an origin."""
+        """Return whether the set matches an origin."""
         origin = canonical_origin(str(text))
         return super().__contains__("*") or (origin is not None and super().__contains__(origin))
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def canonical_origin(text: str) -> str | None:
-    """Write an origin in lower case, in Punycode, and without a default port or final dot.
+    """Return an origin in lower case and Punycode, without a default port and a final dot.
 
-    Apps have schemes of their own (`capacitor://localhost`), perhaps without a host (`file://`).
-    None if the text is not an origin: it has a path or a user, or is `null`.
+    Apps have schemes of their own (`capacitor://localhost`), some without a host (`file://`).
+    Returns None if the text is not an origin: it has a path or a user, or is `null`.
     """
     if not (match := _ORIGIN.fullmatch(text)):
         return None
@@ -47,7 +47,7 @@ def canonical_origin(text: str) -> str | None:
 
 
 def canonical_host(text: str) -> str | None:
-    """Write a host as in an origin, without its port; None if the text is not a host."""
+    """Return a host as `canonical_origin` writes it, without its port; None if it is not a host."""
     if "/" in text or not (origin := canonical_origin(f"http://{text}")):
         return None
     return re.sub(r":\d+$", "", origin.removeprefix("http://"))
