@@ -29,7 +29,7 @@ async def refused(hub: Hub, query: str, **variables: Any) -> dict[str, Any]:
     return answer
 
 
-def tells_no_code(answer: dict[str, Any]) -> bool:
+def reveals_no_code(answer: dict[str, Any]) -> bool:
     return answer["liveCode"] is None
 
 
@@ -48,7 +48,7 @@ async def test_resend_wait_tells_of_live_code(hub: Hub) -> None:
 async def test_resend_wait_tells_of_long_code(hub: Hub, settings: Settings) -> None:
     with changed(settings, guesses_per_phone=(Rate(1, timedelta(days=1)),)):
         await hub.login(PHONE, wrong(await hub.code_for(PHONE)))
-        assert tells_no_code(await refused(hub, REQUEST, phone=PHONE))  # the short one is dead
+        assert reveals_no_code(await refused(hub, REQUEST, phone=PHONE))  # the short one is void
         await pass_time(30)
         await hub.request_code(PHONE)
         assert (await refused(hub, REQUEST, phone=PHONE))["liveCode"]["codeLength"] == 8
@@ -60,10 +60,10 @@ async def test_resend_wait_does_not_tell_of_guessed_or_expired_code(hub: Hub) ->
         await hub.login(PHONE, wrong(code))
     answer = await refused(hub, REQUEST, phone=PHONE)
     assert answer["limit"] == "RESEND_WAIT"
-    assert tells_no_code(answer)
+    assert reveals_no_code(answer)
     await hub.request_code("+79990000000")
     await fetch("UPDATE sign_in_code SET expires_at = now()")
-    assert tells_no_code(await refused(hub, REQUEST, phone="+79990000000"))
+    assert reveals_no_code(await refused(hub, REQUEST, phone="+79990000000"))
 
 
 async def test_resend_wait_is_the_same_for_registered_and_unregistered_phones(hub: Hub) -> None:
@@ -95,7 +95,7 @@ async def test_only_resend_wait_reveals_a_live_code(hub: Hub, settings: Settings
             answer = await refused(one, REQUEST, phone=PHONE)
         assert answer["limit"] == limit
         assert 3590 < answer["retryIn"] <= 3600
-        assert tells_no_code(answer)
+        assert reveals_no_code(answer)
 
 
 async def test_limits_of_a_network_and_a_client_are_distinct(hub: Hub) -> None:
@@ -131,7 +131,7 @@ async def test_suspicious_numbers_are_refused_as_a_limit_of_the_server(
         answer = await refused(hub, REQUEST, phone="+79991234568")
     assert answer["limit"] == "SERVER"
     assert 3590 < answer["retryIn"] <= 3600
-    assert tells_no_code(answer)
+    assert reveals_no_code(answer)
 
 
 async def test_retry_in_is_never_too_early(hub: Hub) -> None:

@@ -16,20 +16,20 @@ from connect_hub.server.headers import MAX_PARSED
 from tests.support.processes import Server, eventually, serving
 
 ASK = b'{"query": "{ __typename }"}'
-MOST = 4
+LIMIT = 4
 
 
 @pytest.fixture(scope="module")
 def direct(folder: Path) -> Iterator[Server]:
     with serving(
-        folder / "direct", CONNECTIONS_PER_NETWORK=str(MOST), KEEP_ALIVE="10 min"
+        folder / "direct", CONNECTIONS_PER_NETWORK=str(LIMIT), KEEP_ALIVE="10 min"
     ) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def proxied(folder: Path) -> Iterator[Server]:
-    most, proxies = str(MOST), "127.0.0.1"
+    most, proxies = str(LIMIT), "127.0.0.1"
     with serving(
         folder / "proxied", CONNECTIONS_PER_NETWORK=most, TRUSTED_PROXIES=proxies
     ) as server:
@@ -38,7 +38,7 @@ def proxied(folder: Path) -> Iterator[Server]:
 
 def test_connections_of_one_network_are_limited(direct: Server) -> None:
     with ExitStack() as held:
-        opened = [_opened(direct, held) for _ in range(MOST)]
+        opened = [_opened(direct, held) for _ in range(LIMIT)]
         for connection in opened:
             assert _answer(connection, _request()).startswith("HTTP/1.1 200 ")
         for _ in range(3):
@@ -58,7 +58,7 @@ def test_connections_of_one_network_are_limited(direct: Server) -> None:
 def test_a_websocket_keeps_the_place_of_its_connection(direct: Server) -> None:
     eventually(lambda: _is_served(direct))
     with ExitStack() as held:
-        live = [held.enter_context(_websocket(direct)) for _ in range(MOST)]
+        live = [held.enter_context(_websocket(direct)) for _ in range(LIMIT)]
         assert _read(_opened(direct, held)).startswith("HTTP/1.1 429 ")
         live[0].close()
         eventually(lambda: _is_served(direct))
@@ -67,13 +67,13 @@ def test_a_websocket_keeps_the_place_of_its_connection(direct: Server) -> None:
 
 def test_connections_of_a_trusted_proxy_are_not_limited(proxied: Server) -> None:
     with ExitStack() as held:
-        for connection in [_opened(proxied, held) for _ in range(5 * MOST)]:
+        for connection in [_opened(proxied, held) for _ in range(5 * LIMIT)]:
             assert _answer(connection, _request()).startswith("HTTP/1.1 200 ")
 
 
 def test_websockets_behind_a_proxy_count_by_the_forwarded_address(proxied: Server) -> None:
     with ExitStack() as held:
-        live = [held.enter_context(_websocket(proxied, "192.0.2.1")) for _ in range(MOST)]
+        live = [held.enter_context(_websocket(proxied, "192.0.2.1")) for _ in range(LIMIT)]
         assert _refused(proxied, "192.0.2.1") == 429
         held.enter_context(_websocket(proxied, "192.0.2.2"))
         live[0].close()
@@ -82,7 +82,7 @@ def test_websockets_behind_a_proxy_count_by_the_forwarded_address(proxied: Serve
 
 def test_networks_wider_than_a_64_are_limited_too(proxied: Server) -> None:
     with ExitStack() as held:
-        for block in range(16 * MOST):  # each in a /56 of its own
+        for block in range(16 * LIMIT):  # each in a /56 of its own
             address = f"2001:db8:1:{block << 8:x}::1"
             held.enter_context(_websocket(proxied, address))
         assert _refused(proxied, "2001:db8:1:ff00::1") == 429
@@ -100,7 +100,7 @@ def test_unfinished_requests_are_limited_together(folder: Path) -> None:
             "HTTP/1.1 503 Service Unavailable"
         }
         assert "send yours again" in refused[0]
-        # Others are served, also where their requests come in pieces.
+        # Other clients are served, even if their requests arrive in pieces.
         small = _opened(server, held)
         small.sendall(_head(len(ASK)) + ASK[:5])
         assert _answer(small, ASK[5:]).startswith("HTTP/1.1 200 ")
@@ -131,9 +131,9 @@ def test_a_long_path_is_refused(direct: Server) -> None:
 
 def test_refusals_of_one_full_network_are_logged_once(proxied: Server) -> None:
     with ExitStack() as held:
-        for block in range(4 * MOST):  # of one /56
+        for block in range(4 * LIMIT):  # in one /56
             held.enter_context(_websocket(proxied, f"2001:db8:9:{block:x}::1"))
-        for block in range(4 * MOST, 4 * MOST + 5):
+        for block in range(4 * LIMIT, 4 * LIMIT + 5):
             assert _refused(proxied, f"2001:db8:9:{block:x}::1") == 429
     lines = [json.loads(line) for line in proxied.errors.read_text().splitlines()]
     full = [line["network"] for line in lines if line["event"] == "too many connections"]

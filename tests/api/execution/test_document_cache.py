@@ -114,7 +114,7 @@ def test_evicted_documents_are_freed_without_garbage_collection(
     for number in range(10):
         for _ in range(2):
             _ask(documents, f"{text}#{number}", variables=variables)
-    gc.collect()  # what validation has left
+    gc.collect()  # cycles that validation left
     assert _count_alive() > before
     gc.disable()
     try:

@@ -105,12 +105,12 @@ async def _by_hash(
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
         if method == "POST":
             return await http.post("/graphql", json=body, headers=headers)
-        given = {k: v if isinstance(v, str) else json.dumps(v) for k, v in body.items()}
-        return await http.get("/graphql", params=given, headers=headers)
+        params = {k: v if isinstance(v, str) else json.dumps(v) for k, v in body.items()}
+        return await http.get("/graphql", params=params, headers=headers)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (None, "cannot be read"),
         ("{", "cannot be read"),
@@ -120,12 +120,12 @@ async def _by_hash(
     ],
 )
 def test_wrong_manifest_stops_the_start(
-    settings: Settings, tmp_path: Path, text: str | None, says: str
+    settings: Settings, tmp_path: Path, text: str | None, message: str
 ) -> None:
     file = tmp_path / "manifest.json"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(StartupError, match=f"TRUSTED_DOCUMENTS: .*{says}"):
+    with pytest.raises(StartupError, match=f"TRUSTED_DOCUMENTS: .*{message}"):
         create_app(settings.model_copy(update={"trusted_documents": file}))
 
 
@@ -160,7 +160,7 @@ def _pages(*rows: int | str) -> str:
     return "{ me {" + "".join(pages) + "} }"
 
 
-# How tools find out what a server can do, before their introspection query.
+# Tools probe the features of a server before their introspection query.
 _PROBE = """{
     __type(name: "__Type") { fields { name } }
     b: __type(name: "__InputValue") { fields { name } }
@@ -169,7 +169,7 @@ _MANY_VIEWERS = "fragment F on Query {" + "... { me { id } } " * 17 + "}"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (_nested(8), "8 levels of fields"),
         (_introspecting(16), "16 levels of introspection"),
@@ -189,10 +189,10 @@ _MANY_VIEWERS = "fragment F on Query {" + "... { me { id } } " * 17 + "}"
         ("{ ...A ...A } fragment A on Query { " + "a: __typename " * 8 + "}", "15 aliases"),
     ],
 )
-async def test_operation_over_the_limits_is_rejected(hub: Hub, text: str, says: str) -> None:
+async def test_operation_over_the_limits_is_rejected(hub: Hub, text: str, message: str) -> None:
     response = await hub.post(text)
     assert _code(response) == "GRAPHQL_VALIDATION_FAILED"
-    assert says in response.text
+    assert message in response.text
 
 
 @pytest.mark.parametrize(

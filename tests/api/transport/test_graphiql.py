@@ -62,8 +62,8 @@ async def test_graphiql_receives_live_updates(visitor: Visitor, server: Server) 
     ann, ben = server.register(), server.register()
     await write(visitor, "Headers", f'{{"Authorization": "Bearer {ann.token}"}}')
     await write(visitor, "Operation Editor", "subscription Live { clientInvited { phone } }")
-    await expect(visitor.page.get_by_role("tab", name="Live")).to_be_visible()  # it is understood
-    acknowledged = asyncio.Event()  # from then on nothing is missed
+    await expect(visitor.page.get_by_role("tab", name="Live")).to_be_visible()  # it was parsed
+    acknowledged = asyncio.Event()  # later events are delivered
     visitor.page.on(
         "websocket", lambda socket: socket.on("framereceived", lambda _frame: acknowledged.set())
     )

@@ -218,12 +218,12 @@ RAW = {
 def test_invalid_http_is_rejected_and_the_server_survives(server: Server, request_: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         answer = b""
-        with suppress(ConnectionError):  # where it is refused before it is all sent
+        with suppress(ConnectionError):  # the server may respond before all is sent
             connection.sendall(request_)
-            with suppress(OSError):  # or has been ended
+            with suppress(OSError):  # the connection may be closed
                 connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(12)
-    is_lost = not answer and len(request_) > 64 * 1024  # by what came after the refusal
+    is_lost = not answer and len(request_) > 64 * 1024  # the reset discarded the response
     assert answer in {b"HTTP/1.1 400", b"HTTP/1.1 431"} or is_lost
     assert _lives(server)
 

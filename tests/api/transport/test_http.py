@@ -21,7 +21,7 @@ async def _send(
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         ("", "not valid JSON"),
         ("{", "not valid JSON"),
@@ -46,9 +46,9 @@ async def _send(
     ],
 )
 async def test_body_without_an_operation_is_rejected(
-    hub: Hub, body: bytes | str, says: str
+    hub: Hub, body: bytes | str, message: str
 ) -> None:
-    unparsed = says == "not valid JSON"
+    unparsed = message == "not valid JSON"
     for accept, status in ((JSON, 400), (GRAPHQL, 400 if unparsed else 422)):
         response = await _send(hub, body, accept=accept)
         assert response.status_code == status
@@ -56,7 +56,7 @@ async def test_body_without_an_operation_is_rejected(
         assert "data" not in answer
         (error,) = answer["errors"]
         assert error["extensions"]["code"] == "BAD_REQUEST"
-        assert says in error["message"]
+        assert message in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ async def test_other_methods_are_rejected(hub: Hub, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "answered"),
+    ("accept", "media_type"),
     [
         (None, JSON),
         ("*/*", JSON),
@@ -301,13 +301,13 @@ async def test_other_methods_are_rejected(hub: Hub, method: str) -> None:
     ],
 )
 async def test_response_has_the_preferred_media_type(
-    hub: Hub, accept: str | None, answered: str | None
+    hub: Hub, accept: str | None, media_type: str | None
 ) -> None:
     headers = {"Accept": accept} if accept else {}
     del hub.http.headers["accept"]
     response = await hub.http.post("/graphql", json={"query": "{__typename}"}, headers=headers)
-    assert response.status_code == (200 if answered else 406)
-    assert response.headers["content-type"] == f"{answered or JSON}; charset=utf-8"
+    assert response.status_code == (200 if media_type else 406)
+    assert response.headers["content-type"] == f"{media_type or JSON}; charset=utf-8"
     assert "Accept" in response.headers["vary"]
     assert response.headers["cache-control"] == "no-store"
 
@@ -324,7 +324,7 @@ async def test_foreign_host_is_rejected(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "sent_id",
     [
         "a-b_c.1",
         "A" * 40,
@@ -334,21 +334,21 @@ async def test_foreign_host_is_rejected(hub: Hub) -> None:
     ],
 )
 async def test_request_id_is_never_chosen_by_the_client(
-    hub: Hub, capsys: pytest.CaptureFixture[str], given: str
+    hub: Hub, capsys: pytest.CaptureFixture[str], sent_id: str
 ) -> None:
-    response = await hub.http.get("/healthz", headers={"X-Request-ID": given})
+    response = await hub.http.get("/healthz", headers={"X-Request-ID": sent_id})
     assert len(ours := response.headers["x-request-id"]) == 32
     line = json.loads(capsys.readouterr().err)
-    assert (line["request_id"], line["client_request_id"]) == (ours, given)
+    assert (line["request_id"], line["client_request_id"]) == (ours, sent_id)
 
 
 @pytest.mark.parametrize(
-    "given", ["", "a b", "A" * 41, "a\tb", "ä", "<script>", "79991234567", "4711"]
+    "sent_id", ["", "a b", "A" * 41, "a\tb", "ä", "<script>", "79991234567", "4711"]
 )
 async def test_suspicious_client_request_id_is_not_logged(
-    hub: Hub, capsys: pytest.CaptureFixture[str], given: str
+    hub: Hub, capsys: pytest.CaptureFixture[str], sent_id: str
 ) -> None:
-    headers = {b"X-Request-ID": given.encode()}
+    headers = {b"X-Request-ID": sent_id.encode()}
     response = await hub.http.get("/healthz", headers=headers)
     assert len(response.headers["x-request-id"]) == 32
     assert "client_request_id" not in json.loads(capsys.readouterr().err)

@@ -285,7 +285,7 @@ async def test_connections_of_a_client_are_limited(hub: Hub, sockets: Sockets) -
         assert await crowded.end() == messages.TOO_MANY_CONNECTIONS
         await held.enter_async_context(sockets.connected(other.token))
     async with sockets.connected(one.token):
-        pass  # there is room again
+        pass  # the slot is free again
 
 
 async def test_unauthenticated_connections_of_an_address_are_limited(
@@ -299,7 +299,7 @@ async def test_unauthenticated_connections_of_an_address_are_limited(
         refused = await _refused(sockets, **here)
         assert refused == (429, "Too many connections from your address: send connection_init.\n")
         async with sockets.connected(person.token):
-            pass  # from elsewhere
+            pass  # from another address
     async with sockets.connected(person.token, **here):
         pass
 
@@ -362,7 +362,7 @@ async def test_websocket_to_a_foreign_host_is_rejected(
         async with connect(uri, host="127.0.0.1", port=sockets.port, proxy=None):
             pass
     assert refused.value.response.status_code == 400
-    assert [log for log in caplog.records if log.levelname == "ERROR"] == []  # it is no fault
+    assert [log for log in caplog.records if log.levelname == "ERROR"] == []  # a normal rejection
 
 
 @pytest.mark.parametrize("protocols", [None, ["graphql-ws"], ["x", "y"]])
@@ -420,9 +420,9 @@ async def test_websocket_compression_is_off(sockets: Sockets) -> None:
         assert "Sec-WebSocket-Extensions" not in response.headers
 
 
-@pytest.mark.parametrize(("within", "waiting"), [(0.05, 100), (5, 1)])
+@pytest.mark.parametrize(("send_timeout", "waiting"), [(0.05, 100), (5, 1)])
 async def test_slow_consumer_is_disconnected_without_delaying_others(
-    hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch, within: float, waiting: int
+    hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch, send_timeout: float, waiting: int
 ) -> None:
     blocked: dict[Any, float] = {}
 
@@ -436,7 +436,7 @@ async def test_slow_consumer_is_disconnected_without_delaying_others(
 
     monkeypatch.setattr(LimitedWebSocketProtocol, "pause_writing", pause)
     monkeypatch.setattr(LimitedWebSocketProtocol, "resume_writing", resume)
-    monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=within))
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=send_timeout))
     monkeypatch.setattr(live_updates, "MAX_QUEUED", waiting)
     owner, *guests = await hub.people(6)
     narrow = socket.socket()
@@ -511,7 +511,7 @@ async def test_missed_ping_closes_with_a_code_after_which_clients_reconnect(
     )
     await writer.drain()
     async with asyncio.timeout(10):
-        head, _, frames = (await reader.read()).partition(b"\r\n\r\n")  # until it is closed
+        head, _, frames = (await reader.read()).partition(b"\r\n\r\n")  # until the server closes
     assert head.startswith(b"HTTP/1.1 101 ")
     assert frames[0] == 0x89  # a ping
     close = frames[2 + frames[1] :]
