@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits of size and time; duplicate Host headers are rejected."""
+"""uvicorn's HTTP protocol with size and time limits; duplicate Host headers are rejected."""
 
 import asyncio
 import sys
@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from connect_hub.server.connection_limits import PendingBytes, limits_in
 from connect_hub.server.headers import SECURITY
 
-MAX_HEAD = 32 * 1024  # bytes of a request beside its body
-MAX_PATH = 1024  # bytes; ours are shorter, and some parts of the server split a path
-MAX_PIPELINED = 16  # requests that wait for the answer to another on their connection
+MAX_HEAD = 32 * 1024  # bytes of the request line and headers, of chunk framing and trailers
+MAX_PATH = 1024  # bytes; valid paths are shorter, and splitting a long path is slow
+MAX_PIPELINED = 16  # requests of a connection that wait for the response to an earlier one
 CLIENT_TIMEOUT = timedelta(seconds=20)  # to send the rest of a request, or to read an answer
 _REJECTIONS = {
     400: ("Bad Request", "Invalid HTTP request received."),
@@ -32,32 +32,31 @@ _BODY_HEADERS = {b"transfer-encoding", b"content-length"}
 
 
 class LimitedHTTPProtocol(HttpToolsProtocol):
-    """Refuses a request that is larger beside its body, or takes longer, than anybody needs.
+    """Rejects requests with a large head and disconnects clients that stall.
 
-    Also one with two hosts (RFC 9112, 3.2): what is in front of us may have looked at the other.
+    A request with two Host headers is rejected (RFC 9112, 3.2), because a proxy in front of the
+    server may have used the other one.
     """
 
-    _chunk_bytes = 0  # bytes that came last
-    _fed_data = b""  # what of them the parser was given last
-    _head_bytes = (
-        0  # bytes of a request that came after those it began with, less those of its body
-    )
-    _request_count = 0  # that have begun
-    _is_incomplete = False  # the last of them has not ended
-    _in_body = False  # and that is where it is
-    _resume_count = 0  # how often the client went on to read
-    _stalled_state: tuple[object, ...] | None = None  # where we waited for it at the last look
+    _chunk_bytes = 0  # of the data received last
+    _fed_data = b""  # the data that the parser is reading
+    _head_bytes = 0  # of the current request, without its body
+    _request_count = 0  # requests that have begun
+    _is_incomplete = False  # the last request has not ended
+    _in_body = False  # the head of the last request has ended, its body has not
+    _resume_count = 0  # how often the client began to read again
+    _stalled_state: tuple[object, ...] | None = None  # see _check_progress
     _stalled_since = 0.0
     _timer: asyncio.TimerHandle
-    _slot: ExitStack  # the place of the connection
+    _slot: ExitStack  # of the connection, in ConnectionLimits
     _pending_bytes: PendingBytes
-    _request_bytes = 0  # bytes of the request that has not ended
+    _request_bytes = 0  # of the request that has not ended
 
     def connection_made(
         self,
-        transport: asyncio.Transport,  # type: ignore[override] # as uvicorn has it
+        transport: asyncio.Transport,  # type: ignore[override] # like uvicorn
     ) -> None:
-        """Begin to look, unless the network has too many connections."""
+        """Start the timeouts; reject the connection if its network has too many."""
         super().connection_made(transport)
         self._schedule_check()
         limits = limits_in(self.app_state)
@@ -70,7 +69,7 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
             self._slot.enter_context(limits.slot(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more, and leave the place to others."""
+        """Stop the timeouts and release the connection's slot."""
         self._timer.cancel()
         self._release()
         super().connection_lost(exc)
@@ -83,7 +82,11 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(_CHECK_INTERVAL.total_seconds(), self._check_progress)
 
     def _check_progress(self) -> None:
-        """Let go of a client that keeps us waiting; a timer for each request would cost more."""
+        """Disconnect a client whose state has not changed for too long.
+
+        The server is then waiting for it to send a request or to read a response. One timer per
+        connection costs less than one per request.
+        """
         state, now = None, self.loop.time()
         if self._is_waiting_for_client or self.flow.write_paused:
             state = self._request_count, self._is_incomplete, self._in_body, self._resume_count
@@ -96,7 +99,7 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
 
     @property
     def _client_timeout(self) -> float:
-        """Seconds for which the client may keep the connection as it is."""
+        """Seconds that the client may take: longer if no request is unfinished."""
         is_idle = self._request_count and not self._is_incomplete and not self.flow.write_paused
         return self.timeout_keep_alive if is_idle else CLIENT_TIMEOUT.total_seconds()
 
@@ -108,25 +111,25 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
 
     @property
     def _is_waiting_for_client(self) -> bool:
-        """Whether nothing is to be answered before the client has sent more."""
+        """Whether the server cannot respond before the client has sent more."""
         return not (self.pipeline if self._in_body else self._is_response_pending)
 
     @property
     def _is_response_pending(self) -> bool:
-        """Whether there is a request whose answer has not ended."""
+        """Whether there is a request whose response has not ended."""
         return bool(self.cycle and not self.cycle.response_complete)
 
     def on_message_begin(self) -> None:
-        """Begin to count."""
+        """Count the request, and its bytes from here on."""
         super().on_message_begin()
         self._head_bytes, self._is_incomplete = -self._chunk_bytes, True
         self._request_count += 1
 
     def on_headers_complete(self) -> None:
-        """Pass on what is not too long; what is raised here is answered by 400."""
+        """Reject a head that is too long or ambiguous; uvicorn answers ValueError with 400."""
         size, hosts = len(self.url), 0
         for name, value in self.headers:
-            size += len(name) + len(value) + 4  # a colon, a space and the end of the line
+            size += len(name) + len(value) + 4  # colon, space, CRLF
             hosts += name == b"host"
         is_path_long = len(self.url) > MAX_PATH and b"?" not in self.url[: MAX_PATH + 1]
         if is_path_long:
@@ -138,55 +141,59 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._in_body = True
-            self.headers = []  # of what follows the body; the application would take them for ours
+            self.headers = []  # trailers go here, so that the application ignores them
         elif self._should_upgrade():
             if _BODY_HEADERS & dict(self.headers).keys():
                 raise ValueError  # the body would be read as the next request
             super().on_headers_complete()
-        elif self.parser.get_method() == b"CONNECT":  # it would ask for that once more
+        elif self.parser.get_method() == b"CONNECT":  # its head would be fed again without end
             raise ValueError
 
     def on_body(self, body: bytes) -> None:
-        """Count the rest."""
+        """Subtract the body from the bytes of the head."""
         self._head_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Count no more."""
+        """Note that the request has ended."""
         if self._in_body:
             super().on_message_complete()
         self._is_incomplete = self._in_body = False
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Read on as if no other protocol had been asked for (RFC 9110, 7.8).
+        """Ignore a request to upgrade to another protocol, such as HTTP/2 (RFC 9110, 7.8).
 
-        httptools takes what follows such a head, its body, for the other protocol; so it is given
-        the head again without that. Java's HTTP client asks for HTTP/2 with each request.
+        httptools stops after the head, because data of the other protocol may follow. A new parser
+        therefore gets the head without its Upgrade header, and then the body. Java's HTTP client
+        asks for HTTP/2 with each request.
         """
-        upgrade: Any = sys.exception()  # HttpParserUpgrade, which tells where the head ends
+        upgrade: Any = sys.exception()  # HttpParserUpgrade; its argument is where the head ends
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers))
         self.parser = HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # like uvicorn
         self._feed(head + self._fed_data[upgrade.args[0] :])
 
     def resume_writing(self) -> None:
-        """Note that the client reads."""
+        """Note that the client has read something."""
         super().resume_writing()
         self._resume_count += 1
 
     def handle_websocket_upgrade(self) -> None:
-        """Pass the connection on, unless an answer is on its way that nobody would then end."""
+        """Hand the connection over to the WebSocket protocol.
+
+        The connection is aborted if an earlier response is pending, which nothing would finish.
+        """
         if self._is_response_pending:
             self.transport.abort()
             return
         self._timer.cancel()
-        self._release()  # the other protocol takes the place
+        self._release()  # the WebSocket protocol acquires a slot of its own
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, unless it was refused for its size."""
+        """Reject invalid HTTP, unless the request was rejected already."""
         del msg
         if not self.transport.is_closing():
             self._reject(400)
@@ -195,9 +202,9 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         self._reject(414 if len(self.url) > MAX_HEAD // 2 else 431)
 
     def _reject(self, status: int) -> None:
-        """Answer with the headers that every answer has, and close the connection."""
+        """Respond with a status of `_REJECTIONS`, and close the connection."""
         if not self._is_waiting_for_client or (self._in_body and self.cycle.response_started):
-            self.transport.abort()  # it would be read as the answer to another, or as a second one
+            self.transport.abort()  # the client would take it for the response to another request
             return
         reason, text = _REJECTIONS[status]
         headers = {
@@ -212,7 +219,7 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head, or to what follows the body, without an end."""
+        """Feed the parser, then reject a head or an unfinished request that is too large."""
         self._chunk_bytes = len(data)
         self._feed(data)
         self._head_bytes += len(data)

@@ -1,4 +1,4 @@
-"""How uvicorn serves: with our protocols, and without what it would add."""
+"""Options for uvicorn: our protocols, and no headers or log lines of its own."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ OPTIONS: dict[str, Any] = {
     "ws_max_size": MAX_MESSAGE,
     "ws_ping_interval": PING_INTERVAL.total_seconds(),
     "ws_ping_timeout": PONG_TIMEOUT.total_seconds(),
-    "ws_per_message_deflate": False,  # it takes more memory than all else of an idle socket
+    "ws_per_message_deflate": False,  # it takes more memory than the rest of an idle WebSocket
     "loop": "uvloop",
     "log_config": None,
     "access_log": False,

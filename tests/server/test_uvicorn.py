@@ -1,0 +1,163 @@
+"""Overrides of uvicorn's internals: each is shown by a test that fails without it.
+
+A uvicorn that renames or removes an overridden method would turn our limits off in silence. So the
+table lists the methods that both our class and uvicorn's define, and pyproject.toml pins uvicorn.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import uvicorn
+from graphql import get_introspection_query
+from starlette.applications import Starlette
+
+from connect_hub.server import http_protocol, websocket_protocol
+from connect_hub.server.http_protocol import LimitedHTTPProtocol
+from connect_hub.server.uvicorn_options import OPTIONS
+from connect_hub.server.websocket_protocol import LimitedWebSocketProtocol
+from tests.api.transport import test_websocket as websocket
+from tests.server import test_connection_limits as connection_limits
+from tests.server import test_http_protocol as http
+
+PING = b"\x89\xfd" + bytes(4 + 125)  # masked, with the longest payload
+UNMASKED_TEXT = b"\x81\x01x"  # the server must reject it with 1002
+
+
+@asynccontextmanager
+async def _small_send_buffer(app: Starlette) -> AsyncIterator[int]:
+    """Serve on a port whose connections buffer little in the kernel, so that they stall early."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
+    serving = asyncio.create_task(server.serve([listening]))
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    await serving
+
+
+@asynccontextmanager
+async def _slow_client(port: int) -> AsyncIterator[socket.socket]:
+    """Connect without reading anything that the test does not ask for."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+        yield client
+
+
+async def _upgrade(client: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, http.UPGRADE)
+    response = b""
+    while not response.endswith(b"\r\n\r\n"):
+        response += await loop.sock_recv(client, 1)
+    assert response.startswith(b"HTTP/1.1 101 ")
+
+
+async def test_client_that_reads_slowly_but_steadily_is_served(
+    app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "CLIENT_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr(http_protocol, "_CHECK_INTERVAL", timedelta(seconds=0.05))
+    loop = asyncio.get_running_loop()
+    count = 12
+    async with _small_send_buffer(app) as port, _slow_client(port) as client:
+        await loop.sock_sendall(client, count * http._asking(get_introspection_query()))  # noqa: SLF001
+        received = b""
+        async with asyncio.timeout(20):
+            while received.count(b"HTTP/1.1 200 ") < count:
+                part = await loop.sock_recv(client, 20_000)
+                assert part, "the server closed the connection"
+                received += part
+                await asyncio.sleep(0.02)
+
+
+async def _send_without_end(client: socket.socket, data: bytes) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            await asyncio.get_running_loop().sock_sendall(client, data)
+            await asyncio.sleep(0)
+
+
+async def test_client_that_pings_and_does_not_read_is_disconnected(app: Starlette) -> None:
+    async with _small_send_buffer(app) as port, _slow_client(port) as client:
+        await _upgrade(client)
+        with pytest.raises(ConnectionError):
+            await _send_without_end(client, 100 * PING)
+
+
+async def test_closed_websocket_of_a_client_that_does_not_read_is_aborted(
+    app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[LimitedWebSocketProtocol] = []
+
+    def start_keepalive(
+        self: LimitedWebSocketProtocol, original: Any = LimitedWebSocketProtocol.start_keepalive
+    ) -> None:
+        opened.append(self)
+        original(self)
+
+    monkeypatch.setattr(LimitedWebSocketProtocol, "start_keepalive", start_keepalive)
+    monkeypatch.setattr(websocket_protocol, "CLOSE_TIMEOUT", timedelta(seconds=0.2))
+    loop = asyncio.get_running_loop()
+    async with _small_send_buffer(app) as port, _slow_client(port) as client:
+        await _upgrade(client)
+        (protocol,) = opened
+        while not protocol.transport.get_write_buffer_size():
+            await loop.sock_sendall(client, PING)
+            await asyncio.sleep(0.001)
+        await loop.sock_sendall(client, UNMASKED_TEXT)
+        async with asyncio.timeout(5):
+            while not protocol.disconnected:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+
+
+HTTP_OVERRIDES: dict[str, Callable[..., Any]] = {
+    "connection_made": http.test_a_connection_without_a_request_is_closed,
+    "connection_lost": connection_limits.test_connections_of_one_network_are_limited,
+    "on_message_begin": http.test_a_request_that_does_not_arrive_is_answered_by_408,
+    "on_headers_complete": http.test_few_requests_wait_for_the_answer_to_another,
+    "on_body": connection_limits.test_unfinished_requests_are_limited_together,
+    "on_message_complete": http.test_an_idle_connection_is_kept_as_long_as_the_setting_says,
+    "_unsupported_upgrade_warning": (
+        http.test_who_asks_for_a_protocol_that_we_do_not_speak_is_answered
+    ),
+    "resume_writing": test_client_that_reads_slowly_but_steadily_is_served,
+    "handle_websocket_upgrade": http.test_nothing_is_upgraded_while_an_answer_is_due,
+    "send_400_response": http.test_a_refusal_is_not_taken_for_the_answer_to_another_request,
+    "data_received": http.test_what_follows_a_body_without_an_end_is_refused,
+}
+WEBSOCKET_OVERRIDES: dict[str, Callable[..., Any]] = {
+    "connection_made": connection_limits.test_a_websocket_keeps_the_place_of_its_connection,
+    "connection_lost": connection_limits.test_a_websocket_keeps_the_place_of_its_connection,
+    "data_received": http.test_an_upgrade_that_is_too_long_is_refused,
+    "shutdown": http.test_who_goes_while_we_stop_keeps_nobody_from_an_answer,
+    "handle_cont": websocket.test_messages_are_limited_in_fragments,
+    "send_receive_event_to_app": websocket.test_invalid_utf_8_is_not_logged_as_an_internal_error,
+    "handle_ping": test_client_that_pings_and_does_not_read_is_disconnected,
+    "keepalive_timeout": (
+        websocket.test_missed_ping_closes_with_a_code_after_which_clients_reconnect
+    ),
+    "on_task_complete": test_closed_websocket_of_a_client_that_does_not_read_is_aborted,
+    "send": websocket.test_slow_consumer_is_disconnected_without_delaying_others,
+}
+
+
+@pytest.mark.parametrize(
+    ("ours", "table"),
+    [
+        (LimitedHTTPProtocol, HTTP_OVERRIDES),
+        (LimitedWebSocketProtocol, WEBSOCKET_OVERRIDES),
+    ],
+)
+def test_overrides_of_uvicorn_are_those_in_the_table(
+    ours: type, table: dict[str, Callable[..., Any]]
+) -> None:
+    """A method that uvicorn renames leaves the list of overrides, so this test fails."""
+    overrides = {name for name in vars(ours).keys() & vars(ours.__base__) if name[:2] != "__"}
+    assert overrides == table.keys()
