@@ -11,7 +11,7 @@ from graphql.execution.collect_fields import CollectedFields
 from tortoise.connection import get_connection
 
 from connect_hub.database.connections import fetch
-from connect_hub.database.notifications import SIGN_OF_LIFE
+from connect_hub.database.notifications import HEARTBEAT
 from connect_hub.domain.live_updates import MAX_QUEUED
 from tests.support.hub import Hub, Person
 from tests.support.sockets import Sockets
@@ -25,7 +25,7 @@ APPLY_UNNOTIFIED = """
 """
 LOSE_NOTIFICATIONS = f"""
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE query = '{SIGN_OF_LIFE}' OR query LIKE 'LISTEN %'
+    WHERE query = '{HEARTBEAT}' OR query LIKE 'LISTEN %'
 """
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from connect_hub.database.connections import fetch
-from connect_hub.database.notifications import SIGN_OF_LIFE
+from connect_hub.database.notifications import HEARTBEAT
 from connect_hub.settings import Settings
 
 CLIENT = """
@@ -294,7 +294,7 @@ def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             async def counted(
                 self: Any, query: str, *args: Any, _original: Any = original, **options: Any
             ) -> Any:
-                if query != SIGN_OF_LIFE:  # which no request asks for
+                if query != HEARTBEAT:  # which no request asks for
                     sent.append(query)
                 return await _original(self, query, *args, **options)
 

@@ -1,4 +1,4 @@
-"""Migrations: applied by one of many at a time, and whether the newest one is applied."""
+"""Applies migrations, one process at a time, and checks whether the newest one is applied."""
 
 import os
 from dataclasses import replace
@@ -16,26 +16,24 @@ from connect_hub.database.connections import fetch
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
 from connect_hub.settings import StartupError
 
+MIGRATION_LOCK = 7_264_938_120_556_193  # an arbitrary number, the same for all replicas
 _TRANSACTION_TIMEOUT_SINCE = 17  # major version of PostgreSQL
 
 
-MIGRATION_LOCK = 7_264_938_120_556_193  # any number, the same for all replicas
-
-
 async def migrate(config: DatabaseConfig, *, served_by: DatabaseConfig | None = None) -> list[str]:
-    """Apply the migrations that are missing and name them; any number may call it at once.
+    """Apply the missing migrations and return their names. Several processes may call it at once.
 
-    It uses connections of its own, without the bounds set for serving. Migrations of a newer
-    version that the database already has are left alone. An empty database gets all or none.
+    It uses its own connections, without the timeouts for serving. It ignores migrations of newer
+    versions that the database already has. An empty database gets all migrations or none.
 
     Args:
         config: connects as the owner of the tables.
-        served_by: connects as the application. If that is another user, it is created where it
-            does not exist, and granted what it needs.
+        served_by: connects as the application. If that is another user, it is created if missing,
+            and granted the privileges that it lacks.
 
     Raises:
-        StartupError: the database cannot be reached, or is not as it must be, or the user may not
-            change it.
+        StartupError: the database cannot be reached or does not meet the requirements, or the user
+            may not change it.
     """
     config = config.without_timeouts()
     application = served_by or config
@@ -60,8 +58,8 @@ async def migrate(config: DatabaseConfig, *, served_by: DatabaseConfig | None = 
 
 
 async def _upgrade(config: dict[str, Any], owner: Any) -> list[str]:
-    """Let aerich upgrade; an empty database in one transaction, since aerich commits each file."""
-    from aerich import Command  # noqa: PLC0415 - serving does without it
+    """Run aerich. An empty database is migrated in one transaction: aerich commits each file."""
+    from aerich import Command  # noqa: PLC0415 - serving does not need it
 
     names = _migration_names()
     applied = await _applied(owner)
@@ -74,14 +72,17 @@ async def _upgrade(config: dict[str, Any], owner: Any) -> list[str]:
         return await command.upgrade()
     async with in_transaction() as transaction:
         for name in names:
-            await command._upgrade(transaction, name)  # noqa: SLF001 (its own loop would commit)
+            await command._upgrade(transaction, name)  # noqa: SLF001 (its own loop commits each file)
     return names
 
 
 async def _applied(connection: Any) -> set[str]:
     try:
         rows = await connection.fetch("SELECT version FROM aerich WHERE app = 'models'")
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):  # not ours, or none
+    except (
+        asyncpg.UndefinedTableError,
+        asyncpg.UndefinedColumnError,
+    ):  # empty, or another program's
         return set()
     return {row["version"] for row in rows}
 
@@ -101,12 +102,11 @@ def _explain(error: Exception, config: DatabaseConfig) -> str:
             | asyncpg.DuplicateFunctionError()
         ):
             return (
-                f"The database {config.database} is used by something else ({reason}):"
+                f"The database {config.database} is used by another program ({reason}):"
                 " give Connect Hub a database or a schema of its own."
             )
     return (
-        f"The database {config.database} cannot be migrated ({reason}): put that right, and start"
-        " again."
+        f"The database {config.database} cannot be migrated ({reason}): fix that, and start again."
     )
 
 
@@ -117,28 +117,26 @@ def _password(config: DatabaseConfig) -> str | None:
     if password and not password.isascii():
         raise StartupError(
             f"DATABASE_URL has a password that is not ASCII, and there is no user {config.user}:"
-            " create it by CREATE ROLE, or choose another password."
+            " create it with CREATE ROLE, or choose another password."
         )
     return password or None
 
 
 _MIGRATED = "SELECT FROM aerich WHERE app = 'models' AND version = $1"
-
-
-# It locks no row, but PostgreSQL refuses it where rows could not be changed.
+# Locks no row, but PostgreSQL rejects the clause in read-only transactions.
 _WRITABLE = "NOT EXISTS (SELECT FROM session WHERE false FOR KEY SHARE)"
 
 
 async def is_migrated() -> bool:
-    """Tell whether the database that Tortoise is connected to has our newest migration."""
+    """Return whether the newest migration is applied to the database of Tortoise."""
     return await _has_rows(_MIGRATED)
 
 
 async def is_ready() -> bool:
-    """Tell whether it is migrated, in the same statement that would fail where it takes no writes.
+    """Return whether the database is migrated and accepts writes, with one statement.
 
     Raises:
-        Exception: one of UNAVAILABLE.
+        Exception: one of UNAVAILABLE, also if the database is read-only.
     """
     return await _has_rows(f"{_MIGRATED} AND {_WRITABLE}")
 
@@ -146,14 +144,17 @@ async def is_ready() -> bool:
 async def _has_rows(sql: str) -> bool:
     try:
         return bool(await fetch(sql, _migration_names()[-1]))
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):  # not ours, or none
+    except (
+        asyncpg.UndefinedTableError,
+        asyncpg.UndefinedColumnError,
+    ):  # empty, or another program's
         return False
 
 
 def table_names() -> list[str]:
-    """Name the tables of the models that Tortoise was configured with."""
+    """Return the tables of the models that Tortoise is configured with."""
     apps: Any = require_context().apps
-    return [model._meta.db_table for model in apps["models"].values()]  # noqa: SLF001 (Tortoise has no name for it)
+    return [model._meta.db_table for model in apps["models"].values()]  # noqa: SLF001 (Tortoise has no public name for it)
 
 
 def _without_transaction_timeout(config: DatabaseConfig) -> DatabaseConfig:

@@ -1,4 +1,4 @@
-"""What is kept. Constraints, triggers and functions beside these columns are in `migrations`."""
+"""The tables. Their constraints, triggers and functions are in `migrations`."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -22,18 +22,18 @@ class Client(Model):
     invited_at = fields.DatetimeField(null=True)  # set by the trigger client_no_ring
     created_at = fields.DatetimeField(auto_now_add=True)
     deleted_at = fields.DatetimeField(null=True)
-    blocked_at = fields.DatetimeField(null=True)  # by who runs the server
+    blocked_at = fields.DatetimeField(null=True)  # by the operator
 
     invited: fields.ReverseRelation["Client"]
 
-    applied_code: str | None = None  # the inviter's code, where a query joins it
+    applied_code: str | None = None  # the inviter's code, if the query joins it
 
     class Meta:
         table = "client"
 
 
 class InvitedCount(Model):
-    """How many clients applied one's code and are not deleted; written only by triggers."""
+    """How many clients applied a client's code and are not deleted; only triggers write it."""
 
     client: fields.OneToOneRelation[Client] = fields.OneToOneField(
         "models.Client", related_name="invited_count", primary_key=True, on_delete=fields.CASCADE
@@ -45,21 +45,23 @@ class InvitedCount(Model):
 
 
 class Session(Model):
-    """Where a client is signed in; an ended session is no row."""
+    """A place where a client is signed in; the row of an ended session is deleted."""
 
     id = fields.UUIDField(primary_key=True, default=uuid4)
     client: fields.ForeignKeyRelation[Client] = fields.ForeignKeyField(
         "models.Client", related_name="sessions", on_delete=fields.CASCADE
     )
-    nonce = fields.BinaryField()  # its refresh tokens are computed from it
-    generation = fields.IntField()  # of its latest tokens
-    parent: str | None = fields.TextField(null=True)  # branch of the token they were exchanged for
-    seen_at = fields.DatetimeField(null=True)  # when one of these first came back
+    nonce = fields.BinaryField()  # refresh tokens are computed from it
+    generation = fields.IntField()  # of the latest tokens
+    parent: str | None = fields.TextField(
+        null=True
+    )  # branch of the token that was exchanged for them
+    seen_at = fields.DatetimeField(null=True)  # when one of the latest tokens was first used
     created_at = fields.DatetimeField()  # when the client signed in
-    last_used_at = fields.DatetimeField()  # to the minute
+    last_used_at = fields.DatetimeField()  # with a precision of a minute
     expires_at = fields.DatetimeField()
-    device = fields.CharField(max_length=120, null=True)  # as its User-Agent names it
-    address = fields.CharField(max_length=43)  # of the last use: IPv4, or a network of IPv6
+    device = fields.CharField(max_length=120, null=True)  # its User-Agent
+    address = fields.CharField(max_length=43)  # of the last use: an IPv4 address or an IPv6 network
 
     class Meta:
         table = "session"
@@ -67,19 +69,21 @@ class Session(Model):
 
 
 class SignInCode(Model):
-    """The code last sent to a phone: what it is computed from, never the code itself."""
+    """The latest code sent to a phone: the data that it is computed from, never the code."""
 
     phone = fields.CharField(max_length=16, primary_key=True)  # E.164
-    key_id = fields.CharField(max_length=8)  # which key, while SECRET_KEY is being changed
+    key_id = fields.CharField(
+        max_length=8
+    )  # names the key of SECRET_KEY, which has several in a rotation
     nonce = fields.BinaryField()
     length = fields.SmallIntField()  # digits
     expires_at = fields.DatetimeField()
     resend_at = fields.DatetimeField()
     sends = fields.SmallIntField()
     guesses = fields.SmallIntField()
-    gateway: str | None = fields.TextField(null=True)  # which took it last, once it has
+    gateway: str | None = fields.TextField(null=True)  # that accepted the latest message
 
-    __repr__ = object.__repr__  # Tortoise's shows the phone
+    __repr__ = object.__repr__  # Tortoise's would show the phone
 
     class Meta:
         table = "sign_in_code"
@@ -87,11 +91,11 @@ class SignInCode(Model):
 
 
 class Allowance(Model):
-    """When one subject used what is limited, such as a phone its guesses."""
+    """The uses of one rate limit by one subject, such as the wrong guesses for a phone."""
 
-    key = fields.BinaryField(primary_key=True)  # keyed hash of what is limited and of the subject
-    uses: list[datetime] = ArrayField(element_type="timestamptz")  # the latest, oldest first
-    refused_until = fields.DatetimeField(null=True)  # what the last try was told
+    key = fields.BinaryField(primary_key=True)  # keyed hash of the limit and the subject
+    uses: list[datetime] = ArrayField(element_type="timestamptz")  # the latest ones, oldest first
+    refused_until = fields.DatetimeField(null=True)  # the time that the last refusal named
     expires_at = fields.DatetimeField()
 
     class Meta:
@@ -100,14 +104,14 @@ class Allowance(Model):
 
 
 class NumberBlock(Model):
-    """How many codes went to a block of numbers within an hour, and were confirmed."""
+    """How many codes were sent to a block of numbers in an hour, and how many were confirmed."""
 
     prefix = fields.CharField(max_length=8, primary_key=True)  # + country code and 4 digits
     since = fields.DatetimeField()
     sent = fields.IntField()
     confirmed = fields.IntField()
     alarmed_at = fields.DatetimeField(null=True)
-    alarms = fields.IntField()  # raised so far; kept for 30 days after the last
+    alarms = fields.IntField()  # raised so far; forgotten 30 days after the last one
 
     class Meta:
         table = "number_block"

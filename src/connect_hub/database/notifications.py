@@ -1,4 +1,4 @@
-"""What the database tells every server: NOTIFY, heard on one connection a process."""
+"""Receives PostgreSQL's notifications (LISTEN, NOTIFY) on one connection per process."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,10 +9,10 @@ import structlog
 
 from connect_hub.database.config import DatabaseConfig
 
-CHECK_EVERY = timedelta(seconds=1)
-ANSWERS_WITHIN = timedelta(seconds=2)
-SIGN_OF_LIFE = "SELECT 1 AS alive"
-RETRY_AFTER = timedelta(seconds=0.1), timedelta(seconds=2)  # at first, and at most
+HEARTBEAT = "SELECT 1 AS alive"
+HEARTBEAT_INTERVAL = timedelta(seconds=1)
+ANSWER_TIMEOUT = timedelta(seconds=2)
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = timedelta(seconds=0.1), timedelta(seconds=2)
 
 log = structlog.get_logger()
 
@@ -23,53 +23,53 @@ async def listen(
     *,
     connected: Callable[[], None],
 ) -> None:
-    """Hand the payload of each notification to its channel's function, for ever.
+    """Call a function with the payload of each notification; runs until cancelled.
 
     Args:
-        config: Tortoise's; the connection is none of its pool.
-        channels: what is listened to.
-        connected: called whenever it listens anew; what was told since it last did is lost.
+        config: connects without a pooler, which would not pass notifications on.
+        channels: the function for each channel.
+        connected: called after each connect. Notifications since the connection was lost are lost.
     """
-    wait, most = RETRY_AFTER
+    delay = MIN_RETRY_DELAY
     is_lost = False
     while True:
         connection = None
         try:
-            connection = await _listening(config, channels)
+            connection = await _connect(config, channels)
             if is_lost:
                 log.warning("notifications are heard again")
             connected()
-            wait, is_lost = RETRY_AFTER[0], False
+            delay, is_lost = MIN_RETRY_DELAY, False
             await _until_lost(connection)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the next try may go well)
+        except Exception as error:  # noqa: BLE001 (the next attempt may succeed, whatever it is)
             if not is_lost:
                 log.warning("notifications are not heard", reason=type(error).__name__)
             is_lost = True
         finally:
             if connection:
                 connection.terminate()
-        await asyncio.sleep(wait.total_seconds())
-        wait = min(wait * 2, most)
+        await asyncio.sleep(delay.total_seconds())
+        delay = min(delay * 2, MAX_RETRY_DELAY)
 
 
-async def _listening(config: DatabaseConfig, channels: Mapping[str, Callable[[str], None]]) -> Any:
+async def _connect(config: DatabaseConfig, channels: Mapping[str, Callable[[str], None]]) -> Any:
     connection = await config.connect()
     try:
-        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
-            for channel, told in channels.items():
-                await connection.add_listener(channel, _taking_payload(told))
+        async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
+            for channel, receive in channels.items():
+                await connection.add_listener(channel, _payload_only(receive))
     except BaseException:
         connection.terminate()
         raise
     return connection
 
 
-def _taking_payload(told: Callable[[str], None]) -> Callable[[Any, int, str, str], None]:
-    return lambda _connection, _pid, _channel, payload: told(payload)
+def _payload_only(receive: Callable[[str], None]) -> Callable[[Any, int, str, str], None]:
+    return lambda _connection, _pid, _channel, payload: receive(payload)
 
 
 async def _until_lost(connection: Any) -> None:
-    """Ask for a sign of life again and again: a connection may be lost without a word."""
+    """Send heartbeats until one fails: a lost connection may not report an error itself."""
     while True:
-        await asyncio.sleep(CHECK_EVERY.total_seconds())
-        await connection.execute(SIGN_OF_LIFE, timeout=ANSWERS_WITHIN.total_seconds())
+        await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
+        await connection.execute(HEARTBEAT, timeout=ANSWER_TIMEOUT.total_seconds())

@@ -1,7 +1,7 @@
-"""The application's database role: made and granted by the owner of the tables.
+"""The application's database role, which the owner of the tables creates and grants privileges.
 
-The application reads and writes rows. The owner migrates, and nobody serves as the owner: whoever
-takes over a connection of the application can neither change tables nor disable triggers.
+The application reads and writes rows. The owner migrates and never serves. So an attacker who takes
+over a connection of the application can neither change tables nor disable triggers.
 """
 
 import hmac
@@ -14,8 +14,8 @@ from typing import Any
 
 import asyncpg
 
-_ITERATIONS = 4096  # PostgreSQL's own; passwords are random
-HISTORY = "aerich"  # names the applied migrations; the application only reads it
+_ITERATIONS = 4096  # PostgreSQL's default; enough since passwords are random
+HISTORY = "aerich"  # the table of applied migrations, which the application only reads
 
 _CREATE = "SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)"
 _LATER_TABLES = """
@@ -71,48 +71,49 @@ Fetch = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 async def create_role(owner: Any, name: str, password: str | None) -> None:
-    """Create the application's role if it does not exist; an existing one stays as it is.
+    """Create the application's role if it does not exist; leave an existing one unchanged.
 
     Args:
-        owner: a connection.
+        owner: a connection of the owner.
         name: of the role.
-        password: in ASCII. PostgreSQL, and its log, get its SCRAM verifier only.
+        password: in ASCII. PostgreSQL and its log get only its SCRAM verifier.
     """
     if await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
         return
     statement = await owner.fetchval(_CREATE, name, _verifier(password) if password else None)
     with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-        await owner.execute(statement)  # another database's migration may create it just now
+        await owner.execute(statement)  # another migration may create it at the same time
 
 
 async def grant_later_tables(owner: Any, name: str) -> None:
-    """Let the role use tables from the moment a migration creates them.
+    """Grant the role the tables of later migrations, from the moment they are created.
 
-    Triggers of older servers may write to them before the migration has returned.
+    Requests to servers that are running may fire triggers that write to a new table before the
+    migration has returned.
     """
     await owner.execute(await owner.fetchval(_LATER_TABLES, name))
 
 
 async def grant(owner: Any, name: str, tables: Sequence[str]) -> None:
-    """Grant the role what it needs and does not have: rows of these tables, and functions."""
+    """Grant the role the privileges that it lacks, on rows of these tables and on functions."""
     for (statement,) in await owner.fetch(_MISSING, name, tables):
         await owner.execute(statement)
 
 
 async def lacking(fetch: Fetch, tables: Sequence[str]) -> str | None:
-    """Say which privilege the connected user lacks to serve, if any."""
+    """Name a privilege that the connected user needs to serve but lacks; None if there is none."""
     return next((row["found"] for row in await fetch(_LACKING, tables)), None)
 
 
 async def excessive(fetch: Fetch) -> str | None:
-    """Say by what the connected user may do more than to read and write rows, if by anything."""
+    """Name a privilege of the connected user beyond reading and writing rows; None if none."""
     (row,) = await fetch(_EXCESSIVE)
     found: str | None = row["found"]
     return found
 
 
 def _verifier(password: str) -> str:
-    """Compute what PostgreSQL stores of a password (RFC 5803, SCRAM-SHA-256)."""
+    """Compute what PostgreSQL stores instead of a password (RFC 5803, SCRAM-SHA-256)."""
     salt = token_bytes(16)
     salted = pbkdf2_hmac("sha256", password.encode("ascii"), salt, _ITERATIONS)
     stored = sha256(hmac.digest(salted, b"Client Key", sha256)).digest()

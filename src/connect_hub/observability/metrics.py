@@ -100,7 +100,7 @@ def record_operation(operation: str, *, outcome: str, seconds: float) -> None:
 
     Args:
         operation: its field in the schema, never a name that a client chose.
-        outcome: `ok` or the code of an error.
+        outcome: `ok`, the type of a refusal or the code of an error.
         seconds: its duration.
     """
     count, duration = _metrics_of(operation, outcome)
