@@ -1,4 +1,4 @@
-"""The ASGI application; everything is wired here."""
+"""The ASGI application: creates and connects all parts of the server."""
 
 import gc
 from collections.abc import AsyncIterator, Callable
@@ -47,11 +47,11 @@ GRAPHQL = "/graphql"
 
 
 def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = None) -> Starlette:
-    """Wire the application.
+    """Create the application.
 
     Args:
         settings: read from the environment if left out.
-        sender: the one SMS_URLS describes if left out.
+        sender: sends the codes; made from SMS_URLS if left out.
 
     Raises:
         StartupError: a setting is wrong.
@@ -135,7 +135,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         ],
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # it would send clients to whatever Host they name
+    app.router.redirect_slashes = False  # it would redirect to any Host that a client sends
     return app
 
 
@@ -149,9 +149,10 @@ def _response_headers(settings: Settings, notice: str | None) -> dict[str, str]:
 
 
 def _cors(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
-    """Let pages of CORS_ORIGINS ask and read; without cookies, no header that they send does harm.
+    """Return the CORS middleware for CORS_ORIGINS, or none.
 
-    It also stands around what is answered where something failed before CORS was looked at.
+    All request headers are allowed: without cookies, none of them does harm. The middleware also
+    wraps the response to an exception, so that pages can read it.
     """
     if not settings.cors_origins:
         return lambda app: app
@@ -166,11 +167,11 @@ def _cors(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
 
 
 def create_serving_app() -> Starlette:
-    """Make the application of one serving process, its logs sent to standard error."""
+    """Create the application of a serving process, and configure its logs."""
     logs.configure()
     app = create_app()
-    # A full collection would otherwise visit all that was imported, for 100 ms and more. A client
-    # that sends new documents could cause one each second.
+    # A full garbage collection would otherwise visit all imported modules, for 100 ms and more. A
+    # client that sends new documents could cause one each second.
     gc.collect()
     gc.freeze()
     return app

@@ -1,8 +1,8 @@
 """The access token of a request, verified in Starlette's AuthenticationMiddleware.
 
-The backend reads `Authorization: Bearer …` (RFC 6750) and puts a user into the scope. A bad token
-is not an error by itself, since clients attach their token to everything, sign-in included: the
-user then carries the reason, for the operations that ask for a viewer.
+The backend reads `Authorization: Bearer …` (RFC 6750) and puts a user into the scope. An invalid
+token is not an error yet, because clients also attach their token to sign-in. The user then carries
+the reason, and operations that need a viewer are rejected with it.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class TokenUser(BaseUser):
 
     @property
     def is_authenticated(self) -> bool:
-        """True, as the signature and the times of the token are right."""
+        """True, because the token's signature and times are valid."""
         return True
 
     @property
@@ -42,30 +42,30 @@ class TokenUser(BaseUser):
 
     @property
     def display_name(self) -> str:
-        """The same, since a token holds no name and no phone."""
+        """The id of the client; a token has no name or phone."""
         return self.identity
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedUser(UnauthenticatedUser):
-    """The sender of a token that is not accepted, and why."""
+    """The sender of an invalid token, with the reason."""
 
     reason: InvalidTokenError
 
 
 class TokenBackend(AuthenticationBackend):
-    """Verifies access tokens: from the header of a request, or from `connection_init`."""
+    """Verifies access tokens from the Authorization header, or from `connection_init`."""
 
     def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
-        """Name the user of a request; called by the middleware."""
+        """Return the user of a request, for AuthenticationMiddleware."""
         user = self.user_from(header(conn.scope, b"authorization", limit=MAX_TOKEN))
         return (_CLIENT_SCOPES if user.is_authenticated else _NO_SCOPES), user
 
     def user_from(self, authorization: str | None) -> BaseUser:
-        """Name the user whose credentials these are; None stands for no credentials."""
+        """Return the user of an Authorization header; None means that there is no header."""
         if authorization is None:
             return _ANONYMOUS
         try:
@@ -79,7 +79,7 @@ class TokenBackend(AuthenticationBackend):
 def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise InvalidTokenError("The Authorization header takes 'Bearer' and a token.")
-    if not (token := token.strip(" \t")):  # the white space of HTTP, and no other
+        raise InvalidTokenError("The Authorization header must be 'Bearer' and a token.")
+    if not (token := token.strip(" \t")):  # the white space of HTTP only
         raise InvalidTokenError("The token after 'Bearer' is missing: sign in and send its token.")
     return token

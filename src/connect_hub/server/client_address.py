@@ -1,4 +1,4 @@
-"""The address a request comes from, as the limits per address count it."""
+"""The client address of a request, for rate limits and logs."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,18 +16,18 @@ _CACHE_SIZE = 1024  # addresses
 _MAX_HOPS = 32  # proxies in a row
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))  # RFC 6052, RFC 7915
 _TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # RFC 8215
-_SUBSCRIBER_PREFIX = 64  # bits of an IPv6 address; whoever has these changes the others at will
+_SUBSCRIBER_PREFIX = 64  # bits of an IPv6 address; a subscriber chooses the others freely
 
 
 class ClientAddresses:
-    """Finds addresses, through proxies that are trusted and no others."""
+    """Finds client addresses; believes X-Forwarded-For only from trusted proxies."""
 
     def __init__(self, trusted_proxies: Sequence[Network]) -> None:
         self._trusted = trusted_proxies
         self._warned = False
 
     def of(self, scope: Scope) -> str:
-        """Tell the address of the one who asks: an IPv4 address or an IPv6 network of 64 bits.
+        """Return the client address of a request: an IPv4 address or an IPv6 /64.
 
         `X-Forwarded-For` is read from its right end, as far as trusted proxies wrote it.
         """
@@ -36,7 +36,7 @@ class ClientAddresses:
         if peer and forwarded:
             hops = b",".join(forwarded).decode("latin-1").rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]
             peer = self._first_untrusted(peer, hops)
-        return _network(peer) or "local"  # a unix socket has no address
+        return _network(peer) or "local"  # a Unix socket has no address
 
     def _first_untrusted(self, peer: str, hops: list[str]) -> str:
         for hop in reversed(hops):
@@ -51,15 +51,15 @@ class ClientAddresses:
         return peer
 
     def of_connection(self, peer: tuple[str, int] | None) -> str | None:
-        """Return the address of the other end of a connection, as limits count it.
+        """Return the address of the peer of a connection, for limits.
 
         Returns:
-            None for a trusted proxy and for a unix socket, which carry many people's connections.
+            None for a trusted proxy and for a Unix socket, which carry connections of many clients.
         """
         return None if not peer or self._is_trusted(peer[0]) else _network(peer[0])
 
     def is_proxied(self, scope: Scope) -> bool:
-        """Tell whether a request comes from a trusted proxy."""
+        """Return whether a request comes from a trusted proxy."""
         return bool(scope["client"]) and self._is_trusted(scope["client"][0])
 
     def _is_trusted(self, peer: str) -> bool:
@@ -67,7 +67,7 @@ class ClientAddresses:
         return address is not None and any(address in network for network in self._trusted)
 
     def _warn_once(self) -> None:
-        """Say once that the header is not believed: the peer may be a proxy that nobody named."""
+        """Log once that the header is ignored: TRUSTED_PROXIES may lack a proxy."""
         if not self._warned:
             log.warning(
                 "x-forwarded-for of an untrusted peer is ignored", setting="TRUSTED_PROXIES"
@@ -77,7 +77,7 @@ class ClientAddresses:
 
 @lru_cache(_CACHE_SIZE)
 def _parse(text: str) -> Address | None:
-    """Read an address, with or without a port; an IPv4 address mapped into IPv6 is IPv4."""
+    """Parse an address with or without a port; an IPv4-mapped IPv6 address becomes IPv4."""
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]
@@ -102,11 +102,11 @@ def _network(peer: str) -> str | None:
 
 
 def _embedded_address(address: Address) -> Address:
-    """Find the IPv4 address of a client that came through a translator or a tunnel.
+    """Return the IPv4 address embedded by a translator or a tunnel, or else the address itself.
 
-    Answers to these addresses go to the IPv4 address within, so a client cannot invent one. That
-    does not hold for ISATAP: whoever has an IPv6 network chooses the rest of the address at will.
-    A proxy is not trusted for what is within its address.
+    Responses to such an address go to the embedded one, so a client cannot invent it. This does not
+    hold for ISATAP, where the owner of an IPv6 network chooses the rest of the address freely. An
+    embedded address is never compared with TRUSTED_PROXIES.
     """
     if isinstance(address, IPv4Address):
         return address
@@ -120,14 +120,14 @@ def _embedded_address(address: Address) -> Address:
 
 
 def _is_ipv4_compatible(address: IPv6Address) -> bool:
-    """Whether it is `::a.b.c.d` (RFC 4291, deprecated), which `::1` is not."""
+    """Return whether this is `::a.b.c.d` (RFC 4291, deprecated); `::1` is not."""
     return not any(address.packed[:12]) and address.packed[12] > 0
 
 
 def _locally_translated_address(packed: bytes) -> IPv4Address:
-    """Read an address where its prefix ends, after 48, 56, 64 or 96 bits (RFC 6052, 2.2).
+    """Read the IPv4 address that follows a prefix of 48, 56, 64 or 96 bits (RFC 6052, 2.2).
 
-    Zeros follow the IPv4 address, and a zero is in byte 8.
+    Byte 8 is zero, and so are the bytes after the IPv4 address.
     """
     if any(packed[13:]):
         return IPv4Address(packed[12:])

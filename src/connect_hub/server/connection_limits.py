@@ -1,4 +1,4 @@
-"""Limits of one process: connections per network, and bytes of unfinished requests."""
+"""Limits of a process: connections per network, and bytes of unfinished requests."""
 
 import sys
 from collections import Counter
@@ -26,7 +26,7 @@ class ConnectionLimiter:
         self._open: Counter[Hashable] = Counter()
 
     def has_capacity(self, key: Hashable) -> bool:
-        """Tell whether this key may open one more connection."""
+        """Return whether this key may open one more connection."""
         return self._open[key] < self._limit
 
     @contextmanager
@@ -57,10 +57,10 @@ class ConnectionLimits:
         self._by_share = {
             share: ConnectionLimiter(per_network * share) for share in SHARES.values()
         }
-        self._full: set[str] = set()  # networks whose refusals were logged, until they have room
+        self._full: set[str] = set()  # networks whose rejection was logged, until a slot is free
 
     def has_capacity(self, address: str) -> bool:
-        """Tell whether an address may open one more connection; log its first refusal."""
+        """Return whether an address may open one more connection; log its first rejection."""
         for network, share in networks_of(address):
             if not self._by_share[share].has_capacity(network):
                 if network not in self._full:
@@ -96,7 +96,7 @@ class PendingBytes:
 
 
 def limits_in(app_state: dict[str, Any]) -> ConnectionLimits:
-    """Find what the application's lifespan passed on; without a lifespan nothing is limited."""
+    """Return the limits from the lifespan's state; without a lifespan nothing is limited."""
     return app_state.get(CONNECTION_LIMITS) or ConnectionLimits(
         ClientAddresses(()), per_network=sys.maxsize
     )

@@ -1,4 +1,4 @@
-"""Endpoints beside GraphQL: the public keys, and whether the process lives and is ready."""
+"""HTTP endpoints beside GraphQL: public keys, liveness and readiness."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -14,12 +14,12 @@ from connect_hub.database.migrations import is_ready
 from connect_hub.security.access_tokens import AccessTokens
 from connect_hub.server.shutdown import GracefulShutdown
 
-KEY_SET_MAX_AGE = timedelta(minutes=10)  # by caches; docs/operations.md says to wait as long
+KEY_SET_MAX_AGE = timedelta(minutes=10)  # docs/operations.md says to wait as long when keys rotate
 READINESS_TIMEOUT = timedelta(seconds=1)
 
 
 def key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
-    """Tell other services by which keys they verify access tokens (RFC 7517)."""
+    """Return the endpoint of the JSON Web Key Set, which verifies access tokens (RFC 7517)."""
     body = orjson.dumps(tokens.key_set)
     tag = f'"{sha256(body).hexdigest()}"'
     headers = {
@@ -37,16 +37,16 @@ def key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def alive(_request: Request) -> Response:
-    """Answer as long as the process lives."""
+    """Respond with 200 while the process runs."""
     return PlainTextResponse("alive\n")
 
 
 def readiness(shutdown: GracefulShutdown) -> Callable[[Request], Awaitable[Response]]:
-    """Tell whether requests should come here."""
+    """Return the endpoint that says whether proxies should send requests here."""
     was_unavailable = False
 
     async def respond(_request: Request) -> Response:
-        """Answer 200 only if the database takes writes in time and is migrated."""
+        """Respond with 200 only if the database accepts writes in time and is migrated."""
         nonlocal was_unavailable
         if shutdown.draining:
             return PlainTextResponse("this server is about to stop\n", 503)

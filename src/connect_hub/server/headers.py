@@ -1,4 +1,4 @@
-"""Headers: those that every answer has, and how those of a request are read."""
+"""Security headers of all responses, and a reader of request headers."""
 
 from starlette.types import Scope
 
@@ -9,17 +9,17 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""They tell browsers to do nothing with an answer that nobody asked them to do."""
+"""Browsers must not run, embed or guess the type of a response."""
 
 
-MAX_PARSED = 1024  # bytes of a header; parsers of lists take long for long ones
+MAX_PARSED = 1024  # bytes of a header; parsing a long list is slow
 MAX_TOKEN = 8 * 1024  # bytes of an Authorization header
 
 
 def header(scope: Scope, name: bytes, *, limit: int = MAX_PARSED) -> str | None:
-    """Read the first bytes of a request's first header of a name, which is in small letters.
+    """Return the first header of a lower-case name, cut to `limit` bytes, or None.
 
-    Browsers and apps send other letters in UTF-8; what is not UTF-8 is read as Latin-1.
+    Clients send non-ASCII text as UTF-8; a value that is not UTF-8 is decoded as Latin-1.
     """
     for each, value in scope["headers"]:
         if each == name:

@@ -1,4 +1,4 @@
-"""What every HTTP request and its answer have, whatever is asked."""
+"""Middleware of all requests: request ids, response headers, log lines, metrics and 500s."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -20,19 +20,24 @@ _UNIQUE_ID = re.compile(  # UUID, 32 hexadecimal digits, ULID
 _SEPARATORS = re.compile(r"[._-]")
 _SECRET_NUMBER = re.compile(r"\d{7}|^\d{4,}$")  # a part of a phone, or a code
 _Header = tuple[bytes, bytes]
-_ABNORMAL_CLOSURE = 1006  # no close frame came
-_CLIENT_DISCONNECTED = 499  # before there was an answer; no status of HTTP, but what logs say
+_ABNORMAL_CLOSURE = 1006  # no close frame was received (RFC 6455, 7.4.1)
+_CLIENT_DISCONNECTED = 499  # before the response; used in logs only, after nginx
 
 
 class RequestMiddleware:
-    """Names each request, adds the security headers and others to its answer and logs it.
+    """Gives each request an `X-Request-ID`, adds headers to its response and logs it.
 
-    The name is `X-Request-ID`; a name that the client gave stands beside it in the log. What
-    nothing inside has answered is answered by
-    `error_response`. A page that needs other security headers sets them itself.
+    An id that the client sends is logged beside ours.
+
+    Args:
+        error_response: makes the response to a request whose handler raised an exception.
+        headers: added to each response, unless the handler has set them.
+        shutdown: while it drains, connections are closed after their response.
+        addresses: find the client's network for the log.
+        record_metrics: whether metrics are served.
     """
 
-    def __init__(  # noqa: PLR0913 (what the middleware of all requests uses)
+    def __init__(  # noqa: PLR0913 (settings of all requests)
         self,
         app: ASGIApp,
         *,
@@ -51,7 +56,7 @@ class RequestMiddleware:
         self._headers = [(name.lower().encode(), text.encode()) for name, text in fields]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; its line tells what the view left in the request's state."""
+        """Handle a request; the log line has what the handler wrote into its RequestLog."""
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
             return
@@ -60,7 +65,7 @@ class RequestMiddleware:
             return
         log = request_log(scope)
         request_id = log.request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)  # this task serves no other
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # a task serves one request
         status = 0
         started_at = perf_counter()
 
@@ -74,12 +79,12 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:
-            if status:  # half an answer is out
+            if status:  # the response has started
                 raise
             await self._error_response(scope, error)(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - started_at
-            if self._record_metrics and log.outcome:  # of GraphQL
+            if self._record_metrics and log.outcome:  # only GraphQL has one
                 metrics.record_operation(log.field or "none", outcome=log.outcome, seconds=seconds)
             logs.log_request(
                 request_id=request_id,
@@ -94,11 +99,11 @@ class RequestMiddleware:
             )
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a WebSocket on; one line tells that it is opened or refused, another its end."""
+        """Handle a WebSocket; one log line says that it was opened or rejected, another its end."""
         request_id = request_log(scope).request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         fields = {"request_id": request_id, "path": scope["path"], "operation": ""}
-        code, reason = _ABNORMAL_CLOSURE, ""  # ours, if it is we who close
+        code, reason = _ABNORMAL_CLOSURE, ""  # the server's own, if the server closes
         started_at = 0.0
 
         async def receive_with_code() -> Message:
@@ -137,7 +142,7 @@ class RequestMiddleware:
                 )
 
     def _client_fields(self, scope: Scope) -> dict[str, str]:
-        """Say who asked: the network, the client if it was signed in, its name for the request."""
+        """Return the client's network, its id if it is signed in, and its own request id."""
         fields = {"network": self._addresses.of(scope)}
         if client := request_log(scope).client:
             fields["client"] = client
@@ -155,7 +160,7 @@ class RequestMiddleware:
 
 
 def _client_request_id(scope: Scope) -> str | None:
-    """Return the id that a client gave, unless it may be something else, such as a phone."""
+    """Return the request id that a client sent, unless it may be a phone or a code."""
     value = header(scope, b"x-request-id") or ""
     if _UNIQUE_ID.fullmatch(value):
         return value

@@ -10,7 +10,7 @@ _KEY = "request_log"  # in the scope's state
 
 @dataclass(slots=True, kw_only=True)
 class RequestLog:
-    """Created by the middleware, completed by the GraphQL transport; what is unknown is empty."""
+    """Created by the middleware, completed by the GraphQL transport; unknown facts are empty."""
 
     request_id: str  # unique, not secret
     operation: str = ""  # the name that the client gave its operation

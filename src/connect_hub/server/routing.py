@@ -1,4 +1,4 @@
-"""The way of a request to what answers it, short where that is asked often."""
+"""Routing in front of Starlette's router: a fast path to GraphQL, and trusted hosts."""
 
 from collections.abc import Awaitable, Iterable
 
@@ -13,9 +13,14 @@ _REJECTION = PlainTextResponse("This host is not served here: see ALLOWED_HOSTS.
 
 
 class GraphQLFastPath:
-    """Lets one path be answered ahead of all routes: to go by them takes as long as a statement.
+    """Bypasses the router for GraphQL, because its matching costs as much as a SQL statement.
 
-    A slash at the end of any path makes no difference.
+    A trailing slash is removed from any path.
+
+    Args:
+        app: handles all other requests.
+        path: the path of the GraphQL endpoint.
+        graphql: handles HTTP requests to that path.
     """
 
     def __init__(self, app: ASGIApp, *, path: str, graphql: ASGIApp) -> None:
@@ -24,8 +29,8 @@ class GraphQLFastPath:
         self._graphql = graphql
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Choose by the path of an HTTP request."""
-        path = scope.get("path", "")  # the lifespan has none
+        """Choose the application by the path of a request."""
+        path = scope.get("path", "")  # lifespan has no path
         if path.endswith("/") and path != "/":
             path = scope["path"] = path[:-1]
         is_graphql = scope["type"] == "http" and path == self._path
@@ -33,7 +38,12 @@ class GraphQLFastPath:
 
 
 class TrustedHostMiddleware:
-    """Refuses requests for hosts that are not ours, and remembers the Host headers of ours."""
+    """Rejects requests whose Host header is not allowed; accepted headers are cached.
+
+    Args:
+        app: handles requests to allowed hosts.
+        allowed: host names; `*.example.com` allows subdomains, and `*` allows all.
+    """
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
         self._app = app
@@ -45,7 +55,7 @@ class TrustedHostMiddleware:
         self._accepted: set[str] = set()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass a request on, or refuse it."""
+        """Handle a request, or reject it with 400."""
         host = header(scope, b"host") or ""
         if host not in self._accepted:
             if not self._is_allowed(host):

@@ -1,4 +1,4 @@
-"""How a serving process ends: it says so first, so that no request comes to a closed door."""
+"""Graceful shutdown: a process becomes unready before it closes its port."""
 
 import asyncio
 import os
@@ -11,10 +11,10 @@ from types import FrameType
 
 
 class GracefulShutdown:
-    """Whether this process is about to stop.
+    """Delays SIGTERM, so that proxies notice before the process stops.
 
-    At SIGTERM it is not ready any more, and keeps no connection open after the answer to a request;
-    `delay` later, when proxies have noticed, it stops as if the signal came only now.
+    At SIGTERM the process starts draining: /readyz fails, and each response closes its connection.
+    After `delay` the signal reaches uvicorn's handler.
     """
 
     def __init__(self, delay: timedelta) -> None:
@@ -23,7 +23,7 @@ class GracefulShutdown:
 
     @contextmanager
     def install(self) -> Iterator[None]:
-        """Wait for SIGTERM before whoever was to handle it, as long as this lasts."""
+        """Handle SIGTERM until the context ends, in front of the current handler."""
         stop = signal.getsignal(signal.SIGTERM)
         if not self._delay or not callable(stop):
             yield
@@ -43,11 +43,11 @@ class GracefulShutdown:
 
 
 def end_with_parent() -> None:
-    """Stop a worker whose parent was killed: it would keep the port."""
+    """Stop this worker if its parent is killed; otherwise it would keep the port."""
     if parent := parent_process():
         asyncio.get_running_loop().add_reader(parent.sentinel, _end_after, parent.sentinel)
 
 
 def _end_after(parent: int) -> None:
-    asyncio.get_running_loop().remove_reader(parent)  # which stays readable
-    os.kill(os.getpid(), signal.SIGINT)  # at once: SIGTERM may take its time
+    asyncio.get_running_loop().remove_reader(parent)  # it stays readable
+    os.kill(os.getpid(), signal.SIGINT)  # SIGTERM would wait for the delay

@@ -1,4 +1,4 @@
-"""A span for each HTTP request, named by what it asked for."""
+"""Middleware that traces each HTTP request."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,18 +9,18 @@ from connect_hub.server.request_log import request_log
 
 
 class TracingMiddleware:
-    """Stands around all of the application, where traces are exported."""
+    """Records a span for each HTTP request, named after its GraphQL field."""
 
     def __init__(self, app: ASGIApp, *, addresses: ClientAddresses) -> None:
         self._app = app
         self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and tell what came of it."""
+        """Handle a request within a span."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # A stranger's `traceparent` would choose which requests are sampled, and in whose trace.
+        # `traceparent` decides which requests are sampled, so only trusted proxies may set it.
         names = ("traceparent", "tracestate") if self._addresses.is_proxied(scope) else ()
         headers = {name: header(scope, name.encode()) or "" for name in names}
         status = 0

@@ -1,4 +1,4 @@
-"""The pages of web/, as built into `static`: the client, GraphiQL and their assets."""
+"""The built pages of web/: the web client, GraphiQL and their assets."""
 
 import os
 import re
@@ -19,16 +19,16 @@ _CLIENT_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_COUNTRY_TAG = '<meta name="default-country" content="" />'  # filled in for the client
+_COUNTRY_TAG = '<meta name="default-country" content="" />'  # the server fills it in
 
 
 def are_built() -> bool:
-    """Say whether this installation has the pages."""
+    """Return whether this installation has the pages."""
     return (STATIC / "index.html").is_file()
 
 
 def page(name: str, *, policy: str, notice: str | None, country: str | None = None) -> HTMLResponse:
-    """Make the answer with one page; a page is asked for each time, its assets once."""
+    """Make the response with a page. Browsers revalidate pages, and cache assets for ever."""
     html = (STATIC / name).read_text(encoding="utf-8")
     if country:
         html = html.replace(_COUNTRY_TAG, _COUNTRY_TAG.replace('""', f'"{country}"'))
@@ -39,7 +39,7 @@ def page(name: str, *, policy: str, notice: str | None, country: str | None = No
 
 
 def with_notice(html: str, notice: str | None) -> str:
-    """Put a notice above everything else on a page."""
+    """Add a notice at the top of a page."""
     if not notice:
         return html
     aside = f'<aside class="server-notice" lang="en">{escape(notice)}</aside>'
@@ -47,7 +47,7 @@ def with_notice(html: str, notice: str | None) -> str:
 
 
 def routes(*, notice: str | None, country: str | None) -> list[BaseRoute]:
-    """List what is served beside GraphQL: nothing where the pages are not built."""
+    """Return the routes of the pages: none if they are not built."""
     if not are_built():
         return []
     client = page("index.html", policy=_CLIENT_CSP, notice=notice, country=country)
@@ -58,13 +58,13 @@ def routes(*, notice: str | None, country: str | None) -> list[BaseRoute]:
     return [
         Route("/", start),
         Route("/i/{invitation_code}", start),
-        Route("/I/{invitation_code}", start),  # as codes with capitals only have it (QR)
+        Route("/I/{invitation_code}", start),  # QR codes in capitals only are smaller
         Mount("/assets", _CompressedAssets(directory=STATIC / "assets")),
     ]
 
 
 class _CompressedAssets(StaticFiles):
-    """Files whose names change with their content, compressed when they were built."""
+    """Serves files whose names change with their content; the build has compressed them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with whole files: a Range of a hundred parts would cost 15 ms."""
@@ -72,7 +72,7 @@ class _CompressedAssets(StaticFiles):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Find a file of the one folder; resolving a long path would take a long time."""
+        """Find a file; paths with folders are rejected, because resolving long ones is slow."""
         return ("", None) if os.sep in path else super().lookup_path(path)
 
     def file_response(
@@ -82,7 +82,7 @@ class _CompressedAssets(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """Answer with a file, in the smallest form that the browser takes."""
+        """Respond with a file in the smallest encoding that the browser accepts."""
         accepted = _accepted_encodings(header(scope, b"accept-encoding") or "")
         encoding, found = None, Path(full_path)
         for name, suffix in (("br", ".br"), ("gzip", ".gz")):
@@ -99,6 +99,6 @@ class _CompressedAssets(StaticFiles):
 
 
 def _accepted_encodings(header: str) -> set[str]:
-    """List the encodings that a browser takes (RFC 9110, 12.5.3); `q=0` is one it does not."""
+    """Parse Accept-Encoding (RFC 9110, 12.5.3); `q=0` excludes an encoding."""
     parts = [part.replace(" ", "").lower().partition(";") for part in header.split(",")]
     return {name for name, _, quality in parts if not re.fullmatch(r"q=0(\.0*)?", quality)}
