@@ -26,11 +26,13 @@ Why the results are right:
   plan for each combination of their values.
 - Limits, validation and the format of errors are separate from execution, and apply to both ways.
 
-`executor` runs plans, `compiler` builds them of the parts in `plans` and `resolvers`.
+`compiler` builds plans of the parts in `plans` and `resolvers`. `executor` chooses the plan of a
+request, and `plan_execution` executes it.
 `tests/api/execution/test_executor.py` compares the results with graphql-core's on generated
 operations.
 """
 
-from connect_hub.api.execution.executor import build_executor, execute
+from connect_hub.api.execution.executor import build_executor
+from connect_hub.api.execution.plan_execution import execute
 
 __all__ = ["build_executor", "execute"]

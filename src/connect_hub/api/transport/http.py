@@ -13,14 +13,12 @@ from connect_hub.api.execution.engine import Engine, Parameters
 from connect_hub.api.services import Services
 from connect_hub.api.transport import graphiql
 from connect_hub.api.transport.http_request import (
-    GRAPHQL,
-    HTML,
-    JSON,
     RequestError,
     media_type_for,
     read_parameters,
 )
 from connect_hub.api.transport.http_response import GraphQLResponse, rejection, response_to
+from connect_hub.api.transport.media_types import GRAPHQL, HTML, JSON
 from connect_hub.database.connections import deadline
 from connect_hub.server.request_log import request_log
 

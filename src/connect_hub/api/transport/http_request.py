@@ -9,13 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from connect_hub.api.execution.engine import Parameters
+from connect_hub.api.transport.media_types import GRAPHQL, HTML, JSON, preferred
 from connect_hub.server.headers import header
 
 MAX_BODY = 64 * 1024  # bytes
-
-JSON = "application/json"
-GRAPHQL = "application/graphql-response+json"
-HTML = "text/html"
 
 _MAX_URL_PARAMETERS = 16
 _READ_METHODS = {"GET", "HEAD"}
@@ -93,7 +90,7 @@ def media_type_for(scope: Scope, *, graphiql: bool) -> str | None:
         and not _OPERATION_PARAMETERS & _query(scope).keys()
     )
     offered = (JSON, GRAPHQL, HTML) if wants_page else (JSON, GRAPHQL)
-    return _preferred("*/*" if accept is None else accept, offered)
+    return preferred("*/*" if accept is None else accept, offered)
 
 
 def _query(scope: Scope) -> dict[str, str]:
@@ -200,31 +197,3 @@ def _document_id(params: dict[str, Any]) -> str | None:
         return None
     persisted = _object(_object(params, "extensions") or {}, "persistedQuery")
     return _string(params, "documentId") or _string(persisted or {}, "sha256Hash")
-
-
-@lru_cache(_CACHED_HEADERS)
-def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """Choose by quality, then specificity, then order in the header (RFC 9110, 12.5.1)."""
-    ranges = [_media_range(part) for part in accept.split(",")]
-
-    def rank(offer: str) -> tuple[float, int, int]:
-        patterns = ["*/*", offer.partition("/")[0] + "/*", offer]
-        matches = [
-            (patterns.index(media_range), quality, -position)
-            for position, (media_range, quality) in enumerate(ranges)
-            if media_range in patterns
-        ]
-        specificity, quality, position = max(matches, default=(0, 0.0, 0))
-        return quality, specificity, position if specificity else 0
-
-    best = max(offered, key=rank)
-    return best if rank(best)[0] > 0 else None
-
-
-def _media_range(part: str) -> tuple[str, float]:
-    media_range, *parameters = [piece.strip().lower() for piece in part.split(";")]
-    quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-    try:
-        return media_range, float(quality)
-    except ValueError:
-        return media_range, 0.0

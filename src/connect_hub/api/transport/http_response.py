@@ -8,7 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 from connect_hub.api.execution.query_limits import MAX_ERRORS
 from connect_hub.api.graphql_errors import format_error
-from connect_hub.api.transport.http_request import GRAPHQL, JSON, RequestError
+from connect_hub.api.transport.http_request import RequestError
+from connect_hub.api.transport.media_types import GRAPHQL, JSON
 from connect_hub.server.request_log import request_log
 
 # If a request was answered by nothing but errors of one of these codes, it gets this status.
