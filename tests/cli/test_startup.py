@@ -68,9 +68,9 @@ LINES = {
     "für".encode("latin-1"): "not text in UTF-8",
     "PORT=1\n".encode("utf-16"): "not text in UTF-8",
     b"\xff\xfe\xfd": "not text in UTF-8",
-    b"PORT=1\nISSUER=a\0b\n": "line 2, is not understood",
-    b"PORT=1\nISSUER='a\n": "line 2, is not understood",
-    b"PORT 1\n": "line 1, is not understood",
+    b"PORT=1\nISSUER=a\0b\n": "line 2, cannot be parsed",
+    b"PORT=1\nISSUER='a\n": "line 2, cannot be parsed",
+    b"PORT 1\n": "line 1, cannot be parsed",
 }
 
 

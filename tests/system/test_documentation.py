@@ -81,7 +81,7 @@ def test_the_documentation_has_every_setting_and_its_default(tmp_path: Path) -> 
 
 
 def test_the_documentation_names_only_settings_that_exist() -> None:
-    """Other names in capitals belong to docker compose, to the build, or to libraries."""
+    """Other names in capitals are of docker compose, the build, libraries or the code."""
     named = {
         word
         for page in PAGES
@@ -91,6 +91,7 @@ def test_the_documentation_names_only_settings_that_exist() -> None:
     limits = cast("GraphQLEnumType", build_schema(SCHEMA).type_map["RequestLimit"])
     assert named - {*NAMES, *table("code"), *limits.values} == {
         "APP_PASSWORD",
+        "CLIENT_COLUMNS",
         "CONNECT_HUB_WEB",
         "DEMO_PASSWORD",
         "FUZZ_EXAMPLES",

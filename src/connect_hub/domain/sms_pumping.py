@@ -1,9 +1,10 @@
 """SMS pumping: fraudsters request codes to a block of numbers that earns money from each SMS.
 
-Nobody confirms these codes, so a block is suspicious if few of its codes are confirmed by being
-typed. With PUMPING_GUARD=block, a suspicious block is throttled. It is not closed, because then a
-few addresses could keep a million numbers from signing in. All numbers of the block share the
-throttled rate, registered or not. Each confirmed code raises it, and resets its network's limit.
+Nobody types these codes, so a block is suspicious if few of its codes are confirmed. With
+PUMPING_GUARD=block, a suspicious block is throttled. It is not closed, because then a few addresses
+could keep a million numbers from signing in. All numbers of the block share the throttled rate,
+registered or not. Each confirmed code raises the block's rate, and resets the limit of the network
+that confirmed it.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from connect_hub.settings import Rate, Settings
 
 PERIOD = timedelta(hours=1)
 
-# A block is suspicious if at least this many codes of a period are unconfirmed, and fewer than one
-# in this many is confirmed.
+# A block is suspicious if at least _MIN_UNCONFIRMED codes of a period are unconfirmed, and fewer
+# than one in _SENT_PER_CONFIRMED is confirmed.
 _MIN_UNCONFIRMED = 100
 _SENT_PER_CONFIRMED = 10
 
@@ -53,7 +54,7 @@ class Traffic:
         return unconfirmed >= _MIN_UNCONFIRMED and self.confirmed * _SENT_PER_CONFIRMED < self.sent
 
     def next_send_at(self, alarmed_at: datetime) -> datetime:
-        """Return when the latest of the codes may be sent, if throttled since `alarmed_at`."""
+        """Return when a block that was alarmed at this time may send its latest code."""
         allowed = _MIN_UNCONFIRMED + _BURST + self.confirmed * _SENT_PER_CONFIRMED
         excess = self.sent - allowed
         if excess <= 0:
@@ -68,7 +69,7 @@ async def check(traffic: Traffic, *, address: str, keys: Keys, settings: Setting
         The hits of this send on the throttle.
 
     Raises:
-        TooManyRequests: the block is throttled, and has used up its rate or that of the network.
+        TooManyRequests: the throttled block, or the network in it, has used up its rate.
     """
     if settings.pumping_guard == "off" or not (traffic.is_suspicious or traffic.alarmed_at):
         return []

@@ -80,7 +80,7 @@ def read_env_file(path: Path) -> list[tuple[str, str | None]]:
     for line in lines:
         if line.error or "\0" in line.original.string:
             raise StartupError(
-                f"{path}, line {line.original.line}, is not understood: write NAME=value, and"
+                f"{path}, line {line.original.line}, cannot be parsed: write NAME=value, and"
                 " values with spaces, quotes or # in single quotes."
             )
     return [(line.key.lower(), line.value) for line in lines if line.key]

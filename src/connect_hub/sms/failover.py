@@ -17,7 +17,7 @@ from connect_hub.sms.message import Message, NotSentError
 MAX_FAILURES = 3  # in a row, until the circuit breaker opens
 OPEN_FOR = timedelta(minutes=1)
 
-_TYPICAL_LATENCIES = (0.3, 0.5, 0.8)  # seconds; until this process has sent a message
+_TYPICAL_LATENCIES = (0.3, 0.5, 0.8)  # seconds; used until this process has sent its first message
 _KEPT_LATENCIES = 50
 
 log = structlog.get_logger()

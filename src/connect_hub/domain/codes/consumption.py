@@ -95,7 +95,7 @@ async def _consume(sql: str, verified: VerifiedCode, *values: object) -> list[Ro
     rows = await fetch(sql, phone.e164, verified.nonce, phone.block, *values)
     if rows:
         metrics.SMS_CONFIRMED.labels(verified.gateway or "unknown", phone.country).inc()
-        await rate_limits.refund([*verified.hits, verified.throttle_hits])
+        await rate_limits.refund([*verified.hits, verified.throttle_hit])
     return rows
 
 

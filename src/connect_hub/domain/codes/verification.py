@@ -30,7 +30,7 @@ class VerifiedCode:
     nonce: bytes
     gateway: str | None  # the SMS gateway that sent it
     hits: list[Hit]  # of the guess, to be refunded when the code is released or consumed
-    throttle_hits: Hit  # of this network in the phone's block, to be refunded when consumed
+    throttle_hit: Hit  # of this network in the phone's block of numbers; refunded on consumption
 
 
 async def verify(
