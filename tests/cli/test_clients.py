@@ -80,7 +80,7 @@ def test_a_client_is_erased_by_who_says_yes(server: Server) -> None:
     client = server.register()
     assert "Aborted!" in told(server, "delete", client.phone, ends=1)  # nobody answers
     assert server.knows(client)
-    assert told(server, "delete", client.phone, "--yes").startswith("Erased.\n")
+    assert told(server, "delete", client.phone, "--yes").startswith("Deleted.\n")
     assert server.post(ME, token=client.token).status_code == 401
     assert "No client has this phone" in told(server, "show", client.phone, ends=1)
 

@@ -72,7 +72,7 @@ def test_the_demo_is_taken_over_once_however_often(data_dir: Path) -> None:
     assert inviters == [None, "+79991230001", "+79991230005", None, None]
     assert after_first[0][3].startswith("2024-12-01 10:00:00")
     for said in (
-        "clients left: client 3 of the demo, whose phone is no mobile number",
+        "clients left: client 3 of the demo, whose phone is not a mobile number",
         "invitations left: client 3 of the demo, since it or its inviter was left",
         "invitations left: client 5 of the demo, since it would close a ring",
         "invitations left: client 6 of the demo, since it would close a ring",

@@ -1,4 +1,4 @@
-"""`connect-hub clients`: what those who run the server do about one client."""
+"""`connect-hub clients`: commands for operators that concern one client."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ _number = click.argument("number", metavar="PHONE")
 
 @click.group()
 def clients() -> None:
-    """Show, block or delete the client of a phone; beside a running server, too."""
+    """Show, block or delete the client of a phone."""
 
 
 @clients.command()
@@ -30,39 +30,39 @@ def show(number: str) -> None:
 @clients.command()
 @_number
 def block(number: str) -> None:
-    """Keep a client from signing in, and end its sessions."""
+    """Block a client: it cannot sign in, and its sessions end."""
     click.echo(f"Blocked; {_format_count(_run(number, account.block))} ended.")
 
 
 @clients.command()
 @_number
 def unblock(number: str) -> None:
-    """Let a blocked client sign in again."""
+    """Unblock a client, so that it can sign in again."""
     _run(number, account.unblock)
-    click.echo("Not blocked any more.")
+    click.echo("Unblocked.")
 
 
 @clients.command()
 @_number
 def end_sessions(number: str) -> None:
-    """Sign a client out everywhere."""
+    """End all sessions of a client."""
     click.echo(f"{_format_count(_run(number, sessions.sign_out))} ended.")
 
 
 @clients.command()
 @_number
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(number: str, *, yes: bool) -> None:
-    """Erase a client but for its place in the invitations, for ever."""
+    """Delete a client permanently, except for its place among the invitations."""
     if not yes:
         click.echo(_run(number, _describe))
-        click.confirm("Erase this client for ever?", abort=True)
+        click.confirm("Delete this client permanently?", abort=True)
     _run(number, account.erase)
-    click.echo("Erased.")
+    click.echo("Deleted.")
 
 
 def _run(number: str, action: Callable[[Client], Awaitable[RESULT]]) -> RESULT:
-    """Act on the client of a phone, typed freely."""
+    """Run an action on the client of a phone number, which may be in any usual format."""
     try:
         phone = phone_numbers.parse(number, country=load().default_country).e164
     except InvalidPhone as error:

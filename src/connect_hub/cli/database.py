@@ -1,4 +1,4 @@
-"""Work of a command on the database, beside a running server too."""
+"""Access to the database for commands, also while a server is running."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,14 +22,16 @@ _NOT_MIGRATED = "The database is not migrated: run connect-hub migrate first."
 
 
 def run_with_database(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
-    """Do some work on the database of the settings, as long as it takes.
+    """Run a coroutine function with a connection to the database of the settings.
+
+    Its statements have no timeout. An embedded database is started if no server has started it.
 
     Args:
-        work: what is to be done.
-        migrated: whether it needs a migrated database.
+        work: uses the connection, and returns the result.
+        migrated: whether the work needs a migrated database.
 
     Raises:
-        StartupError: the database does not answer, or is not migrated though it must be.
+        StartupError: the database cannot be reached or used, or is not migrated.
     """
     settings = load()
     logs.configure()
@@ -46,9 +48,9 @@ async def _run_connected(settings: Settings, work: Work[RESULT], *, migrated: bo
             return await work()
     except (*UNAVAILABLE, *REFUSED) as error:
         if settings.embedded and isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-            raise StartupError(_NOT_MIGRATED) from error  # migrations create our user
+            raise StartupError(_NOT_MIGRATED) from error  # migrations create the user
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StartupError(
-            f"The database cannot do this now ({reason}): check that it runs, that it takes writes"
+            f"The database cannot do this now ({reason}): check that it runs and accepts writes,"
             " and that DATABASE_URL is right."
         ) from error

@@ -1,4 +1,4 @@
-"""`connect-hub doctor`: whether all is as it must be."""
+"""`connect-hub doctor`: checks settings, SMS and the database."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -20,12 +20,13 @@ from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
 
-_CLOCK_WARNING, _CLOCK_FAILURE = timedelta(seconds=2), timedelta(seconds=30)  # tokens bear 60 s
+_CLOCK_WARNING = timedelta(seconds=2)
+_CLOCK_FAILURE = timedelta(seconds=30)  # access tokens allow 60 s
 
 
 @click.command()
 def doctor() -> None:
-    """Look whether all is as it must be, beside a running server too; 1 if something failed."""
+    """Check settings, SMS and database; exit with 1 if a check failed."""
     findings = _findings()
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
@@ -36,7 +37,7 @@ def doctor() -> None:
 def _findings() -> list[Finding]:
     try:
         settings = load_to_serve()
-        create_app(settings)  # which says what is wrong
+        create_app(settings)  # raises StartupError if a setting is wrong
     except StartupError as error:
         return [Finding("settings", "FAILED", str(error))]
 
@@ -59,7 +60,7 @@ def _check_settings(settings: Settings) -> Finding:
             "DATABASE_URL requires channel_binding, which is ignored: to verify the server, write"
         )
         return Finding("settings", "warning", f"{told} sslmode=verify-full&sslrootcert=system")
-    return Finding("settings", "ok", "all are understood")
+    return Finding("settings", "ok", "all are valid")
 
 
 def _check_sms(settings: Settings) -> Finding:
@@ -70,9 +71,9 @@ def _check_sms(settings: Settings) -> Finding:
     if most is None:
         told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
         return Finding("sms", "warning", told)
-    # Each code may move an account, whose former phone gets a notice.
+    # A code may change the phone of an account, and the former phone then gets a notice.
     told = f"{sender}; a day may cost at most {2 * most} SMS: {most} codes by SENDS_TOTAL,"
-    return Finding("sms", "ok", f"{told} and a notice for each that changes a phone")
+    return Finding("sms", "ok", f"{told} and a notice for each change of a phone")
 
 
 def _check_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
@@ -90,25 +91,25 @@ async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
     yield await checks.writes(fetch)
     yield await _check_clock()
     if not await is_migrated():
-        yield Finding("migrations", "FAILED", "some are missing: run connect-hub migrate")
+        yield Finding("migrations", "FAILED", "some are not applied: run connect-hub migrate")
         return
     yield Finding("migrations", "ok", "all are applied")
     yield (found := await _check_privileges())
     if found.state == "FAILED":
         return
-    yield await _check_count("rings", _IN_RINGS, "clients stand in a ring of invitations")
-    yield await _check_count("counts", _MISCOUNTED, "clients have a wrong count of invited ones")
+    yield await _check_count("rings", _IN_RINGS, "clients are in a ring of invitations")
+    yield await _check_count("counts", _MISCOUNTED, "clients have a wrong count of invited clients")
 
 
 async def _check_clock() -> Finding:
     before = datetime.now(UTC)
     (row,) = await fetch("SELECT clock_timestamp() AS now")
     after = datetime.now(UTC)
-    # An answer that took long tells less.
+    # The query takes time, so this is the smallest difference that explains the three times.
     difference = max(before - row["now"], row["now"] - after, timedelta())
-    told = f"{difference.total_seconds():.1f} s apart from the database's"
+    told = f"{difference.total_seconds():.1f} s difference to the database's clock"
     if difference > _CLOCK_FAILURE:
-        return Finding("clock", "FAILED", f"{told}: set both by NTP")
+        return Finding("clock", "FAILED", f"{told}: synchronize both with NTP")
     return Finding("clock", "warning" if difference > _CLOCK_WARNING else "ok", told)
 
 
@@ -118,10 +119,10 @@ async def _check_privileges() -> Finding:
     if excessive := await privileges.excessive(fetch):
         told = f"{excessive}: serve as another user (docs/security.md)"
         return Finding("privileges", "warning", told)
-    return Finding("privileges", "ok", "the server reads and writes rows, and no more")
+    return Finding("privileges", "ok", "the server can only read and write rows")
 
 
-# Every client hangs on one that was not invited, unless it is in a ring or below one.
+# Clients that no chain of inviters connects to an uninvited client are in a ring, or below one.
 _IN_RINGS = """
     WITH RECURSIVE placed AS (
         SELECT id FROM client WHERE inviter_id IS NULL

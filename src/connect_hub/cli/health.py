@@ -1,6 +1,6 @@
-"""`python -m connect_hub.cli.health`: exits with 0 if the server of these settings is alive.
+"""`python -m connect_hub.cli.health`: exits with 0 if the server is alive.
 
-The image's HEALTHCHECK runs it, so it imports no more than the settings.
+The image's HEALTHCHECK runs it often, so it imports only the settings.
 """
 
 import sys
@@ -9,11 +9,11 @@ from http.client import HTTPConnection, HTTPException
 from connect_hub.settings import Settings, StartupError, load
 
 _TIMEOUT = 4  # seconds
-_LOOPBACK_FOR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where HOST says so)
+_LOOPBACK_FOR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (only compared)
 
 
 def is_alive(settings: Settings) -> bool:
-    """Ask for /healthz at HOST and PORT; an address that means any is asked on this machine."""
+    """Return whether /healthz responds at HOST and PORT; 0.0.0.0 and :: mean loopback."""
     connection = HTTPConnection(
         _LOOPBACK_FOR.get(settings.host, settings.host), settings.port, timeout=_TIMEOUT
     )

@@ -1,4 +1,4 @@
-"""`connect-hub import-demo`: the clients of the REST demo that was here before."""
+"""`connect-hub import-demo`: imports clients from the REST demo that preceded Connect Hub."""
 
 import asyncio
 import os
@@ -41,10 +41,10 @@ _REASONS = {
 @click.command()
 @click.argument("url")
 def import_demo(url: str) -> None:
-    """Take over the clients of the REST demo, from the PostgreSQL database of a URL.
+    """Import the clients of the REST demo from its PostgreSQL database.
 
-    Its password comes from DEMO_PASSWORD, or is asked for. What is here already stays as it is, so
-    to do it twice is to do it once.
+    The password comes from DEMO_PASSWORD, or from a prompt. Existing clients stay unchanged, so the
+    command can be repeated.
     """
     people, inviters = asyncio.run(_read_demo(_connection_options(url)))
 
@@ -62,7 +62,7 @@ def import_demo(url: str) -> None:
 
 
 class Report:
-    """What became of what; of the demo's clients it shows ids, no phones."""
+    """The result of an import; it names clients of the demo by id, never by phone."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -72,19 +72,20 @@ class Report:
         return "\n".join(self._lines + [f"{what}: {count}" for what, count in self._counts.items()])
 
     def count(self, what: str) -> None:
-        """Count what needs no words."""
+        """Count something that needs no explanation."""
         self._counts[what] += 1
 
     def note(self, what: str, demo_id: int, why: str) -> None:
-        """Count something, and note of whom and why."""
+        """Count something, and note the client and the reason."""
         self.count(what)
         self._lines.append(f"{what}: client {demo_id} of the demo, {why}")
 
 
 def _connection_options(url: str) -> dict[str, Any]:
-    """Read the URL, and the password from where neither other users nor the shell's history see it.
+    """Return asyncpg's options for the demo's database.
 
-    Without one, asyncpg looks where libpq does: PGPASSWORD, then ~/.pgpass.
+    The password comes from the environment or a prompt, which other users and the shell's history
+    do not see. Without one, asyncpg uses PGPASSWORD or ~/.pgpass, like libpq.
     """
     try:
         options = parse_url(url)
@@ -103,7 +104,7 @@ def _connection_options(url: str) -> dict[str, Any]:
 
 
 async def _read_demo(options: dict[str, Any]) -> tuple[list[Row], dict[int, int]]:
-    """Read the demo's clients, and by the id of each who invited it."""
+    """Read the demo's clients, and the inviter's id by the client's id."""
     try:
         demo = await asyncpg.connect(**options)
         try:
@@ -113,7 +114,9 @@ async def _read_demo(options: dict[str, Any]) -> tuple[list[Row], dict[int, int]
             await demo.close()
     except (*UNAVAILABLE, asyncpg.PostgresError) as error:
         reason = " ".join(str(error).split())
-        raise StartupError(f"The demo's database cannot be read ({reason}).") from None
+        raise StartupError(
+            f"The demo's database cannot be read ({reason}): check the URL and the password."
+        ) from None
     by_code = {person["invitation_code"]: person["id"] for person in people}
     applied = {person["id"]: by_code.get(person["someone_invitation_code"]) for person in people}
     inviters = {client: inviter for client, inviter in applied.items() if inviter is not None}
@@ -127,11 +130,15 @@ _INSERT = """
 
 
 async def _import_client(person: Row, country: str | None, report: Report) -> UUID | None:
-    """Add a client, unless its phone is or was here; codes are in capitals, read in any case."""
+    """Add a client, unless its phone is known or its account was deleted here.
+
+    Returns:
+        The id of the client here, or None if it was skipped.
+    """
     try:
         number = phone_numbers.parse(person["phone"], country=country).e164
     except InvalidPhone:
-        report.note("clients left", person["id"], "whose phone is no mobile number")
+        report.note("clients left", person["id"], "whose phone is not a mobile number")
         return None
     wanted, since = person["invitation_code"].upper(), person["created_at"]
     if await Client.exists(invitation_code=wanted, created_at=since, deleted_at__isnull=False):
@@ -154,7 +161,7 @@ async def _import_client(person: Row, country: str | None, report: Report) -> UU
 async def _import_invitation(
     invited: int, inviter: int, imported: dict[int, UUID | None], report: Report
 ) -> None:
-    """Attach a client to its inviter, unless it has one."""
+    """Set the inviter of a client, unless it has one."""
     client, owner = imported.get(invited), imported.get(inviter)
     if client is None or owner is None:
         report.note("invitations left", invited, "since it or its inviter was left")

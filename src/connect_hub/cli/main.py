@@ -1,4 +1,4 @@
-"""The command `connect-hub`."""
+"""The command `connect-hub` and its subcommands."""
 
 import asyncio
 import errno
@@ -38,20 +38,20 @@ from connect_hub.sms import exposure
 
 
 class _Group(click.Group):
-    """Ends each command that cannot go on with its one sentence."""
+    """Prints an expected error of any command as one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         warnings.formatwarning = _format_warning
-        if isinstance(sys.stdout, TextIOWrapper):  # whose encoding may lack what we write
+        if isinstance(sys.stdout, TextIOWrapper):  # its encoding may lack our characters
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except StartupError as error:
             raise click.ClickException(str(error)) from None
-        except BrokenPipeError:  # nobody reads on: click ends without a word
+        except BrokenPipeError:  # the reader has gone: click exits silently
             raise
         except OSError as error:
-            message = f"The system refuses to go on ({error}): put that right, and start again."
+            message = f"The operating system reports an error ({error}): fix it, and start again."
             raise click.ClickException(message) from None
 
 
@@ -62,7 +62,10 @@ def _format_warning(message: Warning | str, *_: object, **__: object) -> str:
 @click.group(cls=_Group)
 @click.version_option(package_name="connect-hub")
 def main() -> None:
-    """Sign people in by phone, and let them invite each other."""
+    """Sign people in by phone, and let them invite each other.
+
+    All commands but serve can be used while a server is running.
+    """
 
 
 for command in (clients, doctor, import_demo, stats):
@@ -77,7 +80,7 @@ def serve(**options: str | int | None) -> None:
     """Serve on HTTP, with an embedded PostgreSQL unless DATABASE_URL is set."""
     for name, value in options.items():
         if value is not None:
-            os.environ[name.upper()] = str(value)  # workers read it there too
+            os.environ[name.upper()] = str(value)  # workers read it too
     for line in renamed_settings():
         click.echo(line, err=True)
     settings = load_to_serve()
@@ -85,14 +88,14 @@ def serve(**options: str | int | None) -> None:
         exposure.check(settings)
     logs.configure()
     for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, _exit)  # closes what is open, and ends well: it was asked for
+        signal.signal(stop, _exit)  # closes resources and exits with 0, as it was requested
     _raise_file_limit()
     with (
         _listen(settings) as listening,
         _run_database(settings),
         metrics.serve_metrics(settings) as metrics_port,
     ):
-        create_app(settings)  # so that what is wrong is said once, and not by each worker
+        create_app(settings)  # reports a wrong setting once, not in each worker
         applied = asyncio.run(_prepare_database(settings))
         ports = listening.getsockname()[1], metrics_port
         _print_addresses(settings, ports=ports, applied=applied)
@@ -116,7 +119,7 @@ def serve(**options: str | int | None) -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest version; beside a running server, too."""
+    """Apply all migrations to the database."""
     settings = load()
     with embedded.start_or_join(settings.data_dir) if settings.embedded else nullcontext():
         applied = asyncio.run(_migrate(settings))
@@ -126,13 +129,13 @@ def migrate() -> None:
 @main.command()
 @click.argument("number")
 def sms_test(number: str) -> None:
-    """Send a message to a phone through each gateway of SMS_URLS, and tell how it went."""
+    """Send a test message to a phone through each gateway of SMS_URLS, and print the results."""
     from connect_hub.sms.failover import FailoverSender  # noqa: PLC0415 - apprise takes 20 MB
 
     settings = load()
     sender = sms.create_sender(settings)
     if not isinstance(sender, FailoverSender):
-        raise StartupError("SMS_URLS names no gateway, so no SMS is ever sent: set it first.")
+        raise StartupError("SMS_URLS names no gateway: set it first.")
     try:
         to = phone_numbers.parse(number, country=settings.default_country)
     except InvalidPhone as error:
@@ -179,9 +182,9 @@ def _exit(*_: object) -> NoReturn:
 
 
 def _raise_file_limit() -> None:
-    """Let each process have as many connections as it may ask for: systems begin with 1024."""
+    """Raise the limit of open files, often 1024, to its maximum: connections are files."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # some say "infinity" and do not take it
+    with suppress(ValueError, OSError):  # some systems report "infinity", but reject it
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 

@@ -1,4 +1,4 @@
-"""`connect-hub stats`: how many there are of what."""
+"""`connect-hub stats`: numbers of clients, sessions and codes."""
 
 import click
 
@@ -29,7 +29,7 @@ _STATS = """
 
 @click.command()
 def stats() -> None:
-    """Count clients, sessions and codes; beside a running server, too."""
+    """Count clients, sessions and codes."""
     counts = run_with_database(_count)
     width = max(map(len, counts))
     for name, value in counts.items():

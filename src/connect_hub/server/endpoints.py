@@ -55,7 +55,7 @@ def readiness(shutdown: GracefulShutdown) -> Callable[[Request], Awaitable[Respo
                 migrated = await is_ready()
         except UNAVAILABLE:
             was_unavailable = True
-            return PlainTextResponse("the database does not answer, or takes no writes\n", 503)
+            return PlainTextResponse("the database does not answer, or accepts no writes\n", 503)
         if was_unavailable:
             await connections.replace_connections()
             was_unavailable = False
