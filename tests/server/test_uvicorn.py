@@ -23,6 +23,7 @@ from connect_hub.server.websocket_protocol import LimitedWebSocketProtocol
 from tests.api.transport import test_websocket as websocket
 from tests.server import test_connection_limits as connection_limits
 from tests.server import test_http_protocol as http
+from tests.support.sockets import Sockets
 
 PING = b"\x89\xfd" + bytes(4 + 125)  # masked, with the longest payload
 UNMASKED_TEXT = b"\x81\x01x"  # the server must reject it with 1002
@@ -57,6 +58,19 @@ async def _upgrade(client: socket.socket) -> None:
     while not response.endswith(b"\r\n\r\n"):
         response += await loop.sock_recv(client, 1)
     assert response.startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.usefixtures("hub")
+async def test_limit_of_the_head_does_not_count_the_body(sockets: Sockets) -> None:
+    body = b'{"query": "{ __typename }"}' + b" " * (http_protocol.MAX_HEAD + 1000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sockets.port)
+    writer.write(http.POST + b"Content-Length: %d\r\n\r\n" % len(body))
+    async with asyncio.timeout(10):
+        for start in range(0, len(body), 10_000):
+            await asyncio.sleep(0.02)  # otherwise the server might read all of it at once
+            writer.write(body[start : start + 10_000])
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
 
 
 async def test_client_that_reads_slowly_but_steadily_is_served(
@@ -121,8 +135,8 @@ HTTP_OVERRIDES: dict[str, Callable[..., Any]] = {
     "connection_made": http.test_a_connection_without_a_request_is_closed,
     "connection_lost": connection_limits.test_connections_of_one_network_are_limited,
     "on_message_begin": http.test_a_request_that_does_not_arrive_is_answered_by_408,
-    "on_headers_complete": http.test_few_requests_wait_for_the_answer_to_another,
-    "on_body": connection_limits.test_unfinished_requests_are_limited_together,
+    "on_headers_complete": http.test_a_head_that_is_too_long_is_refused_by_what_is_too_long,
+    "on_body": test_limit_of_the_head_does_not_count_the_body,
     "on_message_complete": http.test_an_idle_connection_is_kept_as_long_as_the_setting_says,
     "_unsupported_upgrade_warning": (
         http.test_who_asks_for_a_protocol_that_we_do_not_speak_is_answered
