@@ -118,7 +118,7 @@ OF_ANY = {
     "ALTER SCHEMA public OWNER TO CURRENT_USER; ALTER DATABASE {name} OWNER TO CURRENT_USER": (
         "may not change the database .* MIGRATION_DATABASE_URL"
     ),
-    "ALTER ROLE {name} SET default_transaction_read_only = on": "takes no writes: name the primary",
+    "ALTER ROLE {name} SET default_transaction_read_only = on": "is read-only: name the primary",
 }
 FOREIGN = [
     "CREATE TABLE client (id int)",

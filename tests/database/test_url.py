@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from connect_hub.database.config import serving_config
-from connect_hub.database.url import is_unbound, parse_url
+from connect_hub.database.url import ignores_channel_binding, parse_url
 from connect_hub.settings import Settings, StartupError
 
 SECRET = "hunter2"
@@ -123,7 +123,7 @@ def test_what_other_clients_are_told_means_the_same_here(
     ],
 )
 def test_channel_binding_that_is_required_is_noticed(url: str, *, unbound: bool) -> None:
-    assert is_unbound(url) is unbound
+    assert ignores_channel_binding(url) is unbound
 
 
 async def test_a_schema_of_the_url_is_the_one_of_the_session(postgres: str) -> None:
@@ -213,14 +213,14 @@ def test_the_root_certificates_of_the_system_are_verified_with() -> None:
         ("postgresql://ann:hunter2@db/hub?connect_timeout=0", "1 to 3600 as connect_timeout"),
         ("postgresql://ann:hunter2@db/hub?connect_timeout=1.5", "1 to 3600 as connect_timeout"),
         ("postgresql://ann:hunter2@db/hub?sslmode=hunter2", "verify-full as sslmode"),
-        ("postgresql://ann:hunter2@db/hub?sslrootcert=/ca.pem", "say sslmode=verify-full"),
+        ("postgresql://ann:hunter2@db/hub?sslrootcert=/ca.pem", "add sslmode=verify-full"),
         (
             "postgresql://ann:hunter2@db/hub?sslmode=prefer&sslrootcert=/ca.pem",
-            "say sslmode=verify-full",
+            "add sslmode=verify-full",
         ),
         (
             "postgresql://ann:hunter2@db/hub?sslmode=verify-ca&sslrootcert=system",
-            "say sslmode=verify-full",
+            "add sslmode=verify-full",
         ),
         (
             "postgresql://ann:hunter2@db/hub?sslmode=verify-ca&sslrootcert=/no/hunter2",

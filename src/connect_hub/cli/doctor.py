@@ -15,7 +15,7 @@ from connect_hub.database.checks import Finding
 from connect_hub.database.config import max_connections
 from connect_hub.database.connections import fetch
 from connect_hub.database.migrations import is_migrated, table_names
-from connect_hub.database.url import is_unbound
+from connect_hub.database.url import ignores_channel_binding
 from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
@@ -30,7 +30,7 @@ def doctor() -> None:
     findings = _findings()
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
-        click.echo(f"{finding.check:<{width}}  {finding.state:<7}  {finding.told}")
+        click.echo(f"{finding.check:<{width}}  {finding.state:<7}  {finding.details}")
     sys.exit(any(finding.state == "FAILED" for finding in findings))
 
 
@@ -55,7 +55,7 @@ def _check_settings(settings: Settings) -> Finding:
     file = Path(str(Settings.model_config["env_file"]))
     if file.exists() and file.stat().st_mode & 0o077:
         return Finding("settings", "warning", f"others may read {file}: chmod 600 {file}")
-    if settings.database_url and is_unbound(settings.database_url.get_secret_value()):
+    if settings.database_url and ignores_channel_binding(settings.database_url.get_secret_value()):
         told = (
             "DATABASE_URL requires channel_binding, which is ignored: to verify the server, write"
         )

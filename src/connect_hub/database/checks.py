@@ -1,4 +1,4 @@
-"""What a database must be like: checked at each start, and by `connect-hub doctor`."""
+"""Requirements of the database, checked at each start and by `connect-hub doctor`."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -6,22 +6,22 @@ from typing import Any, Literal, NamedTuple
 from connect_hub.database.config import direct_config, max_connections
 from connect_hub.settings import Settings, StartupError
 
-OLDEST = 15  # major version of PostgreSQL; older ones get no fixes any more
-TESTED = 18
+MIN_VERSION = 15  # of PostgreSQL; older major versions get no more fixes
+TESTED_VERSION = 18
 
 Row = Mapping[str, Any]
 Fetch = Callable[[str], Awaitable[list[Any]]]  # runs a statement
 
 
 class Finding(NamedTuple):
-    """What was checked, the result, and the reason."""
+    """The result of one check, and its reason."""
 
     check: str
     state: Literal["ok", "warning", "FAILED"]
-    told: str
+    details: str
 
 
-# Superusers are not bound by the limits of roles and databases.
+# The limits of roles and databases do not apply to superusers.
 _FACTS = """
     SELECT current_setting('server_version_num')::int / 10000 AS major,
            pg_encoding_to_char(encoding) AS encoding,
@@ -43,10 +43,10 @@ _FACTS = """
 
 
 async def check(settings: Settings) -> None:
-    """Check what the server finds in the database, as the user it serves as.
+    """Check the database as the user of a serving process.
 
     Raises:
-        StartupError: the database cannot be reached, or is not as it must be.
+        StartupError: the database cannot be reached, or does not meet the requirements.
     """
     connection = await direct_config(settings).connect()
     try:
@@ -57,10 +57,10 @@ async def check(settings: Settings) -> None:
 
 
 async def examine(fetch: Fetch, *, connections: int = 0) -> list[Finding]:
-    """Check the database that a statement reaches.
+    """Check the requirements that need no migrated database.
 
     Args:
-        fetch: runs a statement in it.
+        fetch: runs a statement in the database.
         connections: how many the user is going to open.
     """
     (facts,) = await fetch(_FACTS)
@@ -74,74 +74,78 @@ async def examine(fetch: Fetch, *, connections: int = 0) -> list[Finding]:
 
 
 def require(findings: Iterable[Finding]) -> None:
-    """Stop the start on the first check that failed.
+    """Raise an error for the first check that failed.
 
     Raises:
         StartupError: what was found, and what to do.
     """
     for finding in findings:
         if finding.state == "FAILED":
-            raise StartupError(f"The database cannot be used: {finding.told}.")
+            raise StartupError(f"The database cannot be used: {finding.details}.")
 
 
 async def writes(fetch: Fetch) -> Finding:
-    """Check whether the database takes writes, which may change at any time."""
-    (row,) = await fetch("SELECT current_setting('transaction_read_only')::bool AS closed")
-    if row["closed"]:
-        return Finding("writes", "FAILED", "it takes no writes: name the primary in DATABASE_URL")
-    return Finding("writes", "ok", "it takes them")
+    """Check that the database accepts writes now; a failover may change that at any time."""
+    (row,) = await fetch("SELECT current_setting('transaction_read_only')::bool AS is_read_only")
+    if row["is_read_only"]:
+        return Finding("writes", "FAILED", "it is read-only: name the primary in DATABASE_URL")
+    return Finding("writes", "ok", "accepted")
 
 
 def _version(major: int) -> Finding:
-    if major < OLDEST:
-        return Finding("database", "FAILED", f"PostgreSQL {major}; {OLDEST} or newer is needed")
-    if major != TESTED:
-        return Finding("database", "warning", f"PostgreSQL {major}; our tests run on {TESTED}")
+    if major < MIN_VERSION:
+        return Finding(
+            "database", "FAILED", f"PostgreSQL {major}; {MIN_VERSION} or newer is needed"
+        )
+    if major != TESTED_VERSION:
+        return Finding(
+            "database", "warning", f"PostgreSQL {major}; our tests run on {TESTED_VERSION}"
+        )
     return Finding("database", "ok", f"PostgreSQL {major}")
 
 
 def _encoding(encoding: str) -> Finding:
     if encoding != "UTF8":
-        told = f"its encoding is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0"
-        return Finding("encoding", "FAILED", told)
+        details = f"its encoding is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0"
+        return Finding("encoding", "FAILED", details)
     return Finding("encoding", "ok", encoding)
 
 
 def _schema(facts: Row) -> Finding:
     if facts["schema"] is None:
-        told = (
+        details = (
             f"search_path ({facts['search_path']}) names no schema that {facts['user']} may use:"
             f" create it, or ALTER ROLE {facts['user']} SET search_path = public"
         )
-        return Finding("schema", "FAILED", told)
+        return Finding("schema", "FAILED", details)
     return Finding("schema", "ok", facts["schema"])
 
 
 def _session(facts: Row) -> Finding:
-    """Check what a session cannot set by itself, or a pooler may not have passed on."""
-    needed = {
+    """Check settings that a session cannot set itself, or that a pooler may not pass on."""
+    required = {
         "default_transaction_isolation": (facts["isolation"], "read committed"),
         "session_replication_role": (facts["replication_role"], "origin"),
     }
-    for name, (found, right) in needed.items():
-        if found != right:
-            told = f"{name} is {found}: ALTER ROLE {facts['user']} SET {name} = '{right}'"
-            return Finding("session", "FAILED", told)
+    for name, (found, value) in required.items():
+        if found != value:
+            details = f"{name} is {found}: ALTER ROLE {facts['user']} SET {name} = '{value}'"
+            return Finding("session", "FAILED", details)
     if facts["synchronous_commit"] == "off":
-        told = "synchronous_commit is off: a crash of PostgreSQL loses what was answered just then"
-        return Finding("session", "warning", told)
-    return Finding("session", "ok", "as it must be")
+        details = "synchronous_commit is off: a crash of PostgreSQL loses the latest changes"
+        return Finding("session", "warning", details)
+    return Finding("session", "ok", "as required")
 
 
 def _connections(facts: Row, needed: int) -> Finding:
     limit = facts["connections"]
-    told = f"a server opens {needed}, and {facts['user']} may open {limit}"
+    details = f"a server opens {needed}, and {facts['user']} may open {limit}"
     if needed > limit:
         return Finding(
             "connections",
             "FAILED",
-            f"{told}: raise max_connections or the CONNECTION LIMIT, lower WORKERS, or add"
+            f"{details}: raise max_connections or the CONNECTION LIMIT, lower WORKERS, or add"
             " connection_limit to DATABASE_URL (10 for each worker if it is left out)",
         )
-    fit = f", so {limit // needed} such servers fit" if needed else ""
-    return Finding("connections", "ok", told + fit)
+    capacity = f", so {limit // needed} such servers fit" if needed else ""
+    return Finding("connections", "ok", details + capacity)
