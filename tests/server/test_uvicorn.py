@@ -91,6 +91,18 @@ async def test_client_that_reads_slowly_but_steadily_is_served(
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.usefixtures("app")
+async def test_rejected_handshake_is_not_logged_as_an_internal_error(
+    sockets: Sockets, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", sockets.port)
+    writer.write(http.UPGRADE.replace(b"graphql-transport-ws", b"unknown"))
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 4")
+    writer.close()
+    assert "ERROR" not in [record.levelname for record in caplog.records]
+
+
 async def _send_without_end(client: socket.socket, data: bytes) -> None:
     async with asyncio.timeout(10):
         while True:
@@ -158,7 +170,7 @@ WEBSOCKET_OVERRIDES: dict[str, Callable[..., Any]] = {
         websocket.test_missed_ping_closes_with_a_code_after_which_clients_reconnect
     ),
     "on_task_complete": test_closed_websocket_of_a_client_that_does_not_read_is_aborted,
-    "send": websocket.test_slow_consumer_is_disconnected_without_delaying_others,
+    "send": test_rejected_handshake_is_not_logged_as_an_internal_error,
 }
 
 
