@@ -258,7 +258,7 @@ async def test_connections_that_fell_silent_leave_the_pool(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though they were left by somebody who would not wait: others take their place."""
-    monkeypatch.setattr(connections, "_TIDIED_WITHIN", timedelta(seconds=0.3))
+    monkeypatch.setattr(connections, "_CANCEL_TIMEOUT", timedelta(seconds=0.3))
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
         await fetch("SELECT 1")

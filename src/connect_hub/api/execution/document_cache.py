@@ -7,7 +7,7 @@ from typing import NamedTuple
 from connect_hub.api.execution.compiler import CompiledOperation
 from connect_hub.api.execution.prepared_document import PreparedDocument
 
-BUDGET = 7 * 1024 * 1024  # bytes, by the estimates below
+BUDGET = 6 * 1024 * 1024  # bytes, by the estimates below
 _PROBATION_SHARE = 0.2  # of the budget; always left to documents that were used once
 
 # Estimates in bytes, as tracemalloc measured them, rounded up.
