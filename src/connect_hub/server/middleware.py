@@ -161,8 +161,8 @@ class RequestMiddleware:
 
 def _client_request_id(scope: Scope) -> str | None:
     """Return the request id that a client sent, unless it may be a phone or a code."""
-    value = header(scope, b"x-request-id") or ""
-    if _UNIQUE_ID.fullmatch(value):
+    value = header(scope, b"x-request-id")
+    if not value or _UNIQUE_ID.fullmatch(value):
         return value
     has_number = _SECRET_NUMBER.search(_SEPARATORS.sub("", value))
     return value if _REQUEST_ID.fullmatch(value) and not has_number else None
