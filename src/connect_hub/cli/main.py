@@ -51,8 +51,15 @@ class _Group(click.Group):
         except BrokenPipeError:  # the reader has gone: click exits silently
             raise
         except OSError as error:
+            _discard_output()
             message = f"The operating system reports an error ({error}): fix it, and start again."
             raise click.ClickException(message) from None
+
+
+def _discard_output() -> None:
+    """Send pending output to /dev/null; Python would report a second error when it exits."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _format_warning(message: Warning | str, *_: object, **__: object) -> str:
