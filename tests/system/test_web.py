@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Locator, Page, Route, expect
 from connect_hub.database import embedded
 from tests.support.hub import wrong
 from tests.support.processes import HTTP, Server, numbers, serving
-from tests.support.visitors import Visit, browsing, has_shown, record_texts, visiting, visits
+from tests.support.visitors import Visit, has_shown, record_texts, visiting
 
 FIRST_LOAD = 150_000  # bytes, gzip
 MANY: dict[str, Any] = {
@@ -29,18 +29,6 @@ MANY: dict[str, Any] = {
 def server(folder: Path) -> Iterator[Server]:
     with serving(folder / "web", **MANY) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
-    async with browsing(pytestconfig) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def visit(browser: Browser, server: Server) -> AsyncIterator[Visit]:
-    async with visits(browser, server) as visit:
-        yield visit
 
 
 def heading(page: Page, name: str) -> Locator:

@@ -1,6 +1,6 @@
 """The web client when the server hangs, sockets break, and other tabs and devices act."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, Route, WebSocketRoute, expect
 
 from tests.support.hanging import hanging
 from tests.support.processes import Server, numbers, serving
-from tests.support.visitors import Visit, Visitor, browsing, has_shown, record_texts, visits
+from tests.support.visitors import Visit, Visitor, has_shown, record_texts
 
 ROOMY: dict[str, Any] = {
     "SENDS_PER_PHONE_AND_ADDRESS": "9999/hour",
@@ -24,18 +24,6 @@ APPLY = "mutation($code: String!) { applyInvite(invitationCode: $code) { __typen
 def server(folder: Path) -> Iterator[Server]:
     with serving(folder / "faults", **ROOMY) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
-    async with browsing(pytestconfig) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def visit(browser: Browser, server: Server) -> AsyncIterator[Visit]:
-    async with visits(browser, server) as visit:
-        yield visit
 
 
 async def hang(page: Page, operation: str) -> None:

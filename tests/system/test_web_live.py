@@ -1,7 +1,7 @@
 """The web client's live updates start again after every fault that passes by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
 from tests.support.processes import Server, serving
-from tests.support.visitors import Visit, Visitor, browsing, visiting, visits
+from tests.support.visitors import Visit, Visitor, visiting
 
 ROOMY: dict[str, Any] = {
     "SENDS_PER_PHONE_AND_ADDRESS": "9999/hour",
@@ -23,18 +23,6 @@ APPLY = "mutation($code: String!) { applyInvite(invitationCode: $code) { __typen
 def server(folder: Path) -> Iterator[Server]:
     with serving(folder / "live", **ROOMY) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
-    async with browsing(pytestconfig) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def visit(browser: Browser, server: Server) -> AsyncIterator[Visit]:
-    async with visits(browser, server) as visit:
-        yield visit
 
 
 async def sign_in(visitor: Visitor) -> str:

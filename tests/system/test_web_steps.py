@@ -1,7 +1,7 @@
 """Signing in on the web client: what is typed, the code's step, and clocks that are wrong."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support.hub import wrong
 from tests.support.processes import Server, numbers, serving
-from tests.support.visitors import Visit, Visitor, browsing, visits
+from tests.support.visitors import Visit, Visitor, visits
 
 ROOMY: dict[str, Any] = {
     "SENDS_PER_PHONE_AND_ADDRESS": "9999/hour",
@@ -25,18 +25,6 @@ ROOMY: dict[str, Any] = {
 def server(folder: Path) -> Iterator[Server]:
     with serving(folder / "steps", **ROOMY, DEFAULT_COUNTRY="RU") as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
-    async with browsing(pytestconfig) as browser:
-        yield browser
-
-
-@pytest.fixture
-async def visit(browser: Browser, server: Server) -> AsyncIterator[Visit]:
-    async with visits(browser, server) as visit:
-        yield visit
 
 
 async def type_phone(visitor: Visitor, phone: str) -> None:
