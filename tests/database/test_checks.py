@@ -5,12 +5,15 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from connect_hub.database.migrations import MIGRATION_LOCK
+from connect_hub.database.url import parse_url
 from connect_hub.security.keys import new_secret
 from tests.support import databases
 from tests.support.databases import Database
-from tests.support.processes import run, serving
+from tests.support.processes import PATIENCE, finished, run, serving, starting
 
 # Each of them breaks something where it is inherited.
 INHERITED = {
@@ -19,7 +22,7 @@ INHERITED = {
     "lock_timeout": "1",
     "idle_in_transaction_session_timeout": "1",
     "idle_session_timeout": "20",
-    "transaction_timeout": "100",
+    "transaction_timeout": "10s",  # holds for requests; see the next test for migrations
     "timezone": "Asia/Kathmandu",
     "datestyle": "SQL, DMY",
     "intervalstyle": "sql_standard",
@@ -77,6 +80,30 @@ def test_inherited_defaults_change_nothing(
     constraint = "SELECT pg_get_constraintdef(oid) AS is FROM pg_constraint WHERE conname = $1"
     (row,) = database.execute(constraint, "client_phone_is_e164")
     assert r"^\+[1-9]" in row["is"]
+
+
+_WAITING = """
+    SELECT FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))
+    AND waitstart < clock_timestamp() - interval '1 second'
+"""
+ANOTHER_MIGRATION = f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+
+
+@pytest.mark.parametrize("blocking", [ANOTHER_MIGRATION, "CREATE TABLE client ()"])
+async def test_migration_may_take_longer_than_the_transaction_timeout(
+    database: Database, folder: Path, blocking: str
+) -> None:
+    blocker = await asyncpg.connect(**parse_url(f"{database.server}&dbname={database.name}"))
+    await blocker.execute(f"ALTER ROLE {database.name} SET transaction_timeout = '500ms'")
+    await blocker.execute(f"BEGIN; {blocking}")
+    with starting("migrate", DATA_DIR=str(folder / "unused"), **database.settings) as process:
+        async with asyncio.timeout(PATIENCE):
+            while process.poll() is None and not await blocker.fetch(_WAITING):  # noqa: ASYNC110 - of another
+                await asyncio.sleep(0.05)
+        await blocker.execute("ROLLBACK")
+        await blocker.close()
+        done = await asyncio.to_thread(finished, process)
+    assert (done.returncode, done.stderr) == (0, ""), done
 
 
 def test_codes_applied_at_once_close_no_ring_under_another_default(

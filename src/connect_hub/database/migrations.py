@@ -39,6 +39,7 @@ async def migrate(config: DatabaseConfig, *, served_by: DatabaseConfig | None = 
     application = served_by or config
     owner = await config.connect()
     try:
+        await _lift_transaction_timeout(owner)
         checks.require(await checks.examine(owner.fetch))
         await owner.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         async with TortoiseContext() as context:
