@@ -288,5 +288,5 @@ async def test_the_middleware_puts_the_user_of_a_token_into_the_scope() -> None:
     assert [user.is_authenticated for user in users] == [True, False, False, False]
     assert users[0].identity == str(client_id)
     assert isinstance(users[1].reason, ExpiredTokenError)
-    assert "must be 'Bearer'" in str(users[2].reason)
+    assert "as 'Bearer'" in str(users[2].reason)
     assert [scope["auth"].scopes for scope in scopes] == [["client"], [], [], []]

@@ -88,7 +88,9 @@ class Fleet:
         """Stop one by SIGTERM, start another in its place and wait until it is asked."""
         stack, server = self._running.pop(port)
         server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: server.get("/readyz").text == "this server is about to stop\n")
+        eventually(
+            lambda: server.get("/readyz").text == "this server is about to stop: use another\n"
+        )
         assert server.get("/healthz").status_code == 200
         assert server.process.wait(timeout=20) == 0
         assert {line["level"] for line in server.logged} == {"info"}

@@ -11,7 +11,7 @@ from connect_hub import sms
 from connect_hub.app import create_app
 from connect_hub.cli.database import run_with_database
 from connect_hub.database import checks, privileges
-from connect_hub.database.checks import Finding
+from connect_hub.database.checks import Finding, State
 from connect_hub.database.config import max_connections
 from connect_hub.database.connections import fetch
 from connect_hub.database.migrations import is_migrated, table_names
@@ -56,10 +56,11 @@ def _check_settings(settings: Settings) -> Finding:
     if file.exists() and file.stat().st_mode & 0o077:
         return Finding("settings", "warning", f"others may read {file}: chmod 600 {file}")
     if settings.database_url and ignores_channel_binding(settings.database_url.get_secret_value()):
-        told = (
+        details = (
             "DATABASE_URL requires channel_binding, which is ignored: to verify the server, write"
+            " sslmode=verify-full&sslrootcert=system"
         )
-        return Finding("settings", "warning", f"{told} sslmode=verify-full&sslrootcert=system")
+        return Finding("settings", "warning", details)
     return Finding("settings", "ok", "all are valid")
 
 
@@ -67,18 +68,23 @@ def _check_sms(settings: Settings) -> Finding:
     sender = sms.create_sender(settings)
     if sender.simulated:
         return _check_simulation(settings, sender)
-    most = send_limits.max_hits(settings.sends_total or (), period=send_limits.DAY)
-    if most is None:
-        told = f"{sender}; a day may cost any number of SMS: SENDS_TOTAL sets no limit"
-        return Finding("sms", "warning", told)
+    codes = send_limits.max_hits(settings.sends_total or (), period=send_limits.DAY)
+    if codes is None:
+        details = f"{sender}; a day may cost any number of SMS: set SENDS_TOTAL to a rate"
+        return Finding("sms", "warning", details)
     # A code may change the phone of an account, and the former phone then gets a notice.
-    told = f"{sender}; a day may cost at most {2 * most} SMS: {most} codes by SENDS_TOTAL,"
-    return Finding("sms", "ok", f"{told} and a notice for each change of a phone")
+    details = (
+        f"{sender}; a day may cost at most {2 * codes} SMS: {codes} codes by SENDS_TOTAL, and a"
+        " notice for each change of a phone"
+    )
+    return Finding("sms", "ok", details)
 
 
 def _check_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
     if not (exposed_by := exposure.find_exposure(settings)):
-        return Finding("sms", "ok" if settings.embedded else "warning", str(sender))
+        if settings.embedded:
+            return Finding("sms", "ok", str(sender))
+        return Finding("sms", "warning", f"{sender}: name a gateway in SMS_URLS for real messages")
     if exposure.is_permitted(settings):
         return Finding("sms", "warning", f"{exposure.SIMULATION_NOTICE} {exposed_by}")
     return Finding("sms", "FAILED", exposure.explain(exposed_by))
@@ -107,18 +113,19 @@ async def _check_clock() -> Finding:
     after = datetime.now(UTC)
     # The query takes time, so this is the smallest difference that explains the three times.
     difference = max(before - row["now"], row["now"] - after, timedelta())
-    told = f"{difference.total_seconds():.1f} s difference to the database's clock"
-    if difference > _CLOCK_FAILURE:
-        return Finding("clock", "FAILED", f"{told}: synchronize both with NTP")
-    return Finding("clock", "warning" if difference > _CLOCK_WARNING else "ok", told)
+    details = f"{difference.total_seconds():.1f} s difference to the database's clock"
+    if difference > _CLOCK_WARNING:
+        state: State = "FAILED" if difference > _CLOCK_FAILURE else "warning"
+        return Finding("clock", state, f"{details}: synchronize both with NTP")
+    return Finding("clock", "ok", details)
 
 
 async def _check_privileges() -> Finding:
     if lacking := await privileges.lacking(fetch, table_names()):
         return Finding("privileges", "FAILED", f"{lacking}: run connect-hub migrate")
     if excessive := await privileges.excessive(fetch):
-        told = f"{excessive}: serve as another user (docs/security.md)"
-        return Finding("privileges", "warning", told)
+        details = f"{excessive}: serve as another user (docs/security.md)"
+        return Finding("privileges", "warning", details)
     return Finding("privileges", "ok", "the server can only read and write rows")
 
 
@@ -139,7 +146,8 @@ _MISCOUNTED = """
 """
 
 
-async def _check_count(check: str, sql: str, told: str) -> Finding:
+async def _check_count(check: str, sql: str, details: str) -> Finding:
     (row,) = await fetch(sql)
-    found = row["count"]
-    return Finding(check, "FAILED" if found else "ok", f"{found or 'no'} {told}")
+    if count := row["count"]:
+        return Finding(check, "FAILED", f"{count} {details}: restore a backup")
+    return Finding(check, "ok", f"no {details}")

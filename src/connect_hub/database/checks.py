@@ -13,11 +13,14 @@ Row = Mapping[str, Any]
 Fetch = Callable[[str], Awaitable[list[Any]]]  # runs a statement
 
 
+State = Literal["ok", "warning", "FAILED"]
+
+
 class Finding(NamedTuple):
     """The result of one check, and its reason."""
 
     check: str
-    state: Literal["ok", "warning", "FAILED"]
+    state: State
     details: str
 
 
@@ -95,7 +98,9 @@ async def writes(fetch: Fetch) -> Finding:
 def _version(major: int) -> Finding:
     if major < MIN_VERSION:
         return Finding(
-            "database", "FAILED", f"PostgreSQL {major}; {MIN_VERSION} or newer is needed"
+            "database",
+            "FAILED",
+            f"PostgreSQL {major} is too old: upgrade it to {MIN_VERSION} or newer",
         )
     if major != TESTED_VERSION:
         return Finding(
@@ -132,7 +137,10 @@ def _session(facts: Row) -> Finding:
             details = f"{name} is {found}: ALTER ROLE {facts['user']} SET {name} = '{value}'"
             return Finding("session", "FAILED", details)
     if facts["synchronous_commit"] == "off":
-        details = "synchronous_commit is off: a crash of PostgreSQL loses the latest changes"
+        details = (
+            "synchronous_commit is off, so a crash of PostgreSQL loses the latest changes:"
+            f" ALTER ROLE {facts['user']} SET synchronous_commit = 'on'"
+        )
         return Finding("session", "warning", details)
     return Finding("session", "ok", "as required")
 

@@ -63,10 +63,10 @@ def check_countries(settings: Settings) -> None:
     named = [("SMS_COUNTRIES", code) for code in settings.sms_countries]
     for name, code in [*named, *([("DEFAULT_COUNTRY", default)] if default else [])]:
         if code not in phonenumbers.SUPPORTED_REGIONS:
-            suggestion = f"; write {_SUGGESTIONS[code]}" if code in _SUGGESTIONS else ""
+            remedy = f"write {_SUGGESTIONS[code]}" if code in _SUGGESTIONS else "correct it"
             raise StartupError(
-                f"{name}: {code} is not the ISO 3166 code of a country with phone numbers"
-                f"{suggestion}."
+                f"{name}: {code} is not the ISO 3166 code of a country with phone numbers;"
+                f" {remedy}."
             )
     if default and not _is_served(default, settings):
         raise StartupError(

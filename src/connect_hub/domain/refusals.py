@@ -74,7 +74,7 @@ class ClientNotFound(Refusal):
 
 
 class InvalidRefreshToken(Refusal):
-    """This refresh token is not valid, or not any more; sign in again."""
+    """This refresh token is invalid or has been replaced; sign in again."""
 
 
 class SessionNotFound(Refusal):
@@ -91,7 +91,7 @@ class InvitationCodeNotFound(Refusal):
 
 @dataclass(eq=False)
 class InvitationAlreadyApplied(Refusal):
-    """This client has already applied an invitation code, which is possible only once."""
+    """A client can apply only one invitation code; show the person the one that was applied."""
 
     someone_invitation_code: str
 

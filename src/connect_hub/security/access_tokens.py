@@ -139,10 +139,12 @@ class AccessTokens:
         """Verify everything that does not depend on the time; `_verified` caches the results."""
         try:
             if not all(map(base64url.is_canonical, token.split("."))):
-                raise InvalidTokenError("The bearer token is not as it was issued.")
+                raise InvalidTokenError("The bearer token was changed; send it as it was issued.")
             header = jwt.get_unverified_header(token)
             if header.get("typ") != "at+jwt":
-                raise InvalidTokenError("This is not an access token.")
+                raise InvalidTokenError(
+                    "This is not an access token; send the `accessToken` of a sign-in."
+                )
             payload = jwt.decode(
                 token,
                 self._public_keys[header["kid"]],

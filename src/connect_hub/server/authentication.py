@@ -79,7 +79,7 @@ class TokenBackend(AuthenticationBackend):
 def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise InvalidTokenError("The Authorization header must be 'Bearer' and a token.")
+        raise InvalidTokenError("Send the Authorization header as 'Bearer' and a token.")
     if not (token := token.strip(" \t")):  # the white space of HTTP only
         raise InvalidTokenError("The token after 'Bearer' is missing: sign in and send its token.")
     return token

@@ -16,6 +16,9 @@ from connect_hub.server.shutdown import GracefulShutdown
 
 KEY_SET_MAX_AGE = timedelta(minutes=10)  # docs/operations.md says to wait as long when keys rotate
 READINESS_TIMEOUT = timedelta(seconds=1)
+_NO_DATABASE = (
+    "the database does not answer, or accepts no writes: check DATABASE_URL and its host\n"
+)
 
 
 def key_set(tokens: AccessTokens) -> Callable[[Request], Awaitable[Response]]:
@@ -49,13 +52,13 @@ def readiness(shutdown: GracefulShutdown) -> Callable[[Request], Awaitable[Respo
         """Respond with 200 only if the database accepts writes in time and is migrated."""
         nonlocal was_unavailable
         if shutdown.draining:
-            return PlainTextResponse("this server is about to stop\n", 503)
+            return PlainTextResponse("this server is about to stop: use another\n", 503)
         try:
             with connections.deadline(READINESS_TIMEOUT):
                 migrated = await is_ready()
         except UNAVAILABLE:
             was_unavailable = True
-            return PlainTextResponse("the database does not answer, or accepts no writes\n", 503)
+            return PlainTextResponse(_NO_DATABASE, 503)
         if was_unavailable:
             await connections.replace_connections()
             was_unavailable = False

@@ -17,7 +17,7 @@ MAX_PATH = 1024  # bytes; valid paths are shorter, and splitting a long path is 
 MAX_PIPELINED = 16  # requests of a connection that wait for the response to an earlier one
 CLIENT_TIMEOUT = timedelta(seconds=20)  # to send the rest of a request, or to read an answer
 _REJECTIONS = {
-    400: ("Bad Request", "Invalid HTTP request received."),
+    400: ("Bad Request", "Send a valid HTTP request with one Host header."),
     408: ("Request Timeout", f"Send a request within {CLIENT_TIMEOUT.seconds} seconds."),
     414: (
         "URI Too Long",

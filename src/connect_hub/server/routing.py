@@ -9,7 +9,9 @@ from connect_hub.server.headers import header
 from connect_hub.settings.origins import canonical_host
 
 _CACHE_SIZE = 64  # Host headers
-_REJECTION = PlainTextResponse("This host is not served here: see ALLOWED_HOSTS.\n", 400)
+_REJECTION = PlainTextResponse(
+    "This host is not served here: use another one, or add it to ALLOWED_HOSTS.\n", 400
+)
 
 
 class GraphQLFastPath:

@@ -23,13 +23,13 @@ async def _send(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("", "not valid JSON"),
-        ("{", "not valid JSON"),
-        ('{"query": "{__typename}"', "not valid JSON"),
-        (b'{"query": "\xff"}', "not valid JSON"),
-        ('{"query": "\\ud800"}', "not valid JSON"),
-        ("[" * 50_000, "not valid JSON"),
-        ("NaN", "not valid JSON"),
+        ("", "as valid JSON"),
+        ("{", "as valid JSON"),
+        ('{"query": "{__typename}"', "as valid JSON"),
+        (b'{"query": "\xff"}', "as valid JSON"),
+        ('{"query": "\\ud800"}', "as valid JSON"),
+        ("[" * 50_000, "as valid JSON"),
+        ("NaN", "as valid JSON"),
         ('"x"', "JSON object"),
         ("null", "JSON object"),
         ("1", "JSON object"),
@@ -48,7 +48,7 @@ async def _send(
 async def test_body_without_an_operation_is_rejected(
     hub: Hub, body: bytes | str, message: str
 ) -> None:
-    unparsed = message == "not valid JSON"
+    unparsed = message == "as valid JSON"
     for accept, status in ((JSON, 400), (GRAPHQL, 400 if unparsed else 422)):
         response = await _send(hub, body, accept=accept)
         assert response.status_code == status

@@ -56,7 +56,7 @@ class GraphQLHTTP:
     ) -> GraphQLResponse:
         if media_type is None:
             raise RequestError(
-                406, f"Accept {GRAPHQL} or {JSON}: no other is supported.", code="NOT_ACCEPTABLE"
+                406, f"Accept {GRAPHQL} or {JSON}: only these are supported.", code="NOT_ACCEPTABLE"
             )
         parameters = await read_parameters(scope, receive)
         try:

@@ -111,7 +111,7 @@ def _parameters_in_url(scope: Scope) -> dict[str, Any]:
 
 async def _parameters_in_body(scope: Scope, receive: Receive) -> dict[str, Any]:
     _check_headers(scope)
-    params = _parse_json(await _read_body(receive), "The body")
+    params = _parse_json(await _read_body(receive), "the body")
     if isinstance(params, list):
         raise RequestError(422, "Send one operation per request: batches are not supported.")
     if not isinstance(params, dict):
@@ -146,7 +146,7 @@ async def _read_body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
             raise RequestError(
-                413, f"The body is over {MAX_BODY} bytes long.", code="PAYLOAD_TOO_LARGE"
+                413, f"Send a body of at most {MAX_BODY} bytes.", code="PAYLOAD_TOO_LARGE"
             )
         more = message.get("more_body", False)
     return body
@@ -168,20 +168,20 @@ def _parse_json(text: str | bytes, what: str) -> Any:
     try:
         return orjson.loads(text)
     except ValueError:  # also raised for too much nesting
-        raise RequestError(400, f"{what} is not valid JSON.") from None
+        raise RequestError(400, f"Send {what} as valid JSON.") from None
 
 
 def _string(params: dict[str, Any], name: str) -> str | None:
     value = _value(params, name)
     if value is not None and not isinstance(value, str):
-        raise RequestError(422, f"`{name}` must be a string or null.")
+        raise RequestError(422, f"Send `{name}` as a string or null.")
     return value
 
 
 def _object(params: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = _value(params, name)
     if value is not None and not isinstance(value, dict):
-        raise RequestError(422, f"`{name}` must be an object or null.")
+        raise RequestError(422, f"Send `{name}` as an object or null.")
     return value
 
 

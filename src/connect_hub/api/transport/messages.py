@@ -17,15 +17,15 @@ class Close(NamedTuple):
     reason: str  # at most 123 bytes
 
 
-INVALID_MESSAGE = Close(4400, f"This is not a message of {SUBPROTOCOL}.")
-INVALID_ID = Close(4400, f"A subscription needs an `id` of 1 to {MAX_ID} characters.")
+INVALID_MESSAGE = Close(4400, f"Send only messages of {SUBPROTOCOL}.")
+INVALID_ID = Close(4400, f"Give each subscription an `id` of 1 to {MAX_ID} characters.")
 TOKEN_MISSING = Close(4401, 'Sign in, and send {"Authorization": "Bearer …"} with connection_init.')
 INIT_MISSING = Close(4401, "Send connection_init first.")
 SESSION_ENDED = Close(4401, "The session has ended; sign in again.")
 TOKEN_EXPIRED = Close(4403, "The bearer token has expired; refresh it and connect again.")
 INIT_TOO_LATE = Close(4408, "Send connection_init within 5 seconds.")
 DUPLICATE_ID = Close(4409, "A subscription with this id is active; use another id.")
-DUPLICATE_INIT = Close(4429, "connection_init was sent before.")
+DUPLICATE_INIT = Close(4429, "Send connection_init only once.")
 # Clients connect again after 1013; npm's graphql-ws treats 4429, 4500 and 1011 as fatal.
 TOO_MANY_CONNECTIONS = Close(
     1013, "This client has too many connections; use one for all subscriptions."

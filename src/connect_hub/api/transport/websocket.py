@@ -58,7 +58,7 @@ class GraphQLWebSocket:
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
             return _response(400, f"Connect with the subprotocol {SUBPROTOCOL}.")
         if not self._is_allowed_origin(websocket):
-            return _response(403, "Pages of this origin may not connect: see CORS_ORIGINS.")
+            return _response(403, "Pages of this origin may not connect: add it to CORS_ORIGINS.")
         if not self._all.has_capacity(None):
             return _response(503, "The server has too many connections; try again in a while.")
         if is_proxied and not self._limits.has_capacity(address):

@@ -85,4 +85,6 @@ def _wait_until_ready(data_dir: Path, watch: Thread) -> None:
         time.sleep(_POLL_INTERVAL.total_seconds())
     log = data_dir / "postgres.log"
     reason = error_line(log.read_text(errors="replace"))
-    raise StartupError(f"PostgreSQL did not start: {reason} ({log})")
+    raise StartupError(
+        f"PostgreSQL did not start ({reason}): fix what {log} shows, and start again."
+    )
