@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import strawberry
@@ -89,6 +89,7 @@ def argument_type(argument: StrawberryArgument) -> object:
     return type_.of_type if isinstance(type_, StrawberryOptional) else type_
 
 
+@cache
 def exception_handlers(schema: GraphQLSchema, definition: StrawberryField) -> ExceptionHandlers:
     """Return the handlers of the exceptions that a field's union has members for."""
     converter = schema._strawberry_schema.schema_converter  # type: ignore[attr-defined]  # noqa: SLF001

@@ -4,9 +4,28 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FragmentsOnCompositeTypesRule,
     GraphQLError,
     GraphQLSchema,
+    KnownArgumentNamesRule,
+    KnownDirectivesRule,
+    KnownFragmentNamesRule,
+    KnownTypeNamesRule,
+    MaxIntrospectionDepthRule,
+    NoFragmentCyclesRule,
     NoSchemaIntrospectionCustomRule,
+    NoUndefinedVariablesRule,
+    NoUnusedFragmentsRule,
+    NoUnusedVariablesRule,
+    PossibleFragmentSpreadsRule,
+    SingleFieldSubscriptionsRule,
+    UniqueArgumentNamesRule,
+    UniqueFragmentNamesRule,
+    UniqueInputFieldNamesRule,
+    UniqueVariableNamesRule,
+    ValuesOfCorrectTypeRule,
+    VariablesAreInputTypesRule,
+    VariablesInAllowedPositionRule,
     specified_rules,
     validate,
 )
@@ -15,35 +34,48 @@ from graphql.validation import (
     DeferStreamDirectiveLabel,
     DeferStreamDirectiveOnRootField,
     DeferStreamDirectiveOnValidOperationsRule,
-    KnownDirectivesRule,
-    KnownTypeNamesRule,
-    NoUndefinedVariablesRule,
-    NoUnusedVariablesRule,
     StreamDirectiveOnListField,
     UniqueDirectivesPerLocationRule,
-    UniqueVariableNamesRule,
-    VariablesAreInputTypesRule,
-    VariablesInAllowedPositionRule,
 )
 
 from connect_hub.api.execution.query_limits import MAX_ERRORS
 
 Rules = list[type[ASTValidationRule]]
 
-_VARIABLE_RULES = {
-    NoUndefinedVariablesRule,
-    NoUnusedVariablesRule,
-    UniqueVariableNamesRule,
-    VariablesAreInputTypesRule,
-    VariablesInAllowedPositionRule,
-}
-_DIRECTIVE_RULES = {
-    DeferStreamDirectiveLabel,
-    DeferStreamDirectiveOnRootField,
-    DeferStreamDirectiveOnValidOperationsRule,
-    KnownDirectivesRule,
-    StreamDirectiveOnListField,
-    UniqueDirectivesPerLocationRule,
+# Rules by the tokens that they are about. Names, keywords and punctuation cannot be escaped, so
+# these rules find nothing in a text that contains none of the tokens.
+_RULES_ABOUT: dict[tuple[str, ...], set[type[ASTValidationRule]]] = {
+    ("$",): {
+        NoUndefinedVariablesRule,
+        NoUnusedVariablesRule,
+        UniqueVariableNamesRule,
+        VariablesAreInputTypesRule,
+        VariablesInAllowedPositionRule,
+    },
+    ("@",): {
+        DeferStreamDirectiveLabel,
+        DeferStreamDirectiveOnRootField,
+        DeferStreamDirectiveOnValidOperationsRule,
+        KnownDirectivesRule,
+        StreamDirectiveOnListField,
+        UniqueDirectivesPerLocationRule,
+    },
+    ("...", "fragment"): {
+        FragmentsOnCompositeTypesRule,
+        KnownFragmentNamesRule,
+        NoFragmentCyclesRule,
+        NoUnusedFragmentsRule,
+        PossibleFragmentSpreadsRule,
+        UniqueFragmentNamesRule,
+    },
+    ("(",): {
+        KnownArgumentNamesRule,
+        UniqueArgumentNamesRule,
+        UniqueInputFieldNamesRule,
+        ValuesOfCorrectTypeRule,
+    },
+    ("subscription",): {SingleFieldSubscriptionsRule},
+    ("__",): {MaxIntrospectionDepthRule, NoSchemaIntrospectionCustomRule},
 }
 
 
@@ -68,23 +100,23 @@ class Validator:
             self._rules.append(NoSchemaIntrospectionCustomRule)
 
     def validate(self, document: DocumentNode, text: str) -> list[GraphQLError]:
-        """Return up to MAX_ERRORS errors; one more says that validation was aborted.
-
-        Rules about variables or directives run only if the text may contain some.
-        """
-        rules = self._rules
-        if "$" not in text:
-            rules = [rule for rule in rules if rule not in _VARIABLE_RULES]
-        if "@" not in text:
-            rules = [rule for rule in rules if rule not in _DIRECTIVE_RULES]
+        """Return up to MAX_ERRORS errors; one more says that validation was aborted."""
         errors = validate(
             self._schema,
             document,
-            rules,
+            self._rules_for(text),
             max_errors=MAX_ERRORS,
             hide_suggestions=self._hide_suggestions,
         )
         return [_without_cause(error) for error in errors]
+
+    def _rules_for(self, text: str) -> Rules:
+        """Return the rules that can find an error in a text."""
+        rules = self._rules
+        for tokens, rules_about in _RULES_ABOUT.items():
+            if not any(token in text for token in tokens):
+                rules = [rule for rule in rules if rule not in rules_about]
+        return rules
 
 
 def _without_cause(error: GraphQLError) -> GraphQLError:
