@@ -8,6 +8,8 @@ COPY web ./
 RUN npm run build
 
 FROM python:3.13.16-slim-trixie AS build
+# A Python without profile-guided optimisation needs 15 % more CPU. The official image has it.
+RUN python -c "import sysconfig; assert '--enable-optimizations' in sysconfig.get_config_var('CONFIG_ARGS')"
 WORKDIR /build
 COPY requirements-image.txt LICENSE README.md pyproject.toml schema.graphql ./
 COPY web/hatch_build.py web/

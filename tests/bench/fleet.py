@@ -14,13 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connect_hub.security.keys import Keys
+from tests.bench import builds
+from tests.bench.builds import CHECKOUT, HERE
 from tests.bench.client import WrongAnswerError, ask_once
 from tests.bench.measure import Server
 
-HERE = Path(__file__).parent
-CHECKOUT = HERE.parents[1]
-CACHE = HERE / ".cache"
-PYTHON = CACHE / "venv" / "bin" / "python"  # with requirements.txt
+SERVERS = HERE / "servers"
 
 ALL_CPUS = os.sched_getaffinity(0)
 OF_SERVERS = {min(ALL_CPUS)}
@@ -29,9 +28,9 @@ OF_OTHERS = ALL_CPUS - OF_SERVERS or ALL_CPUS
 COMMANDS = {
     "floor": [sys.executable, "-m", "tests.bench.servers.floor"],
     "ours": [sys.executable, "-m", "connect_hub", "serve"],
-    "mercurius": ["node", str(HERE / "servers" / "mercurius.mjs")],
-    "yoga": ["node", str(HERE / "servers" / "yoga.mjs")],
-    "ariadne": [str(PYTHON), "-m", "tests.bench.servers.ariadne_server"],
+    "mercurius": ["node", str(SERVERS / "mercurius.mjs")],
+    "yoga": ["node", str(SERVERS / "yoga.mjs")],
+    "ariadne": [sys.executable, "-m", "tests.bench.servers.ariadne_server"],
     "strawberry": [sys.executable, "-m", "tests.bench.servers.strawberry_server"],
 }
 PEERS = ["mercurius", "yoga", "ariadne", "strawberry"]
@@ -46,21 +45,9 @@ _LIMITS = {  # raised, or the bench would be refused
 
 
 def install() -> None:
-    """Make what the peers and the plot need, unless it is there."""
-    locked, wanted = HERE / "servers" / "package-lock.json", HERE / "requirements.txt"
-    _once(locked, locked.with_name("node_modules"), [["npm", "ci", "--silent"]])
-    make_venv = [sys.executable, "-m", "venv", str(PYTHON.parents[1])]
-    _once(wanted, CACHE, [make_venv, [str(PYTHON), "-m", "pip", "install", "-qqr", str(wanted)]])
-
-
-def _once(wanted: Path, folder: Path, commands: list[list[str]]) -> None:
-    """Fill a folder that git ignores, anew once other versions are wanted."""
-    done = folder / ".installed"
-    if not done.exists() or done.read_text() != wanted.read_text():
-        for command in commands:
-            subprocess.run(command, cwd=wanted.parent, check=True, timeout=600)
-        (folder / ".gitignore").write_text("*\n")
-        done.write_text(wanted.read_text())
+    """Install what the peers of Node need, unless it is there."""
+    commands = [["npm", "ci", "--silent"]]
+    builds.install([SERVERS / "package-lock.json"], SERVERS / "node_modules", commands)
 
 
 def environment(secret: str, **settings: str) -> dict[str, str]:

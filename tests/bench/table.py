@@ -33,7 +33,19 @@ def tables(result: Mapping[str, float | str]) -> str:
     return "\n".join([*_servers(result), "", *_limits(result)])
 
 
+def comparison(result: Mapping[str, float | str], earlier: Mapping[str, float | str]) -> str:
+    """Write what is in both results."""
+    rows = ["", "| | earlier | now | ÷ earlier |", "|---|---|---|---|"]
+    for name, value in result.items():
+        before = earlier.get(name)
+        if isinstance(value, float) and isinstance(before, float) and before:
+            rows.append(f"| {name} | {before} | {value} | {value / before:.2f} |")
+    return "\n".join(rows)
+
+
 def _servers(result: Mapping[str, float | str]) -> Iterator[str]:
+    yield f"Measured on {result['python']}."
+    yield ""
     yield "| `me` with 10 invited | CPU a request, µs | ÷ floor | p50, ms | p99, ms |"
     yield "|---|---|---|---|---|"
     for name, title in NAMES.items():
