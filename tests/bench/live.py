@@ -5,6 +5,8 @@ statement, and the time from its commit until the subscriber has the event is ta
 stands what the trigger takes: at the end of a chain, and for clients who invited few or very many.
 """
 
+# ruff: noqa: E402 (the imports below need the changed sys.path)
+
 import asyncio
 import json
 import os
@@ -26,14 +28,14 @@ from uuid import UUID
 CHECKOUT = Path(__file__).parents[2]
 sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, whatever is installed
 
-import asyncpg  # noqa: E402
-import click  # noqa: E402
-from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
+import asyncpg
+import click
+from websockets.asyncio.client import ClientConnection, connect
 
-from connect_hub.database import embedded  # noqa: E402
-from connect_hub.security.access_tokens import AccessTokens  # noqa: E402
-from connect_hub.security.keys import Keys, new_secret  # noqa: E402
-from tests.bench import data  # noqa: E402
+from connect_hub.database import embedded
+from connect_hub.security.access_tokens import AccessTokens
+from connect_hub.security.keys import Keys, new_secret
+from tests.bench import data
 
 SUBSCRIBERS = 5_000
 EVENTS = 1_000

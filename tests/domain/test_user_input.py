@@ -117,7 +117,7 @@ async def test_long_text_is_no_invitation_code(hub: Hub) -> None:
     assert refused["__typename"] == "InvitationCodeNotFoundError"
 
 
-PUNCTUATION = "-‐‑‒–—―−ー－／ \u00a0\u00ad\u200b\u2060\u3000()（）［］.[]/⁓∼"  # noqa: RUF001
+PUNCTUATION = "-‐‑‒–—―−ー－／ \u00a0\u00ad\u200b\u2060\u3000()（）［］.[]/⁓∼"  # noqa: RUF001 (on purpose)
 WRITTEN = [
     *(f"+49{sign}170{sign}1234567" for sign in PUNCTUATION),
     "+49 170/1234567",
@@ -128,8 +128,8 @@ WRITTEN = [
     "+49ー170ー1234567",
     "0049 170 1234567",
     "(0049) 170/1234567",
-    "＋49 170 1234567",  # noqa: RUF001
-    "００４９１７０１２３４５６７",  # noqa: RUF001
+    "＋49 170 1234567",  # noqa: RUF001 (on purpose)
+    "００４９１７０１２３４５６７",  # noqa: RUF001 (on purpose)
     "﹢49 170 1234567",
     "\u200e+49 170 1234567\u200f\n",
     *(in_digits_of(zero, "+49 170 1234567") for zero in ZEROS),

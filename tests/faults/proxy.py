@@ -82,7 +82,7 @@ async def proxying(target: Path, host: str, port: int = 0) -> AsyncIterator[Prox
     """Listen as long as this lasts, on a free port unless one is given."""
     proxy = Proxy(target)
     proxy.heal()
-    server = await asyncio.start_server(proxy._serve, host, port)  # noqa: SLF001
+    server = await asyncio.start_server(proxy._serve, host, port)  # noqa: SLF001 (its own class)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

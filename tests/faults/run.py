@@ -1,5 +1,7 @@
 """Breaks what is around three servers under load: `python tests/faults/run.py`, on Linux."""
 
+# ruff: noqa: E402 (the imports below need the changed sys.path)
+
 import argparse
 import asyncio
 import resource
@@ -12,9 +14,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, whatever is installed
 
-from tests.faults.faults import FAULTS  # noqa: E402
-from tests.faults.stand import standing  # noqa: E402
-from tests.faults.trial import Trial, flatness, trial  # noqa: E402
+from tests.faults.faults import FAULTS
+from tests.faults.stand import standing
+from tests.faults.trial import Trial, flatness, trial
 
 _MOST_SAID = 20  # findings of a trial
 
@@ -61,14 +63,14 @@ def _arguments() -> argparse.Namespace:
 
 def _say(name: str, result: Trial) -> None:
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
-    print(  # noqa: T201
+    print(  # noqa: T201 (a command)
         f"{time.strftime('%H:%M:%S')} {name:24} {result.before:4.0f}/s before, "
         f"{result.after:4.0f}/s after, slowest {result.slowest:5.2f} s, meanwhile {outcomes},"
         f" {result.told} told, {result.late:.1f} s late at most afterwards",
         flush=True,
     )
     for finding, count in Counter(result.findings).most_common(_MOST_SAID):
-        print(f"    {finding[:1000]} ({count})", flush=True)  # noqa: T201
+        print(f"    {finding[:1000]} ({count})", flush=True)  # noqa: T201 (a command)
 
 
 if __name__ == "__main__":

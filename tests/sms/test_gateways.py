@@ -386,7 +386,7 @@ async def test_slow_gateways_hold_neither_the_database_nor_the_event_loop(
 ) -> None:
     peer.answers["slow"] = gateways.hang
     async with hub_with(peer.gateway("slow")) as hub:
-        pool = get_connection("default")._pool  # noqa: SLF001
+        pool = get_connection("default")._pool  # noqa: SLF001 (Tortoise has no public name)
         more = pool.get_max_size() * 2
         asked = [asyncio.create_task(hub.request_code(f"+7999{n:07}")) for n in range(more)]
         async with asyncio.timeout(5):

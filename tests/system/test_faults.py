@@ -227,7 +227,7 @@ async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(sta
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
         async with get_connection("default").acquire_connection() as connection:
-            opened = connection._transport.get_extra_info("socket")  # noqa: SLF001
+            opened = connection._transport.get_extra_info("socket")  # noqa: SLF001 (has no public name)
             assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 2
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
@@ -262,7 +262,7 @@ async def test_connections_that_fell_silent_leave_the_pool(
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
         await fetch("SELECT 1")
-        pool: Any = get_connection("default")._pool  # noqa: SLF001
+        pool: Any = get_connection("default")._pool  # noqa: SLF001 (has no public name)
         stand.proxy.stall()
         try:
             left = asyncio.create_task(fetch("SELECT 1"))

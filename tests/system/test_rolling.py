@@ -222,4 +222,4 @@ async def test_a_rolling_restart_under_load_fails_not_one_request(
     assert subscriber.closed  # by the server that it was on
     assert set(subscriber.closed) <= {SERVICE_RESTART}
     assert not load.failed, (load.failed[:5], len(load.failed), load.answered)
-    print(f"{load.answered} answered in {time.monotonic() - began:.0f} s")  # noqa: T201
+    print(f"{load.answered} answered in {time.monotonic() - began:.0f} s")  # noqa: T201 (shown with -s)

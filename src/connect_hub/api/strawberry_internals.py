@@ -1,5 +1,7 @@
 """Everything we use of Strawberry that is not public; look here first when its version changes."""
 
+# ruff: noqa: SLF001 (the private names below have no public counterpart)
+
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache, cached_property
@@ -40,7 +42,7 @@ _SUPPORTED_PARAMETERS: set[object] = {SELF_PARAMSPEC, INFO_PARAMSPEC}
 
 def core_schema(schema: strawberry.Schema) -> GraphQLSchema:
     """Return graphql-core's schema inside Strawberry's."""
-    return schema._schema  # noqa: SLF001
+    return schema._schema
 
 
 def definition_of(field: GraphQLField) -> StrawberryField | None:
@@ -92,8 +94,9 @@ def argument_type(argument: StrawberryArgument) -> object:
 @cache
 def exception_handlers(schema: GraphQLSchema, definition: StrawberryField) -> ExceptionHandlers:
     """Return the handlers of the exceptions that a field's union has members for."""
-    converter = schema._strawberry_schema.schema_converter  # type: ignore[attr-defined]  # noqa: SLF001
-    handlers: ExceptionHandlers = converter._get_field_exception_handlers(definition)  # noqa: SLF001
+    core: Any = schema  # Strawberry adds an attribute to graphql-core's schema
+    converter = core._strawberry_schema.schema_converter
+    handlers: ExceptionHandlers = converter._get_field_exception_handlers(definition)
     return handlers
 
 
@@ -119,20 +122,21 @@ class LazyInfo(strawberry.Info):
         return self._context
 
     @cached_property
-    def _raw_info(self) -> Any:  # type: ignore[override] # a field of Strawberry's class
+    def _raw_info(self) -> Any:  # type: ignore[override]  # a field of Strawberry's class
         return self._build_raw_info()
 
 
 def describe_enum_values(enum: type[Enum]) -> None:
     """Use the values of a Strawberry enum as their descriptions in the schema."""
-    for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
+    decorated: Any = enum  # strawberry.enum has added its definition
+    for value in decorated.__strawberry_definition__.values:
         value.description = value.value
 
 
 def fix_is_one_of(schema: strawberry.Schema) -> None:
     """Let `__Type.isOneOf` answer for lists and non-null types, where Strawberry's fails."""
-    fields: Any = core_schema(schema).type_map["__Type"].fields  # type: ignore[attr-defined]
-    fields["isOneOf"].resolve = _is_one_of
+    introspected: Any = core_schema(schema).type_map["__Type"]
+    introspected.fields["isOneOf"].resolve = _is_one_of
 
 
 def _is_one_of(type_: object, _info: object) -> bool | None:

@@ -4,9 +4,12 @@ Spans contain names of the schema, SQL statements and names of gateways. They co
 query, and nothing that a client chose.
 """
 
+# ruff: noqa: PLC0415 (OpenTelemetry is an optional extra, so only functions that need it import it)
+
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from typing import Any
 
 from connect_hub.settings import Settings, StartupError
@@ -21,12 +24,10 @@ def export_traces(settings: Settings) -> Iterator[None]:
     if not endpoint:
         yield
         return
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 (an extra)
-        OTLPSpanExporter,
-    )
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     resource = Resource.create({"service.name": "connect-hub"})
@@ -48,8 +49,8 @@ def check_installed(settings: Settings) -> None:
     """
     if settings.otel_exporter_otlp_endpoint:
         try:
-            import opentelemetry.exporter.otlp.proto.http  # noqa: PLC0415 (an extra)
-            import opentelemetry.sdk.trace  # noqa: F401, PLC0415
+            import_module("opentelemetry.exporter.otlp.proto.http")
+            import_module("opentelemetry.sdk.trace")
         except ImportError:
             raise StartupError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT needs the extra otel:"
@@ -65,8 +66,8 @@ def trace_request(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
     """
     if not _tracers:
         return nullcontext()
-    from opentelemetry.propagate import extract  # noqa: PLC0415 (an extra)
-    from opentelemetry.trace import SpanKind  # noqa: PLC0415
+    from opentelemetry.propagate import extract
+    from opentelemetry.trace import SpanKind
 
     span: AbstractContextManager[Any] = _tracers[0].start_as_current_span(
         "request", context=extract(headers), kind=SpanKind.SERVER

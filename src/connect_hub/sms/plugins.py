@@ -31,11 +31,9 @@ def _mentions(module: Path, text: str) -> bool:
 
 
 def _find_plugin(module_name: str, scheme: str) -> Plugin | None:
-    module = import_module(module_name)
-    plugins = (
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, apprise.NotifyBase)
-    )
-    # schemas() reads class attributes only; apprise calls it on classes too.
-    return next((plugin for plugin in plugins if scheme in plugin.schemas(plugin)), None)  # type: ignore[arg-type]
+    for value in vars(import_module(module_name)).values():
+        if isinstance(value, type) and issubclass(value, apprise.NotifyBase):
+            schemas = value.schemas(value)  # type: ignore[arg-type]  # as apprise itself calls it
+            if scheme in schemas:
+                return value
+    return None

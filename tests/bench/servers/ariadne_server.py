@@ -13,7 +13,7 @@ from ariadne import (  # type: ignore[import-not-found]  # of requirements.txt
     load_schema_from_path,
     make_executable_schema,
 )
-from ariadne.asgi import GraphQL  # type: ignore[import-not-found]
+from ariadne.asgi import GraphQL  # type: ignore[import-not-found]  # likewise
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route

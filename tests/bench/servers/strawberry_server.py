@@ -57,7 +57,7 @@ class Client:
                 InvitedClient(
                     id=strawberry.ID(str(row.id)),
                     phone=row.phone or "",
-                    invited_at=row.invited_at,  # type: ignore[arg-type]
+                    invited_at=row.invited_at,  # type: ignore[arg-type]  # is set for each
                 )
                 for row in self.row.invited.related_objects[:first]
             ]
