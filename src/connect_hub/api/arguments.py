@@ -1,0 +1,41 @@
+"""Arguments of the operations: their types, and their descriptions in the schema."""
+
+from typing import Annotated
+
+import strawberry
+
+from connect_hub.api.context import Context
+
+Info = strawberry.Info[Context, None]
+Phone = Annotated[
+    str,
+    strawberry.argument(
+        description="The phone number with + or 00 and the country code, as people type it, or a"
+        " `tel:` URI. A server with a default country also accepts its national numbers."
+    ),
+]
+Code = Annotated[
+    str,
+    strawberry.argument(
+        description="The code in the SMS. Digits of any script and pasted spaces are accepted."
+    ),
+]
+InvitationCode = Annotated[
+    str,
+    strawberry.argument(
+        description="6 letters and digits, in any case. Pasted spaces are accepted."
+    ),
+]
+RefreshToken = Annotated[
+    str,
+    strawberry.argument(
+        description="The latest refresh token, or its predecessor if the latest was lost."
+    ),
+]
+AudienceName = Annotated[
+    str, strawberry.argument(description="The name of the service in the setting AUDIENCES.")
+]
+SessionId = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(name="id", description="The id of one of the viewer's `sessions`."),
+]
