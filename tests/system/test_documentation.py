@@ -94,6 +94,7 @@ def test_the_documentation_names_only_settings_that_exist() -> None:
         "CLIENT_COLUMNS",
         "CONNECT_HUB_WEB",
         "DEMO_PASSWORD",
+        "ERASED_COLUMNS",
         "FUZZ_EXAMPLES",
         "HTTPS_PROXY",
         "OTEL_EXPORTER_OTLP_HEADERS",

@@ -44,7 +44,10 @@ class Session:
 
 @strawberry.type(description="A person who registered with a phone number.")
 class Client:
-    """Shows a client to itself; fields with a resolver run a query of their own."""
+    """Shows a client to itself; fields with a resolver run a query of their own.
+
+    A field of the table starts in `database/models.py`, which says what else it needs.
+    """
 
     row: strawberry.Private[models.Client]
     session_id: strawberry.Private[UUID]  # the one that the request uses

@@ -9,6 +9,9 @@ from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
 
 
+# To add a field to a client: add it here, to CLIENT_COLUMNS and, if it is personal, to
+# ERASED_COLUMNS; write a migration (`aerich migrate`, see docs/contributing.md); show it in
+# `api/types.py`, and print `schema.graphql` anew.
 class Client(Model):
     """A person who registered with a phone number."""
 
@@ -30,6 +33,16 @@ class Client(Model):
 
     class Meta:
         table = "client"
+
+
+# What a request reads of its viewer; `inviter` is joined.
+CLIENT_COLUMNS = """
+    client.id, client.phone, client.invitation_code, client.created_at,
+    inviter.invitation_code AS applied_code
+"""
+# What the deletion of an account erases; the row stays, since it links the clients whom it invited
+# to its inviter.
+ERASED_COLUMNS = ("phone",)
 
 
 class InvitedCount(Model):

@@ -9,7 +9,7 @@ import structlog
 
 from connect_hub import sms
 from connect_hub.database.connections import fetch, timeout_reserving, transaction
-from connect_hub.database.models import Client
+from connect_hub.database.models import ERASED_COLUMNS, Client
 from connect_hub.domain import codes, failures, phone_numbers, sessions
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.sessions import Viewer
@@ -89,13 +89,14 @@ async def delete(viewer: Viewer) -> None:
     await erase(viewer.client)
 
 
-_ERASE = """
-    UPDATE client SET phone = NULL, deleted_at = now() WHERE id = $1 AND deleted_at IS NULL
+_ERASE = f"""
+    UPDATE client SET {" = NULL, ".join(ERASED_COLUMNS)} = NULL, deleted_at = now()
+    WHERE id = $1 AND deleted_at IS NULL
 """
 
 
 async def erase(client: Client) -> None:
-    """Erase a client; its row stays, because it links the clients it invited to its inviter."""
+    """Erase what is personal of a client, and end its sessions."""
     async with transaction():
         await codes.delete(client.phone)
         await fetch(_ERASE, client.id)

@@ -14,10 +14,10 @@ from datetime import timedelta
 import structlog
 
 from connect_hub.database.connections import Row, fetch
-from connect_hub.database.models import Client, Session
+from connect_hub.database.models import CLIENT_COLUMNS, Client, Session
 from connect_hub.database.queries import hydrate
 from connect_hub.domain.refusals import InvalidRefreshToken
-from connect_hub.domain.sessions import CLIENT_COLUMNS, EXPIRES_AT, FROM_ACTIVE_SESSION
+from connect_hub.domain.sessions import EXPIRES_AT, FROM_ACTIVE_SESSION
 from connect_hub.observability import metrics
 from connect_hub.security.refresh_tokens import (
     RefreshTokenClaims,

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from connect_hub.database.connections import fetch
-from connect_hub.database.models import Client, Session
+from connect_hub.database.models import CLIENT_COLUMNS, Client, Session
 from connect_hub.database.queries import hydrate
 from connect_hub.domain.refusals import InvalidCode, ReauthenticationRequired, SessionNotFound
 from connect_hub.security.access_tokens import Claims
@@ -101,10 +101,6 @@ FROM_ACTIVE_SESSION = """
     FROM session JOIN client ON client.id = session.client_id
     LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
     WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
-"""
-CLIENT_COLUMNS = """
-    client.id, client.phone, client.invitation_code, client.created_at,
-    inviter.invitation_code AS applied_code
 """
 # A touch is due when a token of the current generation is first seen, and then once a minute, so
 # that most requests write nothing.

@@ -1,4 +1,15 @@
-"""Graceful shutdown: a process becomes unready before it closes its port."""
+"""Graceful shutdown: what happens between SIGTERM and exit.
+
+1. If there are several workers, uvicorn's supervisor sends SIGTERM to each, and waits for them.
+2. `GracefulShutdown` starts draining: /readyz answers 503, and each response closes its connection.
+   Requests are still accepted, for SHUTDOWN_DELAY. Ctrl-C skips this step.
+3. uvicorn closes the port, and WebSockets with 1012. Requests in flight have SHUTDOWN_TIMEOUT to
+   end, then they are cancelled.
+4. The lifespan of `app.py` ends, in the reverse order of its start: the last traces are sent, then
+   the live updates, the background tasks and the pool of database connections are closed.
+5. uvicorn raises SIGTERM again, now for the handler of `cli/serve.py`. The process exits with 0,
+   after it has closed the contexts of `serve`: the metrics and the embedded PostgreSQL.
+"""
 
 import asyncio
 import os
