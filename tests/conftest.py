@@ -121,6 +121,8 @@ async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
         "sign_in_code",
         "allowance",
         "number_block",
+        "event",
+        "webhook_endpoint",
     ):
         await fetch(f"DELETE FROM {table}")
     sender.outbox.clear()

@@ -42,6 +42,7 @@ from connect_hub.settings import Settings, load_to_serve
 from connect_hub.settings.origins import Origins
 from connect_hub.sms import texts
 from connect_hub.sms.exposure import SIMULATION_NOTICE
+from connect_hub.webhooks import delivering
 
 GRAPHQL = "/graphql"
 
@@ -93,8 +94,13 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         end_with_parent()
         async with (
             RegisterTortoise(app, config=config),
-            background.running(enforce_deadlines(), cleanup.sweep(), pool_metrics.observe()),
+            background.running(
+                enforce_deadlines(),
+                cleanup.sweep(events_kept=settings.events_kept),
+                pool_metrics.observe(),
+            ),
             live.running(),
+            delivering(settings, keys),
         ):
             with tracing.export_traces(settings), shutdown.install():
                 yield {CONNECTION_LIMITS: limits}

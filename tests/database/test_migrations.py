@@ -59,6 +59,7 @@ BY_HAND = frozenset(
         "function session_ended()",
         "index client_invited",
         "index client_invited_deleted",
+        "index event_inviter",
         "trigger client.client_counted",
         "trigger client.client_counted_insert",
         "trigger client.client_invited",

@@ -11,7 +11,15 @@ from connect_hub.domain import cleanup
 from connect_hub.settings import Rate, Settings
 from connect_hub.sms import Message, SimulatedSender
 from tests.domain.test_sms_pumping import codes_to_a_block
-from tests.support.hub import Hub, changed, counted_statements, is_about, pass_time, wrong
+from tests.support.hub import (
+    EVENTS_KEPT,
+    Hub,
+    changed,
+    counted_statements,
+    is_about,
+    pass_time,
+    wrong,
+)
 
 PHONE = "+79991234567"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -302,13 +310,13 @@ async def test_what_has_expired_is_swept_a_batch_at_a_time(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await codes_to_a_block(hub, 25)
-    assert not await cleanup.sweep_once()
+    assert not await cleanup.sweep_once(events_kept=EVENTS_KEPT)
     assert len(await fetch("SELECT FROM sign_in_code")) == 25
     await pass_time(2 * DAY)
     monkeypatch.setattr(cleanup, "BATCH_SIZE", 10)
-    assert await cleanup.sweep_once()
+    assert await cleanup.sweep_once(events_kept=EVENTS_KEPT)
     assert len(await fetch("SELECT FROM sign_in_code")) == 15
-    while await cleanup.sweep_once():
+    while await cleanup.sweep_once(events_kept=EVENTS_KEPT):
         pass
     for table in ("sign_in_code", "allowance", "number_block"):
         assert not await fetch(f"SELECT FROM {table}")
@@ -320,7 +328,7 @@ async def test_a_sweep_that_fails_is_followed_by_others(
     swept = asyncio.Event()
     outcomes = iter([ValueError("the first one fails")])
 
-    async def once() -> bool:
+    async def once(**_: object) -> bool:
         for failure in outcomes:
             raise failure
         swept.set()
@@ -328,7 +336,7 @@ async def test_a_sweep_that_fails_is_followed_by_others(
 
     monkeypatch.setattr(cleanup, "sweep_once", once)
     monkeypatch.setattr(cleanup, "INTERVAL", timedelta(milliseconds=1))
-    async with asyncio.timeout(5), background.running(cleanup.sweep()):
+    async with asyncio.timeout(5), background.running(cleanup.sweep(events_kept=EVENTS_KEPT)):
         await swept.wait()
 
 
@@ -336,7 +344,7 @@ async def test_replicas_sweep_at_once_without_waiting_for_each_other(hub: Hub) -
     await codes_to_a_block(hub, 25)
     await pass_time(2 * DAY)
     async with asyncio.timeout(5):
-        await asyncio.gather(*(cleanup.sweep_once() for _ in range(8)))
+        await asyncio.gather(*(cleanup.sweep_once(events_kept=EVENTS_KEPT) for _ in range(8)))
     assert not await fetch("SELECT FROM sign_in_code")
 
 

@@ -19,7 +19,16 @@ from connect_hub.domain import cleanup, sessions
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Settings
-from tests.support.hub import CLIENT, ME, REFRESH, Hub, Person, counted_statements, pass_time
+from tests.support.hub import (
+    CLIENT,
+    EVENTS_KEPT,
+    ME,
+    REFRESH,
+    Hub,
+    Person,
+    counted_statements,
+    pass_time,
+)
 from tests.support.processes import serving
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -327,7 +336,7 @@ async def test_expired_sessions_are_swept_and_listed_nowhere(hub: Hub) -> None:
     newest = await person.sign_in()
     assert await newest.end_others() == {"__typename": "OtherSessionsEnded", "count": 1}
     await pass_time(40 * DAY)
-    await cleanup.sweep_once()
+    await cleanup.sweep_once(events_kept=EVENTS_KEPT)
     assert await _generations() == []
 
 

@@ -19,7 +19,7 @@ from connect_hub.observability import metrics
 from connect_hub.settings import Settings, StartupError, TestPhone
 from tests.support import gateways
 from tests.support.gateways import Peer
-from tests.support.hub import Hub, pass_time, wrong
+from tests.support.hub import EVENTS_KEPT, Hub, pass_time, wrong
 from tests.support.processes import (
     HTTP,
     REGISTER,
@@ -152,7 +152,7 @@ async def test_what_is_swept_is_counted(hub: Hub) -> None:
         return sum(s.value for s in metric.samples if s.labels["table"] == "sign_in_code")
 
     before = swept()
-    await cleanup.sweep_once()
+    await cleanup.sweep_once(events_kept=EVENTS_KEPT)
     assert swept() == before + 1
 
 

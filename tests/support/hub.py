@@ -82,6 +82,9 @@ mutation($code: String!) { applyInvite(invitationCode: $code) {
 ME = "{ me { ...Client } }"
 
 
+EVENTS_KEPT = timedelta(days=30)
+
+
 @dataclass
 class Person:
     """Somebody who is signed in."""
@@ -243,6 +246,15 @@ _OLDER = [
         "session": ("seen_at", "created_at", "last_used_at", "expires_at"),
         "allowance": ("refused_until", "expires_at"),
         "number_block": ("since", "alarmed_at"),
+        "event": ("created_at",),
+        "webhook_delivery": ("created_at", "due_at"),
+        "webhook_endpoint": (
+            "seen_at",
+            "delivered_at",
+            "failing_since",
+            "paused_until",
+            "disabled_at",
+        ),
     }.items()
 ] + [
     """UPDATE allowance SET uses = ARRAY(

@@ -100,6 +100,7 @@ def test_the_documentation_names_only_settings_that_exist() -> None:
         "OTEL_EXPORTER_OTLP_HEADERS",
         "OTEL_TRACES_SAMPLER",
         "POSTGRES_PASSWORD",
+        "SSL_CERT_FILE",
     }
 
 

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from connect_hub.api.graphql_errors import UnauthenticatedError
 from connect_hub.api.services import Services
 from connect_hub.domain import sessions
+from connect_hub.domain.events import Actor, Origin, printable_device
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.access_tokens import InvalidTokenError
 from connect_hub.server.authentication import RejectedUser, TokenUser
@@ -53,6 +54,15 @@ class Context:
     def language(self) -> str:
         """The language of SMS to this client, chosen by Accept-Language."""
         return texts.negotiate_language(header(self.scope, b"accept-language") or "")
+
+    def origin(self) -> Origin:
+        """Return the origin of the changes that this request makes."""
+        return Origin(
+            Actor.CLIENT,
+            request_id=self.log.request_id,
+            address=self.address,
+            device=printable_device(self.device),
+        )
 
     def session_of(self, client_id: UUID) -> UUID | None:
         """Return the session of the token that was sent, if the token belongs to this client."""

@@ -12,6 +12,7 @@ from connect_hub.database import embedded
 from connect_hub.database.config import serving_config
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
 from connect_hub.database.migrations import is_migrated
+from connect_hub.domain import events
 from connect_hub.observability import logs
 from connect_hub.settings import Settings, StartupError, load
 
@@ -40,6 +41,7 @@ def run_with_database(work: Work[RESULT], *, migrated: bool = True) -> RESULT:
 
 
 async def _run_connected(settings: Settings, work: Work[RESULT], *, migrated: bool) -> RESULT:
+    events.origin.set(lambda: events.Origin(events.Actor.OPERATOR))
     try:
         async with TortoiseContext() as context:
             await context.init(serving_config(settings).without_timeouts().tortoise)

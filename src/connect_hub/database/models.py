@@ -129,3 +129,56 @@ class NumberBlock(Model):
     class Meta:
         table = "number_block"
         indexes: ClassVar = [("since",)]
+
+
+class Event(Model):
+    """A change that receivers of webhooks learn of; also the audit trail. It has no phone."""
+
+    id = fields.UUIDField(primary_key=True)  # the webhook's id
+    type = fields.CharField(max_length=40)  # such as `client.registered`
+    client_id = fields.UUIDField()  # whom it concerns
+    data: dict[str, str | None] = fields.JSONField()  # the rest of the webhook's data
+    created_at = fields.DatetimeField()
+    actor = fields.CharField(max_length=8)  # `client`, `operator` or `system`
+    request_id = fields.CharField(max_length=32, null=True)
+    address = fields.CharField(max_length=43, null=True)  # the network of the request
+    device = fields.CharField(max_length=120, null=True)  # the User-Agent of the request
+    trace: str | None = fields.TextField(null=True)  # `traceparent` of the request's span
+
+    class Meta:
+        table = "event"
+        indexes: ClassVar = [("created_at",), ("client_id", "created_at")]
+
+
+class WebhookDelivery(Model):
+    """An event that an endpoint has not accepted yet; its row is deleted once it has."""
+
+    id = fields.UUIDField(primary_key=True)
+    event: fields.ForeignKeyRelation[Event] = fields.ForeignKeyField(
+        "models.Event", related_name="deliveries", on_delete=fields.CASCADE
+    )
+    endpoint = fields.CharField(max_length=16)  # its id
+    created_at = fields.DatetimeField()  # the event's
+    attempts = fields.SmallIntField()  # that failed
+    due_at = fields.DatetimeField(null=True)  # of the next attempt; null after the last one failed
+
+    class Meta:
+        table = "webhook_delivery"
+        indexes: ClassVar = [("endpoint", "due_at"), ("event_id",), ("created_at",)]
+
+
+class WebhookEndpoint(Model):
+    """The state of a URL in WEBHOOK_URLS, which is stored as a hash."""
+
+    id = fields.CharField(max_length=16, primary_key=True)  # hash of the URL
+    origin = fields.TextField()  # scheme, host and port, for messages
+    types: list[str] = ArrayField(element_type="text")  # of the events that it gets
+    seen_at = fields.DatetimeField()  # when a server last had it in its settings
+    delivered_at = fields.DatetimeField(null=True)  # the last success, to the minute
+    failing_since = fields.DatetimeField(null=True)  # the first failure since the last success
+    failure: str | None = fields.TextField(null=True)  # the latest one
+    paused_until = fields.DatetimeField(null=True)  # by Retry-After
+    disabled_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "webhook_endpoint"

@@ -10,7 +10,8 @@ import structlog
 from connect_hub import sms
 from connect_hub.database.connections import fetch, timeout_reserving, transaction
 from connect_hub.database.models import ERASED_COLUMNS, Client
-from connect_hub.domain import codes, failures, phone_numbers, sessions
+from connect_hub.domain import codes, events, failures, phone_numbers, sessions
+from connect_hub.domain.events import EndReason, origin_value
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.sessions import Viewer
 from connect_hub.security.keys import Keys
@@ -58,7 +59,8 @@ async def change_phone(  # noqa: PLR0913 (the arguments of a sign-in, the viewer
         verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
         async with transaction():
             moved = await codes.consume_for_phone_change(verified, client)
-            ended = await sessions.end_all(client, keep=viewer.session_id) if moved else 0
+            reason, keep = EndReason.PHONE_CHANGED, viewer.session_id
+            ended = await sessions.end_all(client, reason=reason, keep=keep) if moved else 0
         if not moved:
             await codes.release(verified)
             raise PhoneAlreadyRegistered
@@ -90,8 +92,12 @@ async def delete(viewer: Viewer) -> None:
 
 
 _ERASE = f"""
-    UPDATE client SET {" = NULL, ".join(ERASED_COLUMNS)} = NULL, deleted_at = now()
-    WHERE id = $1 AND deleted_at IS NULL
+    WITH deleted AS (
+        UPDATE client SET {" = NULL, ".join(ERASED_COLUMNS)} = NULL, deleted_at = now()
+        WHERE id = $1 AND deleted_at IS NULL
+        RETURNING id
+    ), {events.write("client.deleted", source="deleted", origin=2)}
+    SELECT FROM deleted
 """
 
 
@@ -99,30 +105,42 @@ async def erase(client: Client) -> None:
     """Erase what is personal of a client, and end its sessions."""
     async with transaction():
         await codes.delete(client.phone)
-        await fetch(_ERASE, client.id)
-        ended = await sessions.end_all(client)
+        await fetch(_ERASE, client.id, origin_value())
+        ended = await sessions.end_all(client, reason=EndReason.DELETED)
+        await events.erase_origins(client.id)
     log.info("client deleted", client=str(client.id), sessions=ended)
 
 
 # FOR UPDATE makes concurrent sign-ins wait, which the weaker lock of this UPDATE would not. They
 # could otherwise start a session after `end_all`.
-_BLOCK = """
-    WITH locked AS (SELECT id FROM client WHERE id = $1 FOR UPDATE)
-    UPDATE client SET blocked_at = coalesce(blocked_at, now())
-    FROM locked WHERE client.id = locked.id
+_BLOCK = f"""
+    WITH locked AS (SELECT id FROM client WHERE id = $1 FOR UPDATE),
+    blocked AS (
+        UPDATE client SET blocked_at = now()
+        FROM locked WHERE client.id = locked.id AND blocked_at IS NULL
+        RETURNING client.id
+    ), {events.write("client.blocked", source="blocked", origin=2)}
+    SELECT FROM locked
+"""
+_UNBLOCK = f"""
+    WITH unblocked AS (
+        UPDATE client SET blocked_at = NULL WHERE id = $1 AND blocked_at IS NOT NULL
+        RETURNING id
+    ), {events.write("client.unblocked", source="unblocked", origin=2)}
+    SELECT FROM unblocked
 """
 
 
 async def block(client: Client) -> int:
     """Block a client from signing in, end its sessions, and return how many."""
     async with transaction():
-        await fetch(_BLOCK, client.id)
-        ended = await sessions.end_all(client)
+        await fetch(_BLOCK, client.id, origin_value())
+        ended = await sessions.end_all(client, reason=EndReason.BLOCKED)
     log.info("client blocked", client=str(client.id), sessions=ended)
     return ended
 
 
 async def unblock(client: Client) -> None:
     """Let a client sign in again."""
-    await fetch("UPDATE client SET blocked_at = NULL WHERE id = $1", client.id)
+    await fetch(_UNBLOCK, client.id, origin_value())
     log.info("client unblocked", client=str(client.id))

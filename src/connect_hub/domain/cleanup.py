@@ -30,20 +30,35 @@ _EXPIRED = {
         greatest(since, alarmed_at) < now() - CASE alarms WHEN 0
             THEN interval '{PERIOD.total_seconds()} s' ELSE interval '30 days' END
     """,
+    # Deliveries first, so that those of deleted events are counted.
+    "webhook_delivery": "created_at < now() - $2::interval",
+    "event": """
+        created_at < now() - $2::interval
+        AND NOT EXISTS (SELECT FROM webhook_delivery WHERE event_id = event.id)
+    """,
+    "webhook_endpoint": "seen_at < now() - $2::interval",
 }
 
 
-async def sweep_once() -> bool:
-    """Delete a batch of each table; return whether any batch was full, so that more may remain."""
+async def sweep_once(*, events_kept: timedelta) -> bool:
+    """Delete a batch of each table; return whether any batch was full, so that more may remain.
+
+    Args:
+        events_kept: the age of the events that are deleted.
+    """
     full = False
     for table, expired in _EXPIRED.items():
-        deleted = await fetch(_SWEEP.format(table=table, expired=expired), BATCH_SIZE)
+        values = [BATCH_SIZE, events_kept] if "$2" in expired else [BATCH_SIZE]
+        deleted = await fetch(_SWEEP.format(table=table, expired=expired), *values)
+        if deleted and table == "webhook_delivery":
+            metrics.WEBHOOKS_DROPPED.inc(len(deleted))
+            log.error("undelivered events dropped", deliveries=len(deleted))
         metrics.SWEPT.labels(table).inc(len(deleted))
         full |= len(deleted) == BATCH_SIZE
     return full
 
 
-async def sweep() -> None:
+async def sweep(*, events_kept: timedelta) -> None:
     """Delete expired rows about every minute; runs until cancelled."""
     has_backlog = False
     while True:
@@ -51,7 +66,7 @@ async def sweep() -> None:
         wait = _BACKLOG_INTERVAL if has_backlog else INTERVAL * uniform(0.5, 1.5)  # noqa: S311 (no secret)
         await asyncio.sleep(wait.total_seconds())
         try:
-            has_backlog = await sweep_once()
+            has_backlog = await sweep_once(events_kept=events_kept)
         except Exception as error:  # noqa: BLE001 (after any error, the next sweep may succeed)
             metrics.SWEEPS_FAILED.inc()
             log.warning("sweep failed", reason=repr(error))

@@ -15,7 +15,7 @@ from tortoise.queryset import QuerySet
 from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client, InvitedCount
 from connect_hub.database.queries import ANY_ID, ANY_TIME, PreparedQuery, hydrate
-from connect_hub.domain import rate_limits
+from connect_hub.domain import events, rate_limits
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.rate_limits import RateLimit
 from connect_hub.domain.refusals import (
@@ -45,9 +45,17 @@ def new_code() -> str:
 
 
 # The trigger client_no_ring rejects rings and sets invited_at.
-_APPLY = """
-    UPDATE client SET inviter_id = $2
-    WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL RETURNING id
+_APPLY = f"""
+    WITH invited AS (
+        UPDATE client SET inviter_id = $2
+        WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL
+        RETURNING id, inviter_id
+    ), {
+    events.write(
+        "client.invited", source="invited", data="'inviter', inviter_id, 'campaign', NULL", origin=3
+    )
+}
+    SELECT FROM invited
 """
 _READ_APPLIED_CODE = """
     SELECT inviter.invitation_code AS applied_code
@@ -77,7 +85,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
     if owner.id == client.id:
         raise OwnInvitationCode
     try:
-        applied = await fetch(_APPLY, client.id, owner.id)
+        applied = await fetch(_APPLY, client.id, owner.id, events.origin_value())
     except IntegrityConstraintViolationError as error:
         if refusal := _REFUSAL_OF_CONSTRAINT.get(error.constraint_name or ""):
             raise refusal from None

@@ -16,6 +16,8 @@ import structlog
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import CLIENT_COLUMNS, Client, Session
 from connect_hub.database.queries import hydrate
+from connect_hub.domain import events
+from connect_hub.domain.events import Actor, origin_value
 from connect_hub.domain.refusals import InvalidRefreshToken
 from connect_hub.domain.sessions import EXPIRES_AT, FROM_ACTIVE_SESSION
 from connect_hub.observability import metrics
@@ -52,11 +54,15 @@ _REFRESH = f"""
         AND coalesce(before.seen_at > now() - $6::interval, true))
     RETURNING session.*, before.generation > $2 AS is_reused
 """
-_END_REPLAYED = """
-    DELETE FROM session WHERE id = $1
-    AND (generation > $2 + 1
-        OR generation = $2 + 1 AND (parent <> $4 OR seen_at <= now() - $3::interval))
-    RETURNING client_id
+_END_REPLAYED = f"""
+    WITH deleted AS (
+        DELETE FROM session WHERE id = $1
+        AND (generation > $2 + 1
+            OR generation = $2 + 1 AND (parent <> $4 OR seen_at <= now() - $3::interval))
+        RETURNING id, client_id, expires_at
+    ), ended AS (SELECT * FROM deleted WHERE expires_at > now()),
+    {events.write_session_ended(source="ended", reason="'replayed'", origin=5)}
+    SELECT FROM deleted
 """
 
 
@@ -79,7 +85,8 @@ async def refresh(
         _REFRESH, session_id, generation, *lifetimes, address, _REUSE_WINDOW, branch
     )
     if not refreshed:
-        if await fetch(_END_REPLAYED, session_id, generation, _REUSE_WINDOW, branch):
+        origin = origin_value(Actor.SYSTEM)  # either holder may be the thief
+        if await fetch(_END_REPLAYED, session_id, generation, _REUSE_WINDOW, branch, origin):
             metrics.REFRESH_REUSE.labels("session ended").inc()
             log.warning("refresh token replayed, session ended", client=client_id, session=session)
         raise InvalidRefreshToken

@@ -14,25 +14,33 @@ import structlog
 from connect_hub.database.connections import fetch
 from connect_hub.database.models import CLIENT_COLUMNS, Client, Session
 from connect_hub.database.queries import hydrate
+from connect_hub.domain import events
+from connect_hub.domain.events import EndReason, origin_value
 from connect_hub.domain.refusals import InvalidCode, ReauthenticationRequired, SessionNotFound
 from connect_hub.security.access_tokens import Claims
 from connect_hub.settings import Settings
 
 MAX_SESSIONS = 20  # of one client
 REAUTHENTICATION_WINDOW = timedelta(minutes=10)  # after a sign-in
-_MAX_DEVICE_LENGTH = 120  # characters
 
 log = structlog.get_logger()
 
 
 # FOR KEY SHARE waits for a concurrent change of the phone and for a concurrent block of the client,
 # so that no session starts after either of them.
-_START = """
-    INSERT INTO session (id, client_id, nonce, generation, seen_at,
-                         created_at, last_used_at, expires_at, device, address)
-    SELECT $3, id, $4, 0, now(), now(), now(), now() + least($5, $6::interval), $7, $8
-    FROM client WHERE id = $1 AND phone = $2 AND blocked_at IS NULL FOR KEY SHARE
-    RETURNING *
+_START = f"""
+    WITH started AS (
+        INSERT INTO session (id, client_id, nonce, generation, seen_at,
+                             created_at, last_used_at, expires_at, device, address)
+        SELECT $3, id, $4, 0, now(), now(), now(), now() + least($5, $6::interval), $7, $8
+        FROM client WHERE id = $1 AND phone = $2 AND blocked_at IS NULL FOR KEY SHARE
+        RETURNING *
+    ), {
+    events.write(
+        "session.started", source="started", client="client_id", data="'session', id", origin=9
+    )
+}
+    SELECT * FROM started
 """
 # This runs after the new session is committed: of concurrent sign-ins, the last one sees them all.
 _TRIM = f"""
@@ -41,8 +49,12 @@ _TRIM = f"""
             SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
             ORDER BY last_used_at DESC, id OFFSET {MAX_SESSIONS}
         ))) ORDER BY id FOR UPDATE
-    )
-    DELETE FROM session USING surplus WHERE session.id = surplus.id RETURNING session.id
+    ), deleted AS (
+        DELETE FROM session USING surplus WHERE session.id = surplus.id
+        RETURNING session.id, client_id, expires_at
+    ), ended AS (SELECT * FROM deleted WHERE expires_at > now()),
+    {events.write_session_ended(source="ended", reason="'displaced'", origin=3)}
+    SELECT id FROM deleted
 """
 
 
@@ -74,14 +86,15 @@ async def start(
         token_bytes(16),
         settings.session_idle_lifetime,
         settings.session_lifetime,
-        _printable(device) or None,
+        events.printable_device(device),
         address,
+        origin_value(),
     )
     if not rows:
         raise InvalidCode(attempts_left=0)
     session = hydrate(Session, rows[0], _client=client)
     log.info("signed in", client=str(client.id), session=str(session.id))
-    for surplus in await fetch(_TRIM, client.id, replaces):
+    for surplus in await fetch(_TRIM, client.id, replaces, origin_value()):
         log.info("session ended", client=str(client.id), session=str(surplus["id"]))
     return session
 
@@ -155,7 +168,13 @@ async def list_for(client: Client) -> list[Session]:
     return [hydrate(Session, row, _client=client) for row in rows]
 
 
-_END = "DELETE FROM session WHERE id = $1 AND client_id = $2 AND expires_at > now() RETURNING id"
+_END = f"""
+    WITH ended AS (
+        DELETE FROM session WHERE id = $1 AND client_id = $2 AND expires_at > now()
+        RETURNING id, client_id
+    ), {events.write_session_ended(source="ended", reason="$3", origin=4)}
+    SELECT FROM ended
+"""
 
 
 async def end(viewer: Viewer, session: str | None) -> UUID:
@@ -173,20 +192,25 @@ async def end(viewer: Viewer, session: str | None) -> UUID:
     except ValueError:
         raise SessionNotFound from None
     client_id = viewer.client.id
-    if not await fetch(_END, session_id, client_id):
+    is_own = session_id == viewer.session_id
+    reason = EndReason.SIGNED_OUT if is_own else EndReason.ENDED_ELSEWHERE
+    if not await fetch(_END, session_id, client_id, reason, origin_value()):
         raise SessionNotFound
     log.info("session ended", client=str(client_id), session=str(session_id))
     return session_id
 
 
 # This locks rows in the order of their ids, as `_TRIM` does, so that the two cannot deadlock.
-_END_ALL = """
+_END_ALL = f"""
     WITH locked AS (
         SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
         ORDER BY id FOR UPDATE
-    )
-    DELETE FROM session USING locked WHERE session.id = locked.id
-    RETURNING expires_at > now() AS was_active
+    ), deleted AS (
+        DELETE FROM session USING locked WHERE session.id = locked.id
+        RETURNING session.id, client_id, expires_at
+    ), ended AS (SELECT * FROM deleted WHERE expires_at > now()),
+    {events.write_session_ended(source="ended", reason="$3", origin=4)}
+    SELECT count(*) FROM ended
 """
 
 
@@ -197,21 +221,23 @@ async def end_others(viewer: Viewer) -> int:
         ReauthenticationRequired: the viewer signed in too long ago.
     """
     await require_recent_sign_in(viewer)
-    count = await end_all(viewer.client, keep=viewer.session_id)
+    count = await end_all(viewer.client, reason=EndReason.ENDED_ELSEWHERE, keep=viewer.session_id)
     log.info("sessions ended", client=str(viewer.client.id), sessions=count)
     return count
 
 
 async def sign_out(client: Client) -> int:
     """End all sessions of a client for the operator, and return how many."""
-    count = await end_all(client)
+    count = await end_all(client, reason=EndReason.ENDED_BY_OPERATOR)
     log.info("sessions ended", client=str(client.id), sessions=count)
     return count
 
 
-async def end_all(client: Client, *, keep: UUID | None = None) -> int:
+async def end_all(client: Client, *, reason: EndReason, keep: UUID | None = None) -> int:
     """End all sessions of a client except the one to keep, and return how many."""
-    return sum(row["was_active"] for row in await fetch(_END_ALL, client.id, keep))
+    (row,) = await fetch(_END_ALL, client.id, keep, reason, origin_value())
+    count: int = row["count"]
+    return count
 
 
 async def require_recent_sign_in(viewer: Viewer) -> None:
@@ -223,8 +249,3 @@ async def require_recent_sign_in(viewer: Viewer) -> None:
     sql = "SELECT FROM session WHERE id = $1 AND created_at > now() - $2::interval"
     if not await fetch(sql, viewer.session_id, REAUTHENTICATION_WINDOW):
         raise ReauthenticationRequired
-
-
-def _printable(device: str) -> str:
-    printable = "".join(character if character.isprintable() else " " for character in device)
-    return " ".join(printable.split())[:_MAX_DEVICE_LENGTH].rstrip()

@@ -84,6 +84,29 @@ EVENT_SECONDS = Histogram(
     buckets=_BUCKETS,
     registry=REGISTRY,
 )
+WEBHOOK_ATTEMPTS = Counter(
+    "connect_hub_webhook_attempts",
+    "Attempts to deliver an event to an endpoint.",
+    ["endpoint", "result"],
+    registry=REGISTRY,
+)
+WEBHOOK_OLDEST = Gauge(
+    "connect_hub_webhook_oldest_seconds",
+    "The age of the oldest event that an endpoint has not accepted.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+WEBHOOKS_DISABLED = Gauge(
+    "connect_hub_webhook_endpoints_disabled",
+    "Endpoints that are disabled.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+WEBHOOKS_DROPPED = Counter(
+    "connect_hub_webhooks_dropped",
+    "Events that became older than EVENTS_KEPT before an endpoint accepted them.",
+    registry=REGISTRY,
+)
 POOL = Gauge(
     "connect_hub_pool_connections",
     "Connections to the database.",

@@ -91,6 +91,44 @@ def trace_sms(gateway: str, *, country: str) -> AbstractContextManager[Any]:
     return span
 
 
+def traceparent() -> str | None:
+    """Return the current span as `traceparent` (W3C Trace Context); None if there is none."""
+    if not _tracers:
+        return None
+    from opentelemetry.propagate import inject
+
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return carrier.get("traceparent")
+
+
+def trace_webhook(
+    endpoint: str, *, event_type: str, cause: str | None
+) -> AbstractContextManager[Any]:
+    """Trace one attempt to deliver an event.
+
+    Args:
+        endpoint: its origin.
+        event_type: such as `client.registered`.
+        cause: `traceparent` of the request that made the change, to which the span is linked.
+    """
+    if not _tracers:
+        return nullcontext()
+    from opentelemetry.propagate import extract
+    from opentelemetry.trace import Link, SpanKind, get_current_span
+
+    links = [Link(get_current_span(extract({"traceparent": cause})).get_span_context())]
+    span: AbstractContextManager[Any] = _tracers[0].start_as_current_span(
+        "webhook",
+        kind=SpanKind.CLIENT,
+        links=links if cause else [],
+        attributes={"webhook.endpoint": endpoint, "webhook.type": event_type},
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+    return span
+
+
 async def trace_connection(connection: Any) -> None:
     """Trace the statements of an asyncpg connection."""
     connection.add_query_logger(_record_query)

@@ -13,16 +13,20 @@ from connect_hub.settings.errors import StartupError
 from connect_hub.settings.model import LONG_CODE, SIMULATED, Settings
 from connect_hub.settings.phones import DOCUMENTED_NUMBERS, TestPhone
 from connect_hub.settings.sources import read_env_file, renamed_settings
+from connect_hub.settings.webhooks import EVENT_TYPES, Endpoint, canonical_url
 
 __all__ = [
     "DOCUMENTED_NUMBERS",
+    "EVENT_TYPES",
     "LONG_CODE",
     "SIMULATED",
     "Audience",
+    "Endpoint",
     "Rate",
     "Settings",
     "StartupError",
     "TestPhone",
+    "canonical_url",
     "load",
     "load_to_serve",
     "renamed_settings",

@@ -20,6 +20,7 @@ from connect_hub.api.transport.http_request import (
 from connect_hub.api.transport.http_response import GraphQLResponse, rejection, response_to
 from connect_hub.api.transport.media_types import GRAPHQL, HTML, JSON
 from connect_hub.database.connections import deadline
+from connect_hub.domain import events
 from connect_hub.server.request_log import request_log
 
 RESPONSE_TIMEOUT = timedelta(seconds=14)  # proxies and people do not wait much longer
@@ -70,6 +71,7 @@ class GraphQLHTTP:
     ) -> ExecutionResult | list[GraphQLError]:
         """Execute an operation, or return the errors that prevent it."""
         context = Context(services=self._services, scope=scope, user=scope["user"])
+        events.origin.set(context.origin)
         prepared = self._engine.prepare(parameters)
         executor = self._engine.executor(prepared, parameters, context)
         if isinstance(executor, list):

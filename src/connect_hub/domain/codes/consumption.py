@@ -8,8 +8,9 @@ from uuid import uuid4
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client
 from connect_hub.database.queries import hydrate
-from connect_hub.domain import rate_limits
+from connect_hub.domain import events, rate_limits
 from connect_hub.domain.codes.verification import VerifiedCode
+from connect_hub.domain.events import origin_value
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.observability import metrics
 
@@ -35,7 +36,7 @@ async def consume(verified: VerifiedCode) -> None:
 
 # The statement checks whether the phone is registered before it inserts, because PostgreSQL would
 # log a violation of the unique constraint together with the phone.
-_CONSUME_FOR_REGISTRATION = """
+_CONSUME_FOR_REGISTRATION = f"""
     WITH consumed AS (
         DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
         AND NOT EXISTS (SELECT FROM client WHERE phone = $1)
@@ -43,10 +44,12 @@ _CONSUME_FOR_REGISTRATION = """
     ), counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
-    )
-    INSERT INTO client (id, phone, invitation_code, created_at)
-    SELECT $4, phone, $5, now() FROM consumed
-    RETURNING *
+    ), registered AS (
+        INSERT INTO client (id, phone, invitation_code, created_at)
+        SELECT $4, phone, $5, now() FROM consumed
+        RETURNING *
+    ), {events.write("client.registered", source="registered", origin=6)}
+    SELECT * FROM registered
 """
 
 
@@ -61,12 +64,13 @@ async def consume_for_registration(
     Raises:
         UniqueViolationError: the invitation code is taken, and nothing has changed.
     """
-    rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, uuid4(), invitation_code)
+    values = uuid4(), invitation_code, origin_value()
+    rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, *values)
     return hydrate(Client, rows[0]) if rows else None
 
 
 # The client's own phone does not count as registered: a change to it succeeds and changes nothing.
-_CONSUME_FOR_PHONE_CHANGE = """
+_CONSUME_FOR_PHONE_CHANGE = f"""
     WITH consumed AS (
         DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
         AND NOT EXISTS (SELECT FROM client WHERE phone = $1 AND id <> $4)
@@ -74,9 +78,12 @@ _CONSUME_FOR_PHONE_CHANGE = """
     ), counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
-    )
-    UPDATE client SET phone = consumed.phone FROM consumed WHERE id = $4 AND client.phone = $5
-    RETURNING id
+    ), moved AS (
+        UPDATE client SET phone = consumed.phone FROM consumed WHERE id = $4 AND client.phone = $5
+        RETURNING id
+    ), changed AS (SELECT id FROM moved WHERE $1 <> $5),
+    {events.write("client.phone_changed", source="changed", origin=6)}
+    SELECT FROM moved
 """
 
 
@@ -87,7 +94,8 @@ async def consume_for_phone_change(verified: VerifiedCode, client: Client) -> bo
         False: another client has the phone, the client's phone has changed in the meantime, or the
         code was consumed.
     """
-    return bool(await _consume(_CONSUME_FOR_PHONE_CHANGE, verified, client.id, client.phone))
+    values = client.id, client.phone, origin_value()
+    return bool(await _consume(_CONSUME_FOR_PHONE_CHANGE, verified, *values))
 
 
 async def _consume(sql: str, verified: VerifiedCode, *values: object) -> list[Row]:
