@@ -7,7 +7,7 @@ table lists the methods that both our class and uvicorn's define, and pyproject.
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ import uvicorn
 from graphql import get_introspection_query
 from starlette.applications import Starlette
 
+from connect_hub.api.transport import connection
 from connect_hub.server import http_protocol, websocket_protocol
 from connect_hub.server.http_protocol import LimitedHTTPProtocol
 from connect_hub.server.uvicorn_options import OPTIONS
@@ -26,6 +27,7 @@ from tests.server import test_http_protocol as http
 from tests.support.sockets import Sockets
 
 PING = b"\x89\xfd" + bytes(4 + 125)  # masked, with the longest payload
+PING_MESSAGE = b'\x81\x8f\0\0\0\0{"type":"ping"}'  # of graphql-transport-ws, masked
 UNMASKED_TEXT = b"\x81\x01x"  # the server must reject it with 1002
 
 
@@ -36,9 +38,11 @@ async def _small_send_buffer(app: Starlette) -> AsyncIterator[int]:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
     serving = asyncio.create_task(server.serve([listening]))
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    await serving
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
 
 
 @asynccontextmanager
@@ -117,18 +121,68 @@ async def test_client_that_pings_and_does_not_read_is_disconnected(app: Starlett
             await _send_without_end(client, 100 * PING)
 
 
-async def test_closed_websocket_of_a_client_that_does_not_read_is_aborted(
-    app: Starlette, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[LimitedWebSocketProtocol] = []
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[LimitedWebSocketProtocol]:
+    """The protocols of the WebSockets that the server has accepted."""
+    protocols: list[LimitedWebSocketProtocol] = []
 
     def start_keepalive(
         self: LimitedWebSocketProtocol, original: Any = LimitedWebSocketProtocol.start_keepalive
     ) -> None:
-        opened.append(self)
+        protocols.append(self)
         original(self)
 
     monkeypatch.setattr(LimitedWebSocketProtocol, "start_keepalive", start_keepalive)
+    return protocols
+
+
+async def _is_disconnected(protocol: LimitedWebSocketProtocol) -> None:
+    async with asyncio.timeout(5):
+        while not protocol.disconnected:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+
+
+async def _block_application(client: socket.socket, protocol: LimitedWebSocketProtocol) -> None:
+    """Ask for responses and read none, until the application waits for the client to read."""
+    asking = asyncio.create_task(_send_without_end(client, 100 * PING_MESSAGE))
+    async with asyncio.timeout(10):
+        while protocol.writable.is_set():  # noqa: ASYNC110 - there is no event for "not set"
+            await asyncio.sleep(0.01)
+    asking.cancel()
+
+
+async def test_application_can_close_the_websocket_of_a_client_that_does_not_read(
+    app: Starlette, opened: list[LimitedWebSocketProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_protocol, "CLOSE_TIMEOUT", timedelta(seconds=0.2))
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=0.2))
+    async with _small_send_buffer(app) as port, _slow_client(port) as client:
+        await _upgrade(client)
+        (protocol,) = opened
+        await _block_application(client, protocol)
+        await _is_disconnected(protocol)
+
+
+async def test_message_to_a_websocket_that_is_closing_is_not_logged_as_an_internal_error(
+    app: Starlette, opened: list[LimitedWebSocketProtocol], caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with _small_send_buffer(app) as port, _slow_client(port) as client:
+        await _upgrade(client)
+        (protocol,) = opened
+        await _block_application(client, protocol)
+        protocol.keepalive_timeout()  # closes, while the application still waits to send
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):  # the server has not read everything
+                while await loop.sock_recv(client, 1000):
+                    pass
+        await _is_disconnected(protocol)
+    assert "ERROR" not in [record.levelname for record in caplog.records]
+
+
+async def test_closed_websocket_of_a_client_that_does_not_read_is_aborted(
+    app: Starlette, opened: list[LimitedWebSocketProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(websocket_protocol, "CLOSE_TIMEOUT", timedelta(seconds=0.2))
     loop = asyncio.get_running_loop()
     async with _small_send_buffer(app) as port, _slow_client(port) as client:
@@ -138,9 +192,7 @@ async def test_closed_websocket_of_a_client_that_does_not_read_is_aborted(
             await loop.sock_sendall(client, PING)
             await asyncio.sleep(0.001)
         await loop.sock_sendall(client, UNMASKED_TEXT)
-        async with asyncio.timeout(5):
-            while not protocol.disconnected:  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.01)
+        await _is_disconnected(protocol)
 
 
 HTTP_OVERRIDES: dict[str, Callable[..., Any]] = {
