@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,19 +21,7 @@ from connect_hub.settings import Settings
 from tests.bench import data, fleet
 from tests.bench.client import WrongAnswerError, ask_once, request
 from tests.bench.measure import Contender, Server
-
-ME = """query Me { me {
-    id phone invitationCode someoneInvitationCode invitedClients { nodes { id phone invitedAt } }
-} }"""
-PAGE = """query Page($first: Int!) { me {
-    id phone invitationCode someoneInvitationCode
-    invitedClients(first: $first) { nodes { id phone invitedAt } }
-} }"""
-LOGIN = """mutation Login($phone: String!, $code: String!) { login(phone: $phone, code: $code) {
-    ... on SignedIn { accessToken expiresAt refreshToken client { id phone invitationCode } }
-    ... on UserError { message }
-} }"""
-_ROUTES_OF_FLOOR = {ME: "/me", PAGE: "/me", LOGIN: "/login"}
+from tests.bench.operations import ME, Operation
 
 
 class Bench:
@@ -87,15 +75,15 @@ class Bench:
         return self._tokens.issue(client, session_id=client, generation=0, now=now).value
 
     def asking(
-        self, name: str, document: str, *, token: str | None = None, **variables: Any
+        self, name: str, operation: Operation, *, token: str | None = None, **variables: Any
     ) -> bytes:
         """Write a request; the floor has a route for each operation."""
-        body = json.dumps({"query": document, "variables": variables}).encode()
-        path = _ROUTES_OF_FLOOR[document] if name == "floor" else "/graphql"
+        body = json.dumps({"query": operation.document, "variables": variables}).encode()
+        path = f"/{operation.route}" if name == "floor" else "/graphql"
         return request(path, body, token=token)
 
     def same(
-        self, names: list[str], document: str, *, token: str, **variables: Any
+        self, names: list[str], operation: Operation, *, token: str, **variables: Any
     ) -> dict[str, Contender]:
         """Let servers be asked the same again and again.
 
@@ -104,7 +92,7 @@ class Bench:
         """
         contenders, answers = {}, {}
         for name in names:
-            asked = self.asking(name, document, token=token, **variables)
+            asked = self.asking(name, operation, token=token, **variables)
             body = ask_once(self.server(name).port, asked)
             answers[name] = json.loads(body)
             contenders[name] = Contender(self.server(name), itertools.repeat(asked), body.__eq__)
@@ -113,16 +101,20 @@ class Bench:
                 raise WrongAnswerError(f"{name}: {answer}, {names[0]}: {answers[names[0]]}")
         return contenders
 
-    def logins(self, servers: Mapping[str, Server], url: str, clients: int) -> dict[str, Contender]:
-        """Let so many clients of a database sign in at servers, each with a code of its own."""
-        codes = data.codes(url, self.keys, clients=clients)
+    def each_once(
+        self,
+        servers: Mapping[str, Server],
+        operation: Operation,
+        inputs: Iterable[tuple[dict[str, str], str | None]],
+    ) -> dict[str, Contender]:
+        """Let servers share inputs, of which each is asked once: variables and a token."""
 
         def requests(name: str) -> Iterator[bytes]:
-            for phone, code in codes:
-                yield self.asking(name, LOGIN, phone=phone, code=code)
+            for variables, token in inputs:
+                yield self.asking(name, operation, token=token, **variables)
 
         return {
-            name: Contender(server, requests(name), lambda body: b'"accessToken":"' in body)
+            name: Contender(server, requests(name), lambda body: operation.right in body)
             for name, server in servers.items()
         }
 

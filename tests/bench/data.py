@@ -1,19 +1,12 @@
-"""What is in a database of the bench: clients who invited some or very many, and live codes."""
+"""What is in a database of the bench: clients who invited some or very many, and newcomers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import cycle
-from secrets import token_bytes
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-
-from connect_hub.security.keys import Keys
-
-_BLOCK = "+79000"  # of the first million phones
-_CODES_AT_ONCE = 10_000
 
 # From the number $2 on, $3 clients whom $1 invited.
 _CLIENTS = """
@@ -34,19 +27,17 @@ _SESSIONS = """
     SELECT id, id, uuid_send(id), 0, now(), now(), now(), now() + interval '30 days', '127.0.0.1'
     FROM client
 """
+SESSIONS_OF = f"{_SESSIONS} WHERE id = ANY ($1::uuid[])"
 _SOME = """
     SELECT id FROM client WHERE id NOT IN (SELECT client_id FROM invited_count)
     ORDER BY random() LIMIT $1
 """
-_CODES = """
-    INSERT INTO sign_in_code (phone, key_id, nonce, length, expires_at, resend_at, sends, guesses)
-    SELECT phone, $2, nonce, $3, now() + interval '1 hour', now(), 1, 0
-    FROM unnest($1::text[], $4::bytea[]) AS code (phone, nonce)
-    ON CONFLICT (phone) DO UPDATE SET nonce = excluded.nonce, guesses = 0
-"""
-_TRAFFIC = """
-    INSERT INTO number_block (prefix, since, sent, confirmed, alarms) VALUES ($1, now(), 1, 0, 0)
-    ON CONFLICT DO NOTHING
+# From the number $1 on, $2 clients whom nobody invited.
+NEWCOMERS = """
+    INSERT INTO client (id, phone, invitation_code, created_at)
+    SELECT gen_random_uuid(), '+77' || lpad(n::text, 9, '0'), 'Z' || lpad(n::text, 5, '0'), now()
+    FROM generate_series($1::int, $1::int + $2::int - 1) AS n
+    RETURNING id, invitation_code
 """
 
 
@@ -54,7 +45,7 @@ def create_database(url: str, name: str) -> None:
     """Make another database beside one."""
 
     async def create() -> None:
-        async with _connected(url) as database:
+        async with connected(url) as database:
             await database.execute(f"CREATE DATABASE {name}")
 
     asyncio.run(create())
@@ -64,7 +55,7 @@ def log_statements(url: str, *, on: bool) -> None:
     """Let PostgreSQL log every statement, or none."""
 
     async def set_it() -> None:
-        async with _connected(url) as database:
+        async with connected(url) as database:
             await database.execute(f"ALTER SYSTEM SET log_statement = '{'all' if on else 'none'}'")
             await database.execute("SELECT pg_reload_conf()")
         await asyncio.sleep(0.2)  # until all sessions know
@@ -83,7 +74,7 @@ def fill(url: str, invited: Sequence[int]) -> dict[int, UUID]:
 
 
 async def _fill(url: str, invited: Sequence[int]) -> dict[int, UUID]:
-    async with _connected(url) as database:
+    async with connected(url) as database:
         await database.execute("ALTER TABLE client DISABLE TRIGGER USER")
         inviters, number = {}, sum(invited)
         root = await _client(database, None, number)
@@ -111,37 +102,28 @@ def some_clients(url: str, count: int) -> list[UUID]:
     """Choose clients who invited nobody by chance."""
 
     async def choose() -> list[UUID]:
-        async with _connected(url) as database:
+        async with connected(url) as database:
             rows = await database.fetch(_SOME, count)
             return [row["id"] for row in rows]
 
     return asyncio.run(choose())
 
 
-def codes(url: str, keys: Keys, *, clients: int) -> Iterator[tuple[str, str]]:
-    """Hand out phones, spread over so many clients, each with its live code, without end.
+def newcomers(url: str, number: int, count: int) -> list[Any]:
+    """Make clients whom nobody invited, each with a session; return their ids and codes."""
 
-    Two sets of phones take turns: the last of one are still on their way when the other is made.
-    """
-    count = min(clients // 2, _CODES_AT_ONCE)
-    phones = [f"{_BLOCK}{place * clients // (2 * count):06}" for place in range(2 * count)]
-    for chosen in cycle([phones[::2], phones[1::2]]):
-        nonces = {phone: token_bytes(16) for phone in chosen}
-        asyncio.run(_store(url, keys.code_key_ids[0], nonces))
-        for phone, nonce in nonces.items():
-            code = keys.code(phone, key_id=keys.code_key_ids[0], nonce=nonce, length=4)
-            yield phone, code
+    async def make() -> list[Any]:
+        async with connected(url) as database:
+            rows: list[Any] = await database.fetch(NEWCOMERS, number, count)
+            await database.execute(SESSIONS_OF, [row["id"] for row in rows])
+            return rows
 
-
-async def _store(url: str, key_id: str, nonces: dict[str, bytes]) -> None:
-    async with _connected(url) as database:
-        await database.execute(_TRAFFIC, _BLOCK)
-        await database.execute(_CODES, list(nonces), key_id, 4, list(nonces.values()))
-        await database.execute("VACUUM (ANALYZE) sign_in_code")
+    return asyncio.run(make())
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Any]:
+async def connected(url: str) -> AsyncIterator[Any]:
+    """Connect to a database until the context ends."""
     connection = await asyncpg.connect(url, command_timeout=180)
     try:
         yield connection

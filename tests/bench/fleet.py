@@ -38,9 +38,10 @@ WARMED = {"mercurius", "yoga"}  # what is compiled while it runs
 
 _READY_WITHIN = 30  # seconds
 _ENDS_WITHIN = 15
-_LIMITS = {  # raised, or the bench would be refused
+_LIMITS = {  # raised, or the bench would be refused; servers/floor/limits.py has the same
     "GUESSES_PER_ADDRESS": "99999/hour",
     "GUESSES_PER_PHONE": "99999/day;99999/180days",
+    "SENDS_PER_ADDRESS": "2000/s",
 }
 
 

@@ -46,17 +46,6 @@ AT_ONCE = 10  # connections being made
 _READY_WITHIN = 60  # seconds
 
 APPLY = "UPDATE client SET inviter_id = $2 WHERE id = $1"
-FRESH = """
-    INSERT INTO client (id, phone, invitation_code, created_at)
-    SELECT gen_random_uuid(), '+77' || lpad(n::text, 9, '0'), 'Z' || lpad(n::text, 5, '0'), now()
-    FROM generate_series($1::int, $1::int + $2::int - 1) AS n RETURNING id
-"""
-SESSIONS = """
-    INSERT INTO session (id, client_id, nonce, generation, seen_at,
-                         created_at, last_used_at, expires_at, address)
-    SELECT id, id, uuid_send(id), 0, now(), now(), now(), now() + interval '30 days', '127.0.0.1'
-    FROM unnest($1::uuid[]) AS client (id)
-"""
 LINK = """
     UPDATE client SET inviter_id = link.inviter_id, invited_at = now()
     FROM unnest($1::uuid[], $2::uuid[]) AS link (id, inviter_id) WHERE client.id = link.id
@@ -92,7 +81,7 @@ async def _measure(url: str, secret: str, port: int, pid: int) -> None:
 async def _subscribers(database: Any, secret: str, port: int, pid: int) -> None:
     owners = await _fresh(database, 0, SUBSCRIBERS)
     guests = await _fresh(database, SUBSCRIBERS, EVENTS)
-    await database.execute(SESSIONS, owners)
+    await database.execute(data.SESSIONS_OF, owners)
     async with AsyncExitStack() as stack:
         before = _memory(pid)
         sockets = await _subscribed(stack, port, [_token(secret, owner) for owner in owners])
@@ -108,7 +97,7 @@ async def _subscribers(database: Any, secret: str, port: int, pid: int) -> None:
 
 
 async def _fresh(database: Any, number: int, count: int) -> list[UUID]:
-    return [row["id"] for row in await database.fetch(FRESH, number, count)]
+    return [row["id"] for row in await database.fetch(data.NEWCOMERS, number, count)]
 
 
 async def _subscribed(

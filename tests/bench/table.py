@@ -3,19 +3,24 @@
 from collections.abc import Iterator, Mapping
 
 AT_MOST = {
-    "me_to_floor": 1.5,
+    "me_to_floor": 1.15,
     "me_to_yoga": 0.75,
     "me_to_ariadne": 0.15,
     "me_to_strawberry": 0.1,
-    "me_to_mercurius": 2.0,
-    "page_of_1m_to_floor": 1.6,
-    "login_to_floor": 1.6,
+    "me_to_mercurius": 1.1,
+    "page_of_1m_to_floor": 1.1,
+    "unseen_to_mercurius": 2.0,
+    "request_code_to_floor": 1.5,
+    "register_to_floor": 1.5,
+    "login_to_floor": 1.2,
+    "refresh_to_floor": 1.5,
+    "apply_invite_to_floor": 1.5,
     "me_of_many_to_few": 1.3,
     "viewer_of_1m_to_1k": 1.3,
     "login_of_1m_to_1k": 1.3,
-    "memory_mb": 110,
+    "memory_mb": 90,
     "memory_growth_mb": 30,
-    "cold_start_s": 1.5,
+    "cold_start_s": 1.0,
     "cold_start_embedded_s": 1.5,
 }
 NAMES = {

@@ -2,8 +2,8 @@
 
 # ruff: noqa: SLF001 - the floor sends the very statements of the domain
 
-from connect_hub.domain import rate_limits, sessions
-from connect_hub.domain.codes import consumption, verification
+from connect_hub.domain import invitations, rate_limits, session_refresh, sessions
+from connect_hub.domain.codes import consumption, issuing, verification
 
 VIEWER = f"""
     SELECT client.id, client.phone, client.invitation_code,
@@ -18,6 +18,16 @@ PAGE = """
     SELECT id, phone, invited_at FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
     ORDER BY invited_at DESC, id DESC LIMIT $2
 """
+# The page as arrays, since the session's row is one.
+VIEWER_WITH_PAGE = f"""
+    SELECT viewer.*, page.* FROM ({VIEWER}) AS viewer CROSS JOIN LATERAL (
+        SELECT array_agg(id ORDER BY invited_at DESC, id DESC) AS ids,
+               array_agg(phone ORDER BY invited_at DESC, id DESC) AS phones,
+               array_agg(invited_at ORDER BY invited_at DESC, id DESC) AS times
+        FROM ({PAGE.replace("$1", "viewer.id").replace("$2", "$4")}) AS invited
+    ) AS page
+"""
+BY_CODE = "SELECT id FROM client WHERE invitation_code = $1 AND deleted_at IS NULL"
 BY_PHONE = "SELECT id, phone, invitation_code FROM client WHERE phone = $1"
 
 # Connect Hub's own, so that the floor cannot fall behind a change of them.
@@ -28,3 +38,9 @@ COUNT_GUESS = verification._COUNT_GUESS
 CONSUME_CODE = consumption._CONSUME
 START_SESSION = sessions._START
 TRIM_SESSIONS = sessions._TRIM
+REGISTER = consumption._CONSUME_FOR_REGISTRATION
+ISSUE = issuing._ISSUE
+RECORD_SENT = issuing._RECORD_SENT
+OF_SESSION = session_refresh._READ
+REFRESH = session_refresh._REFRESH
+APPLY = invitations._APPLY

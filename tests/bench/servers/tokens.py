@@ -44,7 +44,9 @@ def viewer_of(headers: Mapping[str, str]) -> Viewer:
     return viewer
 
 
-def issued(client_id: UUID, session_id: UUID, *, now: datetime) -> tuple[str, datetime]:
+def issued(
+    client_id: UUID, session_id: UUID, *, generation: int, now: datetime
+) -> tuple[str, datetime]:
     """Sign a token of the claims that Connect Hub's has."""
     expires_at = now.replace(microsecond=0) + LIFETIME
     claims = {
@@ -52,7 +54,7 @@ def issued(client_id: UUID, session_id: UUID, *, now: datetime) -> tuple[str, da
         "aud": "connect-hub",
         "sub": str(client_id),
         "sid": str(session_id),
-        "gen": 0,
+        "gen": generation,
         "jti": token_hex(16),
         "iat": int(now.timestamp()),
         "exp": int(expires_at.timestamp()),

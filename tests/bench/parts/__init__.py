@@ -1,0 +1,23 @@
+"""What is measured, part by part; each writes its figures into the result."""
+
+from collections.abc import Callable
+
+from tests.bench.bench import Bench
+from tests.bench.parts import growth, process, reading, writing
+from tests.bench.parts.recording import Result
+
+PARTS: dict[str, Callable[[Bench, Result], None]] = {
+    "start": process.start,
+    "me": reading.me,
+    "peers": reading.peers,
+    "page": reading.page,
+    "unseen": reading.unseen,
+    "request_code": writing.request_code,
+    "register": writing.register,
+    "login": writing.login,
+    "refresh": writing.refresh,
+    "apply_invite": writing.apply_invite,
+    "latency": reading.latency,
+    "growth": growth.growth,
+    "memory": process.memory,
+}
