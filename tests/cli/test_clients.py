@@ -34,7 +34,7 @@ def told(server: Server, *arguments: str, ends: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_client_is_shown_by_a_phone_typed_freely(server: Server) -> None:
+def test_client_is_shown_for_a_phone_in_any_notation(server: Server) -> None:
     client = server.register()
     typed = f"{client.phone[:5]} ({client.phone[5:8]}) {client.phone[8:]}"
     shown = told(server, "show", typed)
@@ -76,7 +76,7 @@ def test_a_client_is_signed_out_everywhere(server: Server) -> None:
     assert "0 sessions ended.\n" in told(server, "end-sessions", client.phone)
 
 
-def test_a_client_is_erased_by_who_says_yes(server: Server) -> None:
+def test_client_is_deleted_after_confirmation(server: Server) -> None:
     client = server.register()
     assert "Aborted!" in told(server, "delete", client.phone, ends=1)  # nobody answers
     assert server.knows(client)
@@ -85,11 +85,11 @@ def test_a_client_is_erased_by_who_says_yes(server: Server) -> None:
     assert "No client has this phone" in told(server, "show", client.phone, ends=1)
 
 
-def test_what_is_no_phone_is_refused(server: Server) -> None:
+def test_invalid_phone_is_rejected(server: Server) -> None:
     assert "not a mobile phone number" in told(server, "block", "12", ends=1)
 
 
-def test_all_is_in_the_log_without_the_phone(server: Server) -> None:
+def test_each_command_is_logged_without_the_phone(server: Server) -> None:
     client = server.register()
     said = told(server, "block", client.phone)
     assert '"event":"client blocked"' in said
@@ -98,7 +98,7 @@ def test_all_is_in_the_log_without_the_phone(server: Server) -> None:
     assert any(line["client"] == client.id for line in server.lines("signed in"))
 
 
-async def test_who_signs_in_while_being_blocked_gets_no_session(hub: Hub) -> None:
+async def test_client_that_signs_in_while_it_is_blocked_gets_no_session(hub: Hub) -> None:
     """The lock of the client's row decides; each round ends with no session, however it went."""
     for _ in range(10):
         person: Person = await hub.person()

@@ -36,7 +36,7 @@ def execute(server: Server, sql: str) -> None:
     asyncio.run(executed())
 
 
-def test_all_is_well_beside_a_running_server(server: Server) -> None:
+def test_all_checks_pass_beside_a_running_server(server: Server) -> None:
     returncode, found = examined(server)
     assert returncode == 0
     assert set(found.values()) == {"ok"}
@@ -100,7 +100,7 @@ def test_gateway_without_a_limit_of_its_cost_is_found(server: Server) -> None:
     assert examined(server, **gateway) == (1, {"settings": "FAILED"})
 
 
-def test_settings_that_others_may_read_are_worth_a_warning(server: Server, tmp_path: Path) -> None:
+def test_env_file_that_others_may_read_is_a_warning(server: Server, tmp_path: Path) -> None:
     (tmp_path / ".env").touch(mode=0o600)
     for mode, state in ((0o600, "ok"), (0o640, "warning"), (0o604, "warning")):
         (tmp_path / ".env").chmod(mode)
@@ -115,7 +115,7 @@ def test_settings_that_others_may_read_are_worth_a_warning(server: Server, tmp_p
         assert re.search(rf"^settings +{state} ", done.stdout, re.MULTILINE), done
 
 
-def test_codes_handed_out_beside_an_own_database_are_worth_a_warning(server: Server) -> None:
+def test_simulated_sms_with_an_own_database_are_a_warning(server: Server) -> None:
     url = f"postgresql://postgres@/postgres?host={embedded.socket_folder(server.data_dir)}"
     returncode, found = examined(server, DATABASE_URL=url, SECRET_KEY=new_secret())
     assert (returncode, found["sms"]) == (0, "warning")
@@ -136,7 +136,7 @@ def test_stats_counts_beside_a_running_server(server: Server) -> None:
     assert counted["blocked"] == "0"
 
 
-def test_stats_says_what_is_missing(folder: Path) -> None:
+def test_stats_reports_a_missing_migration(folder: Path) -> None:
     done = run("stats", DATA_DIR=str(folder / "empty"))
     assert done.returncode == 1
     assert done.stderr == "Error: The database is not migrated: run connect-hub migrate first.\n"

@@ -73,7 +73,7 @@ def test_the_server_is_found_alive_wherever_it_listens(database: dict[str, str],
     assert len(dead.stderr.splitlines()) == 1
 
 
-def test_a_server_on_another_address_is_not_taken_for_ours(database: dict[str, str]) -> None:
+def test_server_on_another_address_is_not_healthy(database: dict[str, str]) -> None:
     with server(**database, HOST="127.0.0.1") as port:
         assert healthcheck(**database, HOST="127.0.0.2", PORT=port).returncode == 1
 

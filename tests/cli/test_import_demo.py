@@ -56,7 +56,7 @@ def data_dir(folder: Path) -> Iterator[Path]:
         yield made
 
 
-def test_the_demo_is_taken_over_once_however_often(data_dir: Path) -> None:
+def test_repeated_import_of_the_demo_changes_nothing(data_dir: Path) -> None:
     url = f"postgresql://postgres@/demo?host={embedded.socket_folder(data_dir)}"
     clients = """
         SELECT client.phone, client.invitation_code, inviter.phone, client.created_at::text
@@ -98,7 +98,7 @@ def test_the_demo_is_taken_over_once_however_often(data_dir: Path) -> None:
     assert "added" not in third.stdout
 
 
-def test_a_database_that_is_no_demo_is_refused(data_dir: Path) -> None:
+def test_database_of_another_program_is_rejected(data_dir: Path) -> None:
     url = f"postgresql://postgres@/postgres?host={embedded.socket_folder(data_dir)}"
     refused = run("import-demo", url, DATA_DIR=str(data_dir))
     assert refused.returncode == 1

@@ -125,7 +125,7 @@ def is_bindable(port: int) -> bool:
     return False
 
 
-def test_serve_says_where_everything_is(server: Server) -> None:
+def test_serve_prints_all_addresses(server: Server) -> None:
     data, *migrated, web, graphql, sms, last = server.said.splitlines()
     assert data == f"Data:     {server.data_dir} (embedded PostgreSQL)"
     assert all(re.fullmatch(r"Migrated: \w+\.py", line) for line in migrated)
@@ -137,7 +137,7 @@ def test_serve_says_where_everything_is(server: Server) -> None:
     assert page.headers["Content-Type"].startswith("text/html")
 
 
-def test_whoever_registers_is_known_by_the_token(server: Server) -> None:
+def test_token_of_a_registration_identifies_the_client(server: Server) -> None:
     client = server.register()
     assert server.knows(client)
     assert server.ask(ME) is None
@@ -189,7 +189,7 @@ def test_a_request_id_of_the_client_stands_beside_ours(server: Server) -> None:
 
 
 @pytest.mark.parametrize("strange", ["x" * 65, "a b", "a\tb", '"}', "{}", "%0a", ""])
-def test_a_strange_request_id_is_not_logged(server: Server, strange: str) -> None:
+def test_suspicious_request_id_is_not_logged(server: Server, strange: str) -> None:
     answer = server.get("/healthz", **{"X-Request-ID": strange})
     assert "client_request_id" not in server.line_about(answer)
 
@@ -227,7 +227,7 @@ def test_no_part_of_a_token_is_logged(server: Server) -> None:
         assert "client_request_id" not in line
 
 
-def test_no_log_tells_a_phone_a_code_or_a_token(server: Server) -> None:
+def test_no_log_contains_a_phone_a_code_or_a_token(server: Server) -> None:
     client = server.register()
     known = server.ask(REQUEST_CODE, phone=client.phone)["smsCode"]
     digits = client.phone.removeprefix("+")
@@ -248,9 +248,7 @@ def test_no_log_tells_a_phone_a_code_or_a_token(server: Server) -> None:
         assert secret not in everything
 
 
-def test_a_port_that_is_taken_is_refused_before_anything_starts(
-    server: Server, folder: Path
-) -> None:
+def test_port_in_use_is_reported_before_anything_starts(server: Server, folder: Path) -> None:
     refused = run("serve", "--port", str(server.port), DATA_DIR=str(folder / "unused"))
     assert refused.stderr == (
         f"Error: 127.0.0.1 port {server.port} is in use:"
@@ -324,7 +322,7 @@ def test_migrate_beside_a_server_joins_its_database(
     [("1", signal.SIGINT), ("2", signal.SIGINT), ("1", signal.SIGTERM)],
     ids=["Ctrl-C", "Ctrl-C, 2 workers", "SIGTERM"],
 )
-def test_stopped_it_ends_well_and_starts_again(
+def test_stopped_server_exits_with_0_and_starts_again(
     made: Path, earlier: list[Client], workers: str, stop: signal.Signals
 ) -> None:
     with serving(made, "--workers", workers) as server:
@@ -343,7 +341,7 @@ def test_stopped_it_ends_well_and_starts_again(
         assert {line["level"] for line in server.logged} == {"info"}
 
 
-def test_killed_it_leaves_no_postgresql_and_loses_nothing(
+def test_killed_server_leaves_no_postgresql_and_loses_nothing(
     made: Path, earlier: list[Client]
 ) -> None:
     with serving(made) as server:
@@ -375,7 +373,7 @@ def test_a_killed_worker_is_replaced_and_none_outlives_the_parent(
         assert is_bindable(port)
 
 
-def test_without_its_database_a_server_says_so_until_it_is_back(made: Path) -> None:
+def test_server_without_its_database_answers_503_until_it_is_back(made: Path) -> None:
     with starting("secret") as one, starting("secret") as other:
         first, second = (finished(process).stdout.strip() for process in (one, other))
     assert first != second

@@ -28,7 +28,7 @@ def test_sms_test_tries_each_gateway(peer: Peer) -> None:
     assert peer.requests[-1].fields["to"] == "+79161234567"
 
 
-def test_sms_test_ends_well_if_all_gateways_do_even_beside_a_thread_that_hangs(peer: Peer) -> None:
+def test_sms_test_exits_although_a_thread_hangs(peer: Peer) -> None:
     peer.answers["endless"] = gateways.trickle
     assert run("sms-test", "+79161234567", SMS_URLS=peer.gateway("second")).returncode == 0
     hung = run("sms-test", "+79161234567", SMS_URLS=peer.gateway("endless"), SMS_TIMEOUT="1")
@@ -43,14 +43,14 @@ def test_sms_test_ends_well_if_all_gateways_do_even_beside_a_thread_that_hangs(p
         ("12", "json://localhost/?:to={phone}", "not a mobile phone number"),
     ],
 )
-def test_sms_test_says_what_is_missing(number: str, urls: str, says: str) -> None:
+def test_sms_test_reports_a_missing_gateway(number: str, urls: str, says: str) -> None:
     refused = run("sms-test", number, SMS_URLS=urls)
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert re.fullmatch(rf"Error: .*{says}.*\.\n", refused.stderr)
 
 
-def test_a_server_ends_well_beside_a_thread_that_hangs(folder: Path, peer: Peer) -> None:
+def test_server_exits_although_a_thread_hangs(folder: Path, peer: Peer) -> None:
     peer.answers["endless"] = gateways.trickle
     url = peer.gateway("endless")
     with serving(folder, SMS_URLS=url, SENDS_TOTAL="none", SMS_TIMEOUT="1") as server:

@@ -49,7 +49,7 @@ OF_ANOTHER_SERVER = {
 }
 
 
-def test_the_embedded_database_ignores_what_the_shell_says_of_others(folder: Path) -> None:
+def test_embedded_database_ignores_postgresql_variables_of_the_shell(folder: Path) -> None:
     home = folder / "home"
     home.mkdir()
     (home / ".pgpass").mkdir()  # which nobody could read
@@ -76,7 +76,7 @@ LINES = {
 
 @pytest.mark.parametrize("content", LINES)
 @pytest.mark.parametrize("command", ["serve", "migrate", "stats", "doctor", "sms-test 1"])
-def test_an_env_file_that_cannot_be_read_is_said_in_one_line(
+def test_unreadable_env_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, command: str
 ) -> None:
     (tmp_path / ".env").write_bytes(content)
@@ -85,7 +85,7 @@ def test_an_env_file_that_cannot_be_read_is_said_in_one_line(
     assert not (tmp_path / "unused").exists()
 
 
-def test_a_folder_in_place_of_the_env_file_is_said_in_one_line(
+def test_folder_in_place_of_the_env_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").mkdir()  # as docker does where a mount's source is missing
@@ -113,7 +113,7 @@ def test_a_folder_in_place_of_the_env_file_is_said_in_one_line(
         ("пароль", "пароль"),
     ],
 )
-def test_a_value_of_the_env_file_is_taken_as_it_is_written(
+def test_values_of_the_env_file_are_read_literally(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, read: str
 ) -> None:
     (tmp_path / ".env").write_text(f"\ufeffISSUER={written}\n", encoding="utf-8")
@@ -130,7 +130,7 @@ def test_the_environment_wins_over_the_env_file_and_blanks_count_as_unset(
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
-def test_what_kubernetes_sets_for_a_service_named_metrics_is_not_a_setting(
+def test_variable_of_a_kubernetes_service_named_metrics_is_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protocol: str
 ) -> None:
     link = {
@@ -208,7 +208,7 @@ def test_a_number_or_an_address_is_accepted(
 
 
 @pytest.mark.parametrize(("name", "written", "said"), REFUSED)
-def test_a_value_that_can_never_work_is_refused_with_the_reason(
+def test_invalid_value_is_rejected_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, written: str, said: str
 ) -> None:
     written = written.format(day=datetime.now(UTC).date()) if "{" in written else written
@@ -268,7 +268,7 @@ def test_a_test_phone_of_a_country_that_is_not_served_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"short", b""])
-def test_a_secret_that_is_none_is_said_in_one_line(
+def test_invalid_secret_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "secret_key").write_bytes(content)
@@ -281,7 +281,7 @@ def test_a_secret_that_is_none_is_said_in_one_line(
     "host", ["a..b", "no.such.name.invalid", "192.0.2.1", "http://localhost", "localhost:80"]
 )
 @pytest.mark.parametrize("setting", ["HOST", "METRICS_HOST"])
-def test_an_address_that_is_not_ours_is_said_in_one_line(
+def test_foreign_address_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, setting: str
 ) -> None:
     settings = {"PORT": "0", "METRICS_PORT": "0", "SIMULATION_IS_PUBLIC": "true", setting: host}
@@ -292,7 +292,7 @@ def test_an_address_that_is_not_ours_is_said_in_one_line(
 
 
 @pytest.mark.parametrize("command", ["schema", "secret"])
-def test_a_full_disk_for_the_output_is_said_in_one_line(command: str) -> None:
+def test_full_disk_of_the_output_is_reported_in_one_line(command: str) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             processes.command(command),
@@ -304,7 +304,7 @@ def test_a_full_disk_for_the_output_is_said_in_one_line(command: str) -> None:
     assert re.fullmatch(rb"Error: .*No space left on device.*\.\n", done.stderr)
 
 
-def test_an_encoding_without_our_characters_stops_nothing(folder: Path) -> None:
+def test_terminal_without_our_characters_stops_nothing(folder: Path) -> None:
     phones = f"+79161234567:4821:{datetime.now(UTC).date()}"
     with serving(folder / "shell", TEST_PHONES=phones, PYTHONIOENCODING="latin-1") as server:
         assert r"+791\u2026" in server.said

@@ -48,7 +48,7 @@ async def test_other_sessions_end_when_the_phone_changes(hub: Hub) -> None:
     assert _name(await other.refresh()) == "InvalidRefreshTokenError"
 
 
-async def test_the_former_phone_is_told(hub: Hub, sender: SimulatedSender) -> None:
+async def test_former_phone_gets_a_notice(hub: Hub, sender: SimulatedSender) -> None:
     person = await hub.person(FORMER)
     await _change(person)
     notice = sender.outbox[-1]
@@ -75,9 +75,7 @@ async def test_a_notice_that_cannot_be_sent_is_logged_and_changes_nothing(
     assert FORMER not in str(line)
 
 
-async def test_to_the_same_phone_the_account_moves_without_a_notice(
-    hub: Hub, sender: SimulatedSender
-) -> None:
+async def test_change_to_the_same_phone_sends_no_notice(hub: Hub, sender: SimulatedSender) -> None:
     person = await hub.person(FORMER)
     other = await person.sign_in()
     assert _name(await _change(person, FORMER)) == "PhoneChanged"
@@ -86,7 +84,7 @@ async def test_to_the_same_phone_the_account_moves_without_a_notice(
     assert not [message for message in sender.outbox if "moved" in message.text]
 
 
-async def test_a_phone_in_use_is_refused_only_after_a_right_code_which_stays(hub: Hub) -> None:
+async def test_phone_in_use_is_rejected_only_after_a_right_code_which_stays_valid(hub: Hub) -> None:
     person, _ = await hub.person(FORMER), await hub.person(NEXT)
     code = await hub.code_for(NEXT)
     assert _name(await person.change_phone(NEXT, wrong(code))) == "InvalidCodeError"
@@ -97,7 +95,7 @@ async def test_a_phone_in_use_is_refused_only_after_a_right_code_which_stays(hub
     assert _name(await hub.login(NEXT, code)) == "SignedIn"
 
 
-async def test_a_wrong_code_moves_nothing(hub: Hub) -> None:
+async def test_wrong_code_changes_no_phone(hub: Hub) -> None:
     person = await hub.person(FORMER)
     code = await hub.code_for(NEXT)
     refused = await person.change_phone(NEXT, wrong(code))
@@ -126,7 +124,7 @@ async def test_change_and_deletion_need_a_token(hub: Hub, query: str) -> None:
     assert response.status_code == 401
 
 
-async def test_of_many_changes_at_once_one_moves_the_account(
+async def test_one_of_many_concurrent_phone_changes_succeeds(
     hub: Hub, sender: SimulatedSender
 ) -> None:
     person = await hub.person(FORMER)
@@ -147,7 +145,7 @@ async def test_of_many_changes_at_once_one_moves_the_account(
     assert [message.phone for message in sender.outbox if "moved" in message.text] == [FORMER]
 
 
-async def test_a_phone_is_taken_by_one_of_many_at_once(hub: Hub) -> None:
+async def test_one_of_many_concurrent_clients_gets_a_phone(hub: Hub) -> None:
     people = await hub.people(5)
     code = await hub.code_for(NEXT)
     moves = [person.change_phone(NEXT, code) for person in people]
@@ -157,7 +155,7 @@ async def test_a_phone_is_taken_by_one_of_many_at_once(hub: Hub) -> None:
     assert len(await fetch("SELECT FROM client WHERE phone = $1", NEXT)) == 1
 
 
-async def test_a_sign_in_at_the_former_phone_does_not_outlive_the_change(hub: Hub) -> None:
+async def test_concurrent_sign_in_with_the_former_phone_ends_with_the_change(hub: Hub) -> None:
     for _ in range(10):
         await fetch("DELETE FROM allowance")
         await fetch("DELETE FROM client")
@@ -172,7 +170,7 @@ async def test_a_sign_in_at_the_former_phone_does_not_outlive_the_change(hub: Hu
         await fetch("DELETE FROM sign_in_code")
 
 
-async def test_a_deleted_account_is_erased_but_for_its_place(hub: Hub) -> None:
+async def test_deleted_account_keeps_only_its_place_among_invitations(hub: Hub) -> None:
     owner, person, guest = await hub.people(3)
     await person.apply(owner.invitation_code)
     await guest.apply(person.invitation_code)
@@ -188,7 +186,7 @@ async def test_a_deleted_account_is_erased_but_for_its_place(hub: Hub) -> None:
     assert not await fetch("SELECT FROM sign_in_code WHERE phone = $1", person.phone)
 
 
-async def test_a_deleted_client_is_in_no_list_and_no_count(hub: Hub) -> None:
+async def test_deleted_client_is_neither_listed_nor_counted(hub: Hub) -> None:
     owner, person, guest = await hub.people(3)
     for each in (person, guest):
         await each.apply(owner.invitation_code)
@@ -198,7 +196,7 @@ async def test_a_deleted_client_is_in_no_list_and_no_count(hub: Hub) -> None:
     assert [node["id"] for node in invited["nodes"]] == [guest.id]
 
 
-async def test_the_code_of_a_deleted_client_is_dead_but_stays_with_who_applied_it(
+async def test_code_of_a_deleted_client_is_rejected_but_stays_with_clients_who_applied_it(
     hub: Hub,
 ) -> None:
     person, guest, late = await hub.people(3)
@@ -229,7 +227,7 @@ async def test_the_phone_of_a_deleted_client_registers_anew(hub: Hub) -> None:
     assert (await owner.me())["invitedClients"]["totalCount"] == 1
 
 
-async def test_an_account_is_deleted_once_whoever_asks_at_once(hub: Hub) -> None:
+async def test_concurrent_deletions_delete_an_account_once(hub: Hub) -> None:
     owner, person = await hub.people(2)
     await person.apply(owner.invitation_code)
     devices = [person, await person.sign_in()]
@@ -240,7 +238,7 @@ async def test_an_account_is_deleted_once_whoever_asks_at_once(hub: Hub) -> None
     assert (await owner.me())["invitedClients"]["totalCount"] == 0
 
 
-async def test_whoever_applies_the_code_of_a_client_being_deleted_waits_and_is_refused(
+async def test_application_of_a_code_waits_for_a_concurrent_deletion_and_is_rejected(
     hub: Hub, postgres: str
 ) -> None:
     owner, guest = await hub.people(2)

@@ -35,7 +35,7 @@ async def test_each_failed_sign_in_has_a_line_with_a_pseudonym_of_the_phone(hub:
     assert not [number for number in (*codes, *codes.values()) if number.strip("+") in str(lines)]
 
 
-async def test_a_guesser_without_a_live_code_and_a_right_code_too_late_have_lines(hub: Hub) -> None:
+async def test_guess_without_a_live_code_and_late_right_code_are_logged(hub: Hub) -> None:
     person = await hub.person()
     with capture_logs() as logged:
         await hub.login(person.phone, "1234")
@@ -52,7 +52,7 @@ async def test_a_guesser_without_a_live_code_and_a_right_code_too_late_have_line
     ]
 
 
-async def test_a_sign_in_that_succeeds_has_no_such_line(hub: Hub) -> None:
+async def test_successful_sign_in_is_not_logged_as_a_failure(hub: Hub) -> None:
     with capture_logs() as logged:
         await (await hub.person()).sign_in()
     assert _failures(logged) == []

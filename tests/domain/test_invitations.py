@@ -55,7 +55,7 @@ async def test_a_code_is_read_in_any_case(hub: Hub) -> None:
 @pytest.mark.parametrize(
     "code", ["", "AAAAA", "AAAAAAA", "'; --", "\0" * 6, "\u0410" * 6, "9" * 60_000]
 )
-async def test_a_code_that_nobody_has_is_refused(hub: Hub, code: str) -> None:
+async def test_unknown_invitation_code_is_rejected(hub: Hub, code: str) -> None:
     (guest,) = await hub.people(1)
     assert (await guest.apply(code))["__typename"] == "InvitationCodeNotFoundError"
 
@@ -65,7 +65,7 @@ async def test_ones_own_code_is_refused(hub: Hub) -> None:
     assert (await guest.apply(guest.invitation_code))["__typename"] == "OwnInvitationCodeError"
 
 
-async def test_a_code_is_applied_once_in_a_life(hub: Hub) -> None:
+async def test_client_applies_only_one_code(hub: Hub) -> None:
     first, second, guest = await hub.people(3)
     await guest.apply(first.invitation_code)
     for code in (first.invitation_code, second.invitation_code):
@@ -129,7 +129,7 @@ async def test_invitations_are_a_forest_whatever_is_applied_at_once(
         await _check_counts()
 
 
-async def test_the_database_refuses_a_ring_whoever_writes_it(hub: Hub) -> None:
+async def test_database_rejects_a_ring_from_any_program(hub: Hub) -> None:
     owner, guest = await hub.people(2)
     await guest.apply(owner.invitation_code)
     with pytest.raises(IntegrityError, match="invited by this client"):
@@ -253,9 +253,7 @@ async def test_pages_stay_as_they_are_while_somebody_is_added(hub: Hub) -> None:
            fragment B on Client { invitedClients { ... { nodes { id } } } }""",
     ],
 )
-async def test_what_is_asked_for_in_several_places_is_read_for_all_of_them(
-    hub: Hub, query: str
-) -> None:
+async def test_fields_of_all_fragments_are_read(hub: Hub, query: str) -> None:
     owner, guest = await hub.people(2)
     await guest.apply(owner.invitation_code)
     me = (await hub.data(query, token=owner.token))["me"]
@@ -270,7 +268,7 @@ async def test_an_empty_list_is_a_page_without_cursors(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("after", ["x", "AAAA", "=", "é", "\0", "A" * 32, "A" * 60_000])
-async def test_a_made_up_cursor_is_refused(hub: Hub, after: str) -> None:
+async def test_invalid_cursor_is_rejected(hub: Hub, after: str) -> None:
     (owner,) = await hub.people(1)
     response = await hub.post(PAGE, token=owner.token, after=after)
     if after == "A" * 32:  # well formed: a place before all others
@@ -301,7 +299,7 @@ async def test_a_page_of_another_size_is_refused(hub: Hub, first: int) -> None:
         ("someoneInvitationCode invitedClients { totalCount nodes { id } edges { cursor } }", 2),
     ],
 )
-async def test_nothing_is_read_that_was_not_asked_for(
+async def test_only_selected_fields_are_read(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, selection: str, statements: int
 ) -> None:
     owner, middle, *guests = await hub.people(5)

@@ -29,7 +29,7 @@ LOSE_NOTIFICATIONS = f"""
 """
 
 
-async def test_who_applies_a_code_is_told_to_its_owner(hub: Hub, sockets: Sockets) -> None:
+async def test_application_of_a_code_is_sent_to_its_owner(hub: Hub, sockets: Sockets) -> None:
     owner, guest = await hub.people(2)
     async with sockets.subscribed(owner.token) as socket:
         await guest.apply(owner.invitation_code)
@@ -38,7 +38,7 @@ async def test_who_applies_a_code_is_told_to_its_owner(hub: Hub, sockets: Socket
     assert event == node
 
 
-async def test_nobody_else_is_told(hub: Hub, sockets: Sockets) -> None:
+async def test_event_is_sent_to_nobody_else(hub: Hub, sockets: Sockets) -> None:
     owner, other, guest, last = await hub.people(4)
     async with (
         sockets.subscribed(owner.token) as owners,
@@ -53,9 +53,7 @@ async def test_nobody_else_is_told(hub: Hub, sockets: Sockets) -> None:
         assert await guests.events(1) == [other.id]
 
 
-async def test_each_connection_and_subscription_of_a_client_is_told(
-    hub: Hub, sockets: Sockets
-) -> None:
+async def test_event_is_sent_to_each_subscription_of_a_client(hub: Hub, sockets: Sockets) -> None:
     owner, guest = await hub.people(2)
     async with (
         sockets.subscribed(owner.token) as one,
@@ -71,9 +69,7 @@ async def test_each_connection_and_subscription_of_a_client_is_told(
         assert await other.events(1) == [guest.id]
 
 
-async def test_what_happens_after_the_connection_is_acknowledged_is_told(
-    hub: Hub, sockets: Sockets
-) -> None:
+async def test_events_after_the_acknowledgement_are_sent(hub: Hub, sockets: Sockets) -> None:
     owner, early, soon, late = await hub.people(4)
     await early.apply(owner.invitation_code)
     async with sockets.connected(owner.token) as socket:
@@ -83,9 +79,7 @@ async def test_what_happens_after_the_connection_is_acknowledged_is_told(
         assert await socket.events(2) == [soon.id, late.id]
 
 
-async def test_a_later_subscription_tells_what_happens_from_then_on(
-    hub: Hub, sockets: Sockets
-) -> None:
+async def test_later_subscription_sends_only_later_events(hub: Hub, sockets: Sockets) -> None:
     owner, early, late = await hub.people(3)
     async with sockets.subscribed(owner.token) as socket:
         await early.apply(owner.invitation_code)
@@ -97,7 +91,7 @@ async def test_a_later_subscription_tells_what_happens_from_then_on(
         assert (await socket.event("2"))["id"] == late.id
 
 
-async def test_a_completed_subscription_tells_nothing_more(hub: Hub, sockets: Sockets) -> None:
+async def test_completed_subscription_sends_nothing_more(hub: Hub, sockets: Sockets) -> None:
     owner, guest, last = await hub.people(3)
     async with sockets.subscribed(owner.token) as socket:
         await socket.subscribe(name="2")
@@ -109,7 +103,7 @@ async def test_a_completed_subscription_tells_nothing_more(hub: Hub, sockets: So
         assert (await socket.event("2"))["id"] == last.id
 
 
-async def test_an_application_that_is_rolled_back_is_not_told(hub: Hub, sockets: Sockets) -> None:
+async def test_rolled_back_application_is_not_sent(hub: Hub, sockets: Sockets) -> None:
     owner, guest, last = await hub.people(3)
     async with sockets.subscribed(owner.token) as socket:
         async with get_connection("default").acquire_connection() as connection:
@@ -120,7 +114,7 @@ async def test_an_application_that_is_rolled_back_is_not_told(hub: Hub, sockets:
         assert await socket.events(1) == [last.id]
 
 
-async def test_a_refused_application_is_not_told(hub: Hub, sockets: Sockets) -> None:
+async def test_rejected_application_is_not_sent(hub: Hub, sockets: Sockets) -> None:
     owner, guest, last = await hub.people(3)
     await owner.apply(guest.invitation_code)
     async with sockets.subscribed(owner.token) as socket:
@@ -130,7 +124,7 @@ async def test_a_refused_application_is_not_told(hub: Hub, sockets: Sockets) -> 
         assert await socket.events(1) == [last.id]
 
 
-async def test_who_is_up_to_date_is_told_though_another_subscription_is_far_behind(
+async def test_events_are_sent_although_another_subscription_is_far_behind(
     hub: Hub, sockets: Sockets, untriggered: asyncpg.Connection
 ) -> None:
     owner = await hub.person()
@@ -150,7 +144,7 @@ async def test_who_is_up_to_date_is_told_though_another_subscription_is_far_behi
         assert await ahead.events(1) == [str(guests[-1])]
 
 
-async def test_many_applications_at_once_are_told_once_each_in_order(
+async def test_concurrent_applications_are_sent_once_each_in_order(
     hub: Hub, sockets: Sockets
 ) -> None:
     owner, *guests = await hub.people(41)
@@ -163,7 +157,7 @@ async def test_many_applications_at_once_are_told_once_each_in_order(
     assert moments == sorted(moments)
 
 
-async def test_what_happens_while_notifications_are_lost_is_told_once_they_are_heard_again(
+async def test_events_during_lost_notifications_are_sent_later(
     hub: Hub, sockets: Sockets, untriggered: asyncpg.Connection
 ) -> None:
     owner, before, meanwhile = await hub.people(3)
@@ -177,7 +171,7 @@ async def test_what_happens_while_notifications_are_lost_is_told_once_they_are_h
 
 
 @pytest.mark.parametrize("deleted", [False, True])
-async def test_who_applies_a_code_after_the_clock_stepped_back_is_told(
+async def test_application_after_a_step_back_of_the_clock_is_sent(
     hub: Hub, sockets: Sockets, *, deleted: bool
 ) -> None:
     owner, before, *guests = await hub.people(7)
@@ -208,7 +202,7 @@ async def test_a_session_that_ends_while_notifications_are_lost_ends_its_connect
         assert await socket.end() == (4401, "The session has ended; sign in again.")
 
 
-async def test_a_subscription_keeps_nothing_of_what_it_told(hub: Hub, sockets: Sockets) -> None:
+async def test_subscription_keeps_no_sent_events_in_memory(hub: Hub, sockets: Sockets) -> None:
     owner = await hub.person()
     guests = [uuid4() for _ in range(40)]
     for number, guest_id in enumerate(guests):

@@ -97,14 +97,14 @@ async def test_a_short_code_dies_when_the_guesses_of_its_phone_are_spent(hub: Hu
     assert _name(await hub.login(PHONE, sent["smsCode"])) == "SignedIn"
 
 
-async def test_attempts_left_knows_of_the_phone_s_guesses_too(hub: Hub) -> None:
+async def test_attempts_left_includes_the_limit_of_the_phone(hub: Hub) -> None:
     await guess_until_spent(hub, PHONE, 8)
     code = await _fresh_code(hub, PHONE)
     left = [(await hub.login(PHONE, wrong(code)))["attemptsLeft"] for _ in range(3)]
     assert left == [1, 0, 0]
 
 
-async def test_a_long_code_takes_a_hundred_guesses_and_no_more(hub: Hub) -> None:
+async def test_long_code_allows_a_hundred_guesses(hub: Hub) -> None:
     await hub.person(PHONE)
     await guess_until_spent(hub, PHONE)
     await pass_time(2 * HOUR)
@@ -140,7 +140,7 @@ async def test_guesses_without_a_live_code_cost_the_phone_nothing(hub: Hub) -> N
     assert row["uses"] == 3
 
 
-async def test_an_address_guesses_wrong_thirty_times_an_hour(hub: Hub) -> None:
+async def test_address_has_thirty_wrong_guesses_an_hour(hub: Hub) -> None:
     attacker = hub.at("192.0.2.1")
     phones = [f"+7999{n:07}" for n in range(31)]
     codes = [await hub.code_for(phone) for phone in phones]
@@ -169,7 +169,7 @@ async def test_right_codes_cost_an_address_nothing(hub: Hub) -> None:
         assert _name(await shared.register(phone, await hub.code_for(phone))) == "SignedIn"
 
 
-async def test_a_phone_is_sent_five_codes_an_hour_and_ten_a_day(hub: Hub) -> None:
+async def test_phone_gets_five_codes_an_hour_and_ten_a_day(hub: Hub) -> None:
     for _ in range(2):
         for _ in range(5):
             assert _name(await hub.request_code(PHONE)) == "CodeSent"
@@ -182,7 +182,7 @@ async def test_a_phone_is_sent_five_codes_an_hour_and_ten_a_day(hub: Hub) -> Non
     is_about(refused["retryAt"], timedelta(days=1) - 2 * timedelta(hours=1, minutes=10))
 
 
-async def test_an_address_is_sent_sixty_codes_an_hour(hub: Hub) -> None:
+async def test_address_gets_sixty_codes_an_hour(hub: Hub) -> None:
     one = hub.at("2001:db8:1:2::1")
     other_of_the_subscriber = hub.at("2001:db8:1:2:ffff::9")
     for n in range(60):
@@ -210,7 +210,7 @@ async def test_all_sends_together_can_be_limited(hub: Hub, settings: Settings) -
         assert _name(await hub.request_code(PHONE)) == "CodeSent"
 
 
-async def test_a_send_that_failed_gives_the_phone_its_allowance_back(
+async def test_failed_send_is_refunded_to_the_phone(
     hub: Hub, sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_: Message) -> None:
@@ -223,7 +223,7 @@ async def test_a_send_that_failed_gives_the_phone_its_allowance_back(
     assert [row["uses"] for row in rows] == [1]  # the address's
 
 
-async def test_a_send_takes_no_longer_than_the_answer_may(
+async def test_send_times_out_before_the_response(
     hub: Hub, sender: SimulatedSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "min_delay", 10)
@@ -242,7 +242,7 @@ async def test_a_country_that_is_not_served_is_refused(hub: Hub, settings: Setti
     assert not await fetch("SELECT FROM sign_in_code WHERE phone = $1", PHONE)
 
 
-async def test_a_client_tries_ten_unknown_invitation_codes_a_day(hub: Hub) -> None:
+async def test_client_has_ten_unknown_invitation_codes_a_day(hub: Hub) -> None:
     owner, guest = await hub.people(2)
     for n in range(10):
         assert _name(await guest.apply(f"UNKN{n:02}")) == "InvitationCodeNotFoundError"
@@ -299,16 +299,14 @@ async def test_a_mutation_takes_its_typename_besides(hub: Hub) -> None:
     assert answer["login"]["__typename"] == "InvalidPhoneError"
 
 
-async def test_neither_phone_nor_address_stands_in_the_table_of_allowances(hub: Hub) -> None:
+async def test_table_of_rate_limits_contains_neither_phone_nor_address(hub: Hub) -> None:
     await hub.at("192.0.2.1").person(PHONE)
     rows = await fetch("SELECT key FROM allowance")
     assert rows
     assert all(len(row["key"]) == 32 for row in rows)
 
 
-async def test_what_has_expired_is_swept_a_batch_at_a_time(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_expired_rows_are_swept_in_batches(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     await codes_to_a_block(hub, 25)
     assert not await cleanup.sweep_once(events_kept=EVENTS_KEPT)
     assert len(await fetch("SELECT FROM sign_in_code")) == 25

@@ -69,7 +69,7 @@ async def connections(app: Starlette, postgres: str) -> AsyncIterator[list[async
         yield opened
 
 
-async def test_a_lock_on_both_clients_lets_a_ring_of_four_be_closed(
+async def test_locks_on_both_clients_do_not_prevent_a_ring_of_four(
     connections: list[asyncpg.Connection],
 ) -> None:
     await connections[0].execute(TWO_ROWS)
@@ -77,7 +77,9 @@ async def test_a_lock_on_both_clients_lets_a_ring_of_four_be_closed(
     assert await _closes_a_ring(*connections)
 
 
-async def test_one_lock_for_all_does_not(connections: list[asyncpg.Connection]) -> None:
+async def test_one_lock_for_all_applications_prevents_the_ring_of_four(
+    connections: list[asyncpg.Connection],
+) -> None:
     await connections[0].execute(TRIGGER.format("public.client_no_ring"))
     with pytest.raises(asyncpg.CheckViolationError, match="was invited by this client"):
         await _closes_a_ring(*connections)

@@ -70,7 +70,7 @@ async def test_refreshing_does_not_look_at_the_bearer_token(hub: Hub) -> None:
         assert _name(answer["refreshSession"]) == "SignedIn"
 
 
-async def test_all_refreshes_at_once_succeed_and_any_of_them_may_go_on(hub: Hub) -> None:
+async def test_concurrent_refreshes_all_succeed_and_any_token_can_be_refreshed(hub: Hub) -> None:
     person = await hub.person()
     token = person.refresh_token
     answers = await asyncio.gather(*(person.refresh(token) for _ in range(20)))
@@ -84,7 +84,7 @@ async def test_all_refreshes_at_once_succeed_and_any_of_them_may_go_on(hub: Hub)
     assert await person.works()
 
 
-async def test_a_lost_answer_is_given_once_more_an_hour_later(hub: Hub) -> None:
+async def test_refresh_whose_response_was_lost_can_be_repeated_an_hour_later(hub: Hub) -> None:
     person = await hub.person()
     await person.refresh(first := person.refresh_token)
     await pass_time(HOUR)
@@ -98,7 +98,7 @@ async def test_a_lost_answer_is_given_once_more_an_hour_later(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("seen_by", ["access token", "refresh token"])
-async def test_a_predecessor_is_a_replay_once_its_successor_was_seen(
+async def test_old_refresh_token_is_a_replay_once_its_successor_was_seen(
     hub: Hub, seen_by: str
 ) -> None:
     person = await hub.person()
@@ -119,7 +119,7 @@ async def test_a_predecessor_is_a_replay_once_its_successor_was_seen(
     assert await _generations() == []
 
 
-async def test_a_predecessor_is_taken_for_half_a_minute_after_its_successor_was_seen(
+async def test_old_refresh_token_is_accepted_for_half_a_minute_after_its_successor_was_seen(
     hub: Hub,
 ) -> None:
     person = await hub.person()
@@ -144,7 +144,7 @@ async def test_tokens_of_a_former_generation_do_not_make_the_present_one_seen(hu
     assert _name(await person.refresh(first)) == "SignedIn"
 
 
-async def test_a_stolen_refresh_token_is_found_out_when_its_second_user_refreshes(
+async def test_stolen_refresh_token_is_detected_when_its_second_user_refreshes(
     hub: Hub,
 ) -> None:
     owner = await hub.person()
@@ -159,7 +159,7 @@ async def test_a_stolen_refresh_token_is_found_out_when_its_second_user_refreshe
 
 @pytest.mark.parametrize("apart", [0, 1, 40, 50 * MINUTE])
 @pytest.mark.parametrize("first", ["thief", "owner"])
-async def test_a_quiet_thief_is_found_out_at_the_second_refresh(
+async def test_quiet_thief_is_detected_at_the_second_refresh(
     hub: Hub, apart: int, first: str
 ) -> None:
     owner = await hub.person()
@@ -176,7 +176,7 @@ async def test_a_quiet_thief_is_found_out_at_the_second_refresh(
     assert await _generations() == []
 
 
-async def test_of_two_holders_that_refresh_at_once_one_goes_on_and_the_other_ends_it(
+async def test_one_of_two_concurrent_holders_ends_the_session_at_the_next_refresh(
     hub: Hub,
 ) -> None:
     for _ in range(20):
@@ -229,7 +229,7 @@ async def test_tokens_of_the_previous_release_are_accepted(hub: Hub, settings: S
     assert _name(await person.refresh(old)) == "InvalidRefreshTokenError"
 
 
-async def test_a_login_ends_the_session_whose_token_it_comes_with(hub: Hub) -> None:
+async def test_login_ends_the_session_of_its_token(hub: Hub) -> None:
     person, stranger = await hub.people(2)
     elsewhere = await person.sign_in()
     again = await person.sign_in(Authorization=f"Bearer {person.token}")
@@ -287,7 +287,7 @@ async def test_garbage_is_refused_and_ends_nothing(hub: Hub) -> None:
     assert sorted(await _generations()) == [0, 1]
 
 
-async def test_nothing_of_a_refresh_token_is_stored(hub: Hub) -> None:
+async def test_no_part_of_a_refresh_token_is_stored(hub: Hub) -> None:
     person = await hub.person()
     (row,) = await fetch("SELECT * FROM session")
     tag = person.refresh_token.rpartition(".")[2]
@@ -340,7 +340,7 @@ async def test_expired_sessions_are_swept_and_listed_nowhere(hub: Hub) -> None:
     assert await _generations() == []
 
 
-async def test_a_client_sees_where_it_is_signed_in(hub: Hub) -> None:
+async def test_client_can_list_its_sessions(hub: Hub) -> None:
     person = await hub.person()
     await pass_time(HOUR)
     phone = await person.sign_in(**{"User-Agent": "Hub/1 (Phone)", "X-Forwarded-For": "192.0.2.7"})
@@ -381,7 +381,7 @@ async def test_the_session_just_started_is_the_current_one(hub: Hub) -> None:
         ("\xc0\xae\xff", "\xc0\xae\xff"),  # an overlong form, which is not UTF-8
     ],
 )
-async def test_a_device_is_what_can_be_shown_of_its_user_agent(
+async def test_device_is_the_printable_part_of_its_user_agent(
     hub: Hub, user_agent: str, device: str | None
 ) -> None:
     person = await hub.person()
@@ -390,7 +390,7 @@ async def test_a_device_is_what_can_be_shown_of_its_user_agent(
     assert current["device"] == device
 
 
-async def test_an_ended_session_is_dead_at_once(hub: Hub) -> None:
+async def test_ended_session_is_rejected_at_once(hub: Hub) -> None:
     person = await hub.person()
     other = await person.sign_in()
     (there,) = (each for each in await person.sessions() if not each["current"])
@@ -426,14 +426,14 @@ async def test_an_unknown_session_is_not_found(hub: Hub, session_id: str) -> Non
     assert await person.works()
 
 
-async def test_another_client_s_session_is_as_unknown_as_none(hub: Hub) -> None:
+async def test_session_of_another_client_is_not_found(hub: Hub) -> None:
     person, stranger = await hub.people(2)
     (theirs,) = await stranger.sessions()
     assert await person.end(theirs["id"]) == await person.end(str(uuid4()))
     assert await stranger.works()
 
 
-async def test_the_session_longest_unused_makes_room_for_a_twenty_first(hub: Hub) -> None:
+async def test_twenty_first_session_replaces_the_one_longest_unused(hub: Hub) -> None:
     first = await hub.person("+79991234567")
     await pass_time(HOUR)
     second = await first.sign_in()
@@ -450,7 +450,9 @@ async def test_the_session_longest_unused_makes_room_for_a_twenty_first(hub: Hub
     assert not await second.works()
 
 
-async def test_sessions_that_start_at_once_are_twenty_at_most(hub: Hub, settings: Settings) -> None:
+async def test_concurrent_sign_ins_leave_at_most_twenty_sessions(
+    hub: Hub, settings: Settings
+) -> None:
     person = await hub.person()
     client = await Client.get(id=person.id)
     for _ in range(5):
@@ -463,7 +465,7 @@ async def test_sessions_that_start_at_once_are_twenty_at_most(hub: Hub, settings
         assert len(await _generations()) == 20
 
 
-async def test_whoever_left_the_phone_meanwhile_gets_no_session(
+async def test_client_that_changed_its_phone_meanwhile_gets_no_session(
     hub: Hub, settings: Settings
 ) -> None:
     person = await hub.person()
@@ -474,7 +476,7 @@ async def test_whoever_left_the_phone_meanwhile_gets_no_session(
     assert await _generations() == [0]
 
 
-async def test_a_token_of_a_generation_to_come_is_refused(hub: Hub) -> None:
+async def test_token_of_a_future_generation_is_rejected(hub: Hub) -> None:
     person = await hub.person()
     await person.refresh()
     await fetch("UPDATE session SET generation = 0")  # a backup is restored
@@ -507,7 +509,7 @@ async def test_a_session_is_written_once_a_minute_and_when_tokens_are_first_seen
         ("mutation { endOtherSessions { __typename } }", 3),
     ],
 )
-async def test_one_statement_reads_the_viewer(
+async def test_viewer_is_read_with_one_statement(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, operation: str, round_trips: int
 ) -> None:
     person = await hub.person()
@@ -516,7 +518,9 @@ async def test_one_statement_reads_the_viewer(
     assert len(sent) == round_trips
 
 
-def test_a_refresh_whose_answer_was_lost_by_kill_9_is_repeated(postgres: str, folder: Path) -> None:
+def test_refresh_whose_response_was_lost_by_kill_9_can_be_repeated(
+    postgres: str, folder: Path
+) -> None:
     said = {"DATABASE_URL": postgres, "SECRET_KEY": new_secret()}
     with serving(folder / "killed", port=0, **said) as server:
         client = server.register()

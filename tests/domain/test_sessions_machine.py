@@ -276,7 +276,7 @@ class Sessions(RuleBasedStateMachine):
             session.ended = True
 
 
-async def test_sessions_are_what_the_model_says_whatever_is_done(hub: Hub) -> None:
+async def test_sessions_match_the_model_after_any_operations(hub: Hub) -> None:
     Sessions.hub, Sessions.loop = hub, asyncio.get_running_loop()
     chosen = settings(
         max_examples=EXAMPLES,

@@ -20,7 +20,7 @@ async def test_a_person_registers_and_logs_in_again_with_a_new_code(hub: Hub) ->
     assert signed_in["client"] == registered["client"]
 
 
-async def test_an_invitation_code_is_six_characters_none_of_which_look_alike(hub: Hub) -> None:
+async def test_invitation_code_has_six_unambiguous_characters(hub: Hub) -> None:
     person = await hub.person()
     assert len(person.invitation_code) == 6
     assert set(person.invitation_code) <= set(CODE_ALPHABET)
@@ -36,16 +36,14 @@ async def test_a_taken_invitation_code_is_drawn_again(
     assert (await hub.person()).invitation_code == "ZZZZZZ"
 
 
-async def test_the_sent_message_holds_the_code_that_is_handed_back(
-    hub: Hub, sender: SimulatedSender
-) -> None:
+async def test_sent_message_contains_the_returned_code(hub: Hub, sender: SimulatedSender) -> None:
     code = await hub.code_for(PHONE)
     (message,) = sender.outbox
     assert message.phone == PHONE
     assert code in message.text
 
 
-async def test_codes_are_drawn_from_all_ten_thousand(hub: Hub) -> None:
+async def test_codes_use_all_four_digit_numbers(hub: Hub) -> None:
     codes = [await hub.code_for(f"+7999{n:07}") for n in range(100)]
     assert all(len(code) == 4 and code.isdigit() for code in codes)
     assert len(set(codes)) > 80
@@ -64,7 +62,7 @@ async def test_codes_are_drawn_from_all_ten_thousand(hub: Hub) -> None:
         "\u202a+7\u00a0999\u00a0123‑45‑67\u202c",  # noqa: RUF001 (as pasted from an address book)
     ],
 )
-async def test_a_phone_is_understood_however_it_is_typed(hub: Hub, typed: str) -> None:
+async def test_phone_is_accepted_in_any_notation(hub: Hub, typed: str) -> None:
     assert (await hub.request_code(typed))["phone"] == PHONE
 
 
@@ -88,7 +86,7 @@ async def test_a_phone_is_understood_however_it_is_typed(hub: Hub, typed: str) -
         "+7" * 1000,
     ],
 )
-async def test_what_is_no_mobile_number_is_refused(hub: Hub, typed: str) -> None:
+async def test_number_that_is_not_mobile_is_rejected(hub: Hub, typed: str) -> None:
     assert (await hub.request_code(typed))["__typename"] == "InvalidPhoneError"
     assert (await hub.login(typed, "1234"))["__typename"] == "InvalidPhoneError"
     assert (await hub.register(typed, "1234"))["__typename"] == "InvalidPhoneError"
@@ -113,7 +111,7 @@ async def test_a_right_code_is_taken_after_two_wrong_guesses(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", " ", "12a4", "\0" * 4, "١٢٣٤٥", "9" * 60_000])
-async def test_whatever_is_typed_for_a_code_is_only_a_wrong_guess(hub: Hub, typed: str) -> None:
+async def test_any_text_as_a_code_is_only_a_wrong_guess(hub: Hub, typed: str) -> None:
     await hub.code_for(PHONE)
     refused = await hub.login(PHONE, typed)
     assert refused["__typename"] == "InvalidCodeError"
@@ -126,19 +124,19 @@ async def test_a_code_is_read_with_spaces_and_in_other_digits(hub: Hub) -> None:
     assert (await hub.register(PHONE, f" {arabic[:2]} {arabic[2:]} "))["__typename"] == "SignedIn"
 
 
-async def test_a_code_dies_after_five_minutes(hub: Hub) -> None:
+async def test_code_expires_after_five_minutes(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     await pass_time(301)
     assert (await hub.register(PHONE, code))["__typename"] == "InvalidCodeError"
 
 
-async def test_a_code_lives_for_nearly_five_minutes(hub: Hub) -> None:
+async def test_code_is_valid_for_nearly_five_minutes(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     await pass_time(290)
     assert (await hub.register(PHONE, code))["__typename"] == "SignedIn"
 
 
-async def test_a_spent_code_is_refused(hub: Hub) -> None:
+async def test_used_code_is_rejected(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     await hub.register(PHONE, code)
     refused = await hub.login(PHONE, code)
@@ -185,7 +183,7 @@ async def test_register_of_a_known_phone_is_no_error_of_the_database(
     assert (await hub.register(PHONE, code))["__typename"] == "PhoneAlreadyRegisteredError"
 
 
-async def test_nothing_is_told_of_a_phone_before_a_right_code(hub: Hub) -> None:
+async def test_nothing_about_a_phone_is_revealed_before_a_right_code(hub: Hub) -> None:
     known, unknown = "+79990000001", "+79990000002"
     await hub.person(known)
     for phone in (known, unknown):
@@ -194,14 +192,14 @@ async def test_nothing_is_told_of_a_phone_before_a_right_code(hub: Hub) -> None:
             assert (await attempt(phone, wrong(code)))["__typename"] == "InvalidCodeError"
 
 
-async def test_a_code_asked_for_again_too_soon_is_refused_with_the_time(hub: Hub) -> None:
+async def test_early_resend_is_rejected_with_the_time(hub: Hub) -> None:
     sent = await hub.request_code(PHONE)
     refused = await hub.request_code(PHONE)
     assert refused["__typename"] == "TooManyRequestsError"
     assert refused["retryAt"] == sent["resendAt"]
 
 
-async def test_the_same_code_is_sent_again_and_lives_no_longer(hub: Hub) -> None:
+async def test_resend_sends_the_same_code_with_the_same_expiry(hub: Hub) -> None:
     first = await hub.request_code(PHONE)
     await pass_time(30)
     second = await hub.request_code(PHONE)
@@ -218,7 +216,7 @@ async def test_the_waits_between_sends_grow(hub: Hub) -> None:
         await pass_time(1)
 
 
-async def test_a_code_used_up_by_wrong_guesses_is_replaced(hub: Hub) -> None:
+async def test_code_without_guesses_left_is_replaced(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     for _ in range(3):
         await hub.login(PHONE, wrong(code))
@@ -226,7 +224,7 @@ async def test_a_code_used_up_by_wrong_guesses_is_replaced(hub: Hub) -> None:
     assert (await hub.register(PHONE, await hub.code_for(PHONE)))["__typename"] == "SignedIn"
 
 
-async def test_one_code_used_twenty_times_at_once_succeeds_once(hub: Hub) -> None:
+async def test_code_used_concurrently_succeeds_once(hub: Hub) -> None:
     for verb in (hub.register, hub.login):
         code = await hub.code_for(PHONE)
         answers = await asyncio.gather(*(verb(PHONE, code) for _ in range(20)))
@@ -236,14 +234,14 @@ async def test_one_code_used_twenty_times_at_once_succeeds_once(hub: Hub) -> Non
     assert row["count"] == 1
 
 
-async def test_parallel_guesses_do_not_share_one_try(hub: Hub) -> None:
+async def test_concurrent_guesses_are_each_counted(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     answers = await asyncio.gather(*(hub.login(PHONE, wrong(code)) for _ in range(50)))
     left = sorted(answer["attemptsLeft"] for answer in answers)
     assert left == [0] * 48 + [1, 2]
 
 
-async def test_the_table_of_codes_holds_no_code(hub: Hub) -> None:
+async def test_table_of_codes_contains_no_code(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     (row,) = await fetch("SELECT * FROM sign_in_code")
     assert code not in map(str, row.values())

@@ -47,7 +47,7 @@ def numbers() -> Iterator[str]:
     return (f"+79991{n:06}" for n in count(500_000))
 
 
-async def test_pumping_raises_one_alarm_an_hour_and_sends_on(hub: Hub) -> None:
+async def test_pumping_raises_one_alarm_an_hour_and_does_not_stop_sends(hub: Hub) -> None:
     with capture_logs() as logs:
         await codes_to_a_block(hub, 105, confirmed=3)
     alarms = [entry for entry in logs if entry["event"] == "sms pumping suspected"]

@@ -107,14 +107,16 @@ async def test_answers_to_wrong_codes_take_as_much_work_as_of_other_phones(
     assert work[0] == work[1]
 
 
-async def test_without_having_asked_the_code_of_a_test_phone_is_wrong(review: Hub) -> None:
+async def test_code_of_a_test_phone_is_wrong_before_it_was_requested(review: Hub) -> None:
     assert name(await review.register(SHORT, "4821")) == "InvalidCodeError"
     await review.request_code(SHORT)
     assert name(await review.register(SHORT, "4821")) == "SignedIn"
     assert name(await review.login(SHORT, "4821")) == "InvalidCodeError"
 
 
-async def test_after_its_day_it_is_a_phone_like_any_other(review: Hub, outbox: Outbox) -> None:
+async def test_test_phone_is_an_ordinary_phone_after_its_last_day(
+    review: Hub, outbox: Outbox
+) -> None:
     assert (await review.request_code(ENDED))["smsCode"] is None
     (message,) = outbox.messages
     assert message.phone == ENDED
@@ -134,9 +136,7 @@ async def test_all_limits_hold_for_a_test_phone(review: Hub) -> None:
     assert name(await review.request_code(SHORT)) == "TooManyRequestsError"  # 5 an hour
 
 
-async def test_under_attack_a_short_fixed_code_is_worth_nothing(
-    review: Hub, outbox: Outbox
-) -> None:
+async def test_short_fixed_code_is_rejected_under_attack(review: Hub, outbox: Outbox) -> None:
     await guess_until_spent(review, SHORT, code="4821")
     await fetch("DELETE FROM sign_in_code")
     await pass_time(2 * 3600)
@@ -149,7 +149,7 @@ async def test_under_attack_a_short_fixed_code_is_worth_nothing(
     assert name(await review.register(SHORT, "4821")) == "SignedIn"
 
 
-async def test_under_attack_a_long_fixed_code_works(review: Hub) -> None:
+async def test_long_fixed_code_is_accepted_under_attack(review: Hub) -> None:
     await review.request_code(LONG)
     for n in range(99):
         assert (await review.register(LONG, wrong("48213907")))["attemptsLeft"] == 99 - n

@@ -111,7 +111,7 @@ async def test_invitation_code_is_read_in_groups_and_full_width(hub: Hub) -> Non
         assert (await other.apply(text))["__typename"] == "InviteApplied"
 
 
-async def test_long_text_is_no_invitation_code(hub: Hub) -> None:
+async def test_long_text_is_not_an_invitation_code(hub: Hub) -> None:
     ann, ben = await hub.people(2)
     refused = await ben.apply(ann.invitation_code + " " * 5000)
     assert refused["__typename"] == "InvitationCodeNotFoundError"
@@ -208,7 +208,9 @@ async def test_national_number_is_read_by_the_default_country(
         assert (await hub.request_code(written)).get("phone") == phone
 
 
-async def test_national_number_signs_in_and_is_moved_to(hub: Hub, settings: Settings) -> None:
+async def test_national_number_is_accepted_for_sign_in_and_change_of_phone(
+    hub: Hub, settings: Settings
+) -> None:
     with changed(settings, default_country="RU"):
         code = await hub.code_for("89991234567")
         ann = hub.signed_in(await hub.register("8 999 123-45-67", code))

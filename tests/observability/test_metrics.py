@@ -105,7 +105,7 @@ def counted(server: Server, name: str) -> float:
     return sum(map(float, values))
 
 
-def test_operations_are_counted_by_what_the_schema_calls_them(server: Server) -> None:
+def test_operations_are_counted_by_their_name_in_the_schema(server: Server) -> None:
     name = 'operations_total{operation="me",outcome="ok"}'
     before = counted(server, name)
     server.ask("query AnyNameAtAll { mine: me { id } }")
@@ -119,7 +119,7 @@ def test_operations_are_counted_by_what_the_schema_calls_them(server: Server) ->
     assert 'connect_hub_operation_seconds_bucket{le="10.0",operation="me"}' in shown
 
 
-def test_guesses_are_counted_by_how_they_went(server: Server, peer: Peer) -> None:
+def test_guesses_are_counted_by_their_result(server: Server, peer: Peer) -> None:
     def guesses() -> list[float]:
         results = ("right", "wrong", "late")
         return [counted(server, f'guesses_total{{result="{result}"}}') for result in results]
@@ -133,7 +133,7 @@ def test_guesses_are_counted_by_how_they_went(server: Server, peer: Peer) -> Non
     assert [now - then for now, then in zip(guesses(), before, strict=True)] == [1, 1, 1]
 
 
-def test_the_pool_is_that_of_the_workers_alive(server: Server) -> None:
+def test_pool_metrics_cover_only_living_workers(server: Server) -> None:
     eventually(lambda: counted(server, 'pool_connections{state="idle"}') >= 1)
     for worker in server.workers:
         os.kill(worker, signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_the_pool_is_that_of_the_workers_alive(server: Server) -> None:
     assert told_by <= server.workers
 
 
-async def test_what_is_swept_is_counted(hub: Hub) -> None:
+async def test_swept_rows_are_counted(hub: Hub) -> None:
     await hub.code_for("+79161234567")
     await pass_time(3600)
 
@@ -164,7 +164,7 @@ def test_a_test_phone_is_shown_at_the_start_and_counted(server: Server) -> None:
     assert total(server, "sent", "test") == total(server, "confirmed", "test") == 1
 
 
-def test_no_answer_no_log_and_no_metric_tells_a_code_a_phone_or_a_password(
+def test_no_response_log_or_metric_contains_a_code_a_phone_or_a_password(
     server: Server, peer: Peer
 ) -> None:
     phone = f"+7{next(numbers)}"
@@ -186,7 +186,7 @@ def test_a_test_phone_is_no_longer_counted_after_its_day(settings: Settings) -> 
         assert "connect_hub_test_phones 0.0" in HTTP.get(f"http://127.0.0.1:{port}/metrics").text
 
 
-def test_without_a_port_nothing_is_exposed(settings: Settings) -> None:
+def test_metrics_are_not_served_without_a_port(settings: Settings) -> None:
     with metrics.serve_metrics(settings) as port:
         assert port is None
 
@@ -216,7 +216,7 @@ def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
             pass
 
 
-async def test_subscribers_and_how_long_they_wait_are_counted() -> None:
+async def test_subscribers_and_their_waits_are_counted() -> None:
     def counted() -> tuple[Any, Any]:
         count, seconds = "connect_hub_subscribers", "connect_hub_event_seconds_sum"
         read = metrics.REGISTRY.get_sample_value

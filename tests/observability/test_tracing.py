@@ -51,7 +51,7 @@ def spans_of(bodies: list[bytes]) -> list[Any]:
     ]
 
 
-def test_a_request_is_a_span_with_its_statements_and_nothing_of_a_person(folder: Path) -> None:
+def test_request_is_a_span_with_its_statements_and_no_personal_data(folder: Path) -> None:
     with collecting() as (url, bodies):
         with serving(
             folder / "traced",
@@ -92,7 +92,7 @@ def test_a_request_is_a_span_with_its_statements_and_nothing_of_a_person(folder:
         assert secret.encode() not in everything
 
 
-def test_the_trace_of_a_stranger_is_not_continued(folder: Path) -> None:
+def test_trace_of_an_untrusted_sender_is_not_continued(folder: Path) -> None:
     with collecting() as (url, bodies):
         with serving(
             folder / "stranger",
@@ -104,7 +104,7 @@ def test_the_trace_of_a_stranger_is_not_continued(folder: Path) -> None:
         assert spans_of(bodies) == []
 
 
-def test_no_span_tells_what_a_gateway_was_sent(folder: Path) -> None:
+def test_no_span_contains_a_message_to_a_gateway(folder: Path) -> None:
     phone = "+79991234567"
     with collecting() as (url, bodies), gateways.serving_gateways() as peer:
         peer.answers["first"] = gateways.refuse(503)
@@ -124,7 +124,7 @@ def test_no_span_tells_what_a_gateway_was_sent(folder: Path) -> None:
         assert secret.encode() not in everything
 
 
-def test_a_collector_that_does_not_answer_keeps_nobody_waiting(folder: Path) -> None:
+def test_collector_that_does_not_answer_delays_no_response(folder: Path) -> None:
     with serving(folder / "lonely", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1") as server:
         assert server.ask(ME) is None
 

@@ -29,7 +29,7 @@ async def _replica(secret: str, settings: Settings) -> AsyncIterator[Hub]:
 
 
 @pytest.mark.parametrize(("before", "after"), list(pairwise(STEPS)), ids=["append", "swap", "drop"])
-async def test_replicas_of_two_steps_take_each_other_s_tokens_and_codes(
+async def test_replicas_of_two_steps_accept_tokens_and_codes_of_each_other(
     hub: Hub, settings: Settings, before: str, after: str
 ) -> None:
     del hub  # which has emptied the tables
@@ -44,7 +44,9 @@ async def test_replicas_of_two_steps_take_each_other_s_tokens_and_codes(
             assert (await there.login(PHONE, code))["__typename"] == "SignedIn"
 
 
-async def test_who_comes_at_each_step_stays_signed_in(hub: Hub, settings: Settings) -> None:
+async def test_client_that_refreshes_at_each_step_stays_signed_in(
+    hub: Hub, settings: Settings
+) -> None:
     del hub
     async with _replica(STEPS[0], settings) as first:
         person = await first.person()
@@ -55,7 +57,7 @@ async def test_who_comes_at_each_step_stays_signed_in(hub: Hub, settings: Settin
             await pass_time(86_400)
 
 
-async def test_who_does_not_come_until_the_drop_signs_in_again(
+async def test_client_that_refreshes_after_the_last_step_must_sign_in_again(
     hub: Hub, settings: Settings
 ) -> None:
     del hub
@@ -68,7 +70,7 @@ async def test_who_does_not_come_until_the_drop_signs_in_again(
 
 
 @pytest.mark.parametrize("steps", [STEPS, STEPS[::-1]], ids=["forward", "back"])
-def test_limits_begin_anew_once_in_a_change(steps: list[str]) -> None:
+def test_rotation_resets_rate_limits_only_once(steps: list[str]) -> None:
     counted_as = [Keys(secret).pseudonym(PHONE, purpose="guesses") for secret in steps]
     assert sum(one != other for one, other in pairwise(counted_as)) == 1
 

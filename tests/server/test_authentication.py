@@ -53,17 +53,17 @@ def _forged(token: str, *, header: dict[str, Any], secret: str, **claims: Any) -
     )
 
 
-async def test_without_a_token_the_viewer_is_nobody(hub: Hub) -> None:
+async def test_request_without_a_token_has_no_viewer(hub: Hub) -> None:
     assert await hub.data(ME + CLIENT) == {"me": None}
 
 
-async def test_a_token_shows_its_client_who_it_is(hub: Hub) -> None:
+async def test_token_identifies_its_client(hub: Hub) -> None:
     person = await hub.person()
     me = await person.me()
     assert (me["id"], me["phone"]) == (person.id, person.phone)
 
 
-async def test_a_token_says_what_other_services_need_and_nothing_more(hub: Hub) -> None:
+async def test_token_has_only_the_claims_that_other_services_need(hub: Hub) -> None:
     token = (await hub.person()).token
     header, claims = (
         jwt.get_unverified_header(token),
@@ -78,9 +78,7 @@ async def test_a_token_says_what_other_services_need_and_nothing_more(hub: Hub) 
     "header",
     ["Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Basic dXNlcjpwYXNz", "", "Bearer \xff\xfe"],
 )
-async def test_what_is_no_token_is_refused_where_a_viewer_is_asked_for(
-    hub: Hub, header: str
-) -> None:
+async def test_invalid_token_is_rejected_where_a_viewer_is_required(hub: Hub, header: str) -> None:
     for query in ("{ me { id } }", 'mutation { applyInvite(invitationCode: "A") { __typename } }'):
         response = await hub.http.post(
             "/graphql",
@@ -90,7 +88,7 @@ async def test_what_is_no_token_is_refused_where_a_viewer_is_asked_for(
         _check_unauthenticated(response)
 
 
-async def test_a_token_of_a_client_that_is_gone_is_refused(hub: Hub) -> None:
+async def test_token_of_a_deleted_client_is_rejected(hub: Hub) -> None:
     person = await hub.person()
     await fetch("DELETE FROM client")
     _check_unauthenticated(await hub.post(ME + CLIENT, token=person.token))
@@ -100,7 +98,7 @@ async def test_apply_invite_needs_a_token(hub: Hub) -> None:
     _check_unauthenticated(await hub.post(APPLY_INVITE + CLIENT, code="AAAAAA"))
 
 
-async def test_operations_that_sign_in_do_not_look_at_the_token(hub: Hub) -> None:
+async def test_sign_in_operations_ignore_the_token(hub: Hub) -> None:
     phone = "+79991234567"
     sent = await hub.data(REQUEST_CODE, phone=phone, token="bad")
     code = sent["requestCode"]["smsCode"]
@@ -109,7 +107,7 @@ async def test_operations_that_sign_in_do_not_look_at_the_token(hub: Hub) -> Non
     assert answer["register"]["__typename"] == "SignedIn"
 
 
-async def test_beside_something_that_was_answered_the_status_is_ok(hub: Hub) -> None:
+async def test_partial_success_has_status_200(hub: Hub) -> None:
     response = await hub.post("{ __typename me { id } }", token="bad")
     assert response.status_code == 200
     answer = response.json()
@@ -134,7 +132,7 @@ def _variants(part: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["header", "claims", "signature"])
-def test_a_token_that_is_written_in_another_way_is_refused(place: int) -> None:
+def test_token_in_a_non_canonical_encoding_is_rejected(place: int) -> None:
     tokens = _tokens()
     for _ in range(10):  # until one has each of - and _
         parts = _issued(tokens).value.split(".")
@@ -145,14 +143,14 @@ def test_a_token_that_is_written_in_another_way_is_refused(place: int) -> None:
                 tokens.verify(token, now=NOW)
 
 
-async def test_anything_behind_a_token_is_refused(hub: Hub) -> None:
+async def test_characters_after_a_token_are_rejected(hub: Hub) -> None:
     person = await hub.person()
     for more in ("==", "\xa0", "\x85"):
         _check_unauthenticated(await hub.post("{ me { id } }", token=f"{person.token}{more}"))
     assert await person.works()
 
 
-async def test_a_refresh_token_that_is_written_in_another_way_is_refused(hub: Hub) -> None:
+async def test_refresh_token_in_a_non_canonical_encoding_is_rejected(hub: Hub) -> None:
     person = await hub.person()
     parts = person.refresh_token.split(".")
     for place, part in enumerate(parts):
@@ -163,7 +161,7 @@ async def test_a_refresh_token_that_is_written_in_another_way_is_refused(hub: Hu
     assert (await person.refresh())["__typename"] == "SignedIn"
 
 
-def test_a_token_is_good_until_a_minute_after_it_expired() -> None:
+def test_token_is_accepted_until_a_minute_after_its_expiry() -> None:
     tokens, client = _tokens(), uuid4()
     token = _issued(tokens, client).value
     for minutes in (-1, 0, 60, 60.9):
@@ -201,7 +199,7 @@ def test_a_token_is_good_until_a_minute_after_it_expired() -> None:
         ({}, {"gen": 10**30}),
     ],
 )
-def test_a_token_that_says_anything_else_is_refused(
+def test_token_with_other_claims_is_rejected(
     header: dict[str, Any], claims: dict[str, Any]
 ) -> None:
     secret = new_secret()
@@ -213,7 +211,7 @@ def test_a_token_that_says_anything_else_is_refused(
     tokens.verify(_forged(good, header={}, secret=secret), now=NOW)
 
 
-def test_no_other_algorithm_is_taken() -> None:
+def test_tokens_of_other_algorithms_are_rejected() -> None:
     secret = new_secret()
     tokens = _tokens(secret)
     good = _issued(tokens).value
@@ -239,14 +237,14 @@ def test_each_secret_of_several_verifies_and_the_first_signs() -> None:
         after.verify(early, now=NOW)
 
 
-def test_a_token_is_in_no_repr(settings: Settings) -> None:
+def test_no_repr_contains_a_token(settings: Settings) -> None:
     token = _issued(_tokens())
     assert token.value not in repr(token)
     assert settings.secret_key is not None
     assert settings.secret_key.get_secret_value() not in repr(settings)
 
 
-def test_every_part_of_a_token_is_what_the_rfcs_say() -> None:
+def test_each_part_of_a_token_follows_the_rfcs() -> None:
     header, payload, signature = _issued(_tokens()).value.split(".")
     for part in (header, payload):
         json.loads(base64.urlsafe_b64decode(part + "=="))
@@ -263,7 +261,7 @@ def _check_unauthenticated(response: Any) -> None:
     assert error["message"].endswith(".")
 
 
-async def test_the_application_authenticates_in_starlette_s_middleware(app: Starlette) -> None:
+async def test_application_authenticates_in_the_middleware_of_starlette(app: Starlette) -> None:
     installed: dict[Any, Any] = {one.cls: one.kwargs for one in app.user_middleware}
     assert isinstance(installed[AuthenticationMiddleware]["backend"], TokenBackend)
 

@@ -43,7 +43,7 @@ def _addresses(*trusted: str) -> ClientAddresses:
         ("fe80::1%eth0", [], "fe80::/64"),
     ],
 )
-def test_the_address_is_the_last_one_that_no_trusted_proxy_has(
+def test_address_is_the_last_one_outside_the_trusted_proxies(
     peer: str | None, forwarded: list[str], address: str
 ) -> None:
     assert _addresses("10.0.0.0/8").of(_request(peer, *forwarded)) == address
@@ -68,7 +68,7 @@ def test_the_address_is_the_last_one_that_no_trusted_proxy_has(
     ],
 )
 @pytest.mark.parametrize("form", ["{}", "[{}]", "[{}]:5678", "{}%eth0", "[{}%eth0]:5678"])
-def test_ipv4_address_is_counted_however_it_is_wrapped(wrapped: str, form: str) -> None:
+def test_ipv4_address_embedded_in_ipv6_counts_as_ipv4(wrapped: str, form: str) -> None:
     addresses, written = _addresses("10.0.0.0/8"), form.format(wrapped)
     assert addresses.of(_request("10.0.0.1", written)) == "192.0.2.33"
     assert addresses.of(_request(wrapped)) == "192.0.2.33"
@@ -85,16 +85,16 @@ def test_ipv4_address_is_counted_however_it_is_wrapped(wrapped: str, form: str) 
         "::1",
     ],
 )
-def test_ipv6_address_is_not_taken_for_another(own: str) -> None:
+def test_other_ipv6_addresses_count_by_their_64(own: str) -> None:
     assert ":" in _addresses().of(_request(own))
 
 
 @pytest.mark.parametrize("peer", ["64:ff9b::10.0.0.1", "2002:a00:1::1", "::10.0.0.1"])
-def test_proxy_is_not_trusted_for_the_address_within_its_own(peer: str) -> None:
+def test_embedded_address_does_not_make_a_proxy_trusted(peer: str) -> None:
     assert _addresses("10.0.0.0/8").of(_request(peer, "192.0.2.1")) == "10.0.0.1"
 
 
-def test_an_untrusted_peer_that_forwards_is_warned_of_once() -> None:
+def test_forwarded_header_of_an_untrusted_peer_is_logged_once() -> None:
     addresses = _addresses()
     with capture_logs() as logs:
         for _ in range(3):

@@ -55,7 +55,7 @@ def test_connections_of_one_network_are_limited(direct: Server) -> None:
     assert full[0]["network"] == "127.0.0.1"
 
 
-def test_a_websocket_keeps_the_place_of_its_connection(direct: Server) -> None:
+def test_websocket_keeps_the_slot_of_its_connection(direct: Server) -> None:
     eventually(lambda: _is_served(direct))
     with ExitStack() as held:
         live = [held.enter_context(_websocket(direct)) for _ in range(LIMIT)]
@@ -109,7 +109,7 @@ def test_unfinished_requests_are_limited_together(folder: Path) -> None:
         eventually(lambda: _takes_pieces(server, piece))
 
 
-def test_bytes_of_a_body_that_was_refused_do_not_count(folder: Path) -> None:
+def test_bytes_of_a_rejected_body_do_not_count(folder: Path) -> None:
     piece = b" " * 60_000
     with serving(folder / "refused") as server, ExitStack() as held:
         refused = _opened(server, held)
@@ -121,7 +121,7 @@ def test_bytes_of_a_body_that_was_refused_do_not_count(folder: Path) -> None:
         eventually(lambda: _takes_pieces(server, piece))
 
 
-def test_a_long_path_is_refused(direct: Server) -> None:
+def test_long_path_is_rejected(direct: Server) -> None:
     eventually(lambda: _is_served(direct))
     with ExitStack() as held:
         connection = _opened(direct, held)
@@ -129,7 +129,7 @@ def test_a_long_path_is_refused(direct: Server) -> None:
         assert _read(connection).startswith("HTTP/1.1 414 ")
 
 
-def test_refusals_of_one_full_network_are_logged_once(proxied: Server) -> None:
+def test_rejections_of_one_full_network_are_logged_once(proxied: Server) -> None:
     with ExitStack() as held:
         for block in range(4 * LIMIT):  # in one /56
             held.enter_context(_websocket(proxied, f"2001:db8:9:{block:x}::1"))

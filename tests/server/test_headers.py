@@ -20,9 +20,7 @@ async def _answer(settings: Settings, method: str, **headers: str) -> httpx.Resp
 
 @pytest.mark.parametrize("path", ["/graphql", "/healthz", "/readyz", "/nowhere"])
 @pytest.mark.parametrize("host", ["hub", "elsewhere"])
-async def test_every_answer_tells_browsers_to_do_nothing_with_it(
-    hub: Hub, path: str, host: str
-) -> None:
+async def test_every_response_has_the_security_headers(hub: Hub, path: str, host: str) -> None:
     response = await hub.http.get(path, headers={"Host": host})
     policy = response.headers["content-security-policy"]
     assert policy == "default-src 'none'; frame-ancestors 'none'"
@@ -31,7 +29,7 @@ async def test_every_answer_tells_browsers_to_do_nothing_with_it(
     assert "strict-transport-security" not in response.headers
 
 
-async def test_browsers_are_told_to_insist_on_tls_where_a_setting_says_so(
+async def test_hsts_header_is_sent_if_the_setting_is_set(
     settings: Settings,
 ) -> None:
     behind_tls = settings.model_copy(update={"hsts": timedelta(days=365)})
@@ -39,7 +37,7 @@ async def test_browsers_are_told_to_insist_on_tls_where_a_setting_says_so(
     assert response.headers["strict-transport-security"] == "max-age=31536000"
 
 
-def test_graphiql_from_a_cdn_has_a_policy_made_from_the_assets_it_names() -> None:
+def test_policy_of_graphiql_from_a_cdn_allows_only_its_assets() -> None:
     response = graphiql.from_cdn()
     text = bytes(response.body).decode()
     policy = dict(
@@ -63,7 +61,7 @@ async def test_graphiql_can_be_switched_off(settings: Settings) -> None:
     assert (await _answer(without, "GET", Accept="text/html")).status_code == 406
 
 
-async def test_only_origins_that_are_named_may_ask_from_a_browser(settings: Settings) -> None:
+async def test_only_configured_origins_get_cors_headers(settings: Settings) -> None:
     named = settings.model_copy(update={"cors_origins": ("https://app.example",)})
     asks = {
         "Access-Control-Request-Method": "POST",
@@ -78,7 +76,7 @@ async def test_only_origins_that_are_named_may_ask_from_a_browser(settings: Sett
         assert "access-control-allow-origin" not in refused.headers
 
 
-async def test_what_fails_outside_the_view_is_answered_as_everything_else(
+async def test_failure_outside_of_graphql_has_the_usual_format(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await hub.person()

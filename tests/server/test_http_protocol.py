@@ -107,7 +107,7 @@ def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "_CHECK_INTERVAL", timedelta(seconds=0.05))
 
 
-async def test_what_follows_a_body_is_no_header(hub: Hub, sockets: Sockets) -> None:
+async def test_trailers_are_not_headers(hub: Hub, sockets: Sockets) -> None:
     phone = "+79161234567"
     code = await hub.code_for(phone)
     async with _connected(sockets) as (reader, writer):
@@ -119,7 +119,7 @@ async def test_what_follows_a_body_is_no_header(hub: Hub, sockets: Sockets) -> N
     assert session["address"] == "127.0.0.1"
 
 
-async def test_what_follows_a_body_without_an_end_is_refused(sockets: Sockets) -> None:
+async def test_endless_trailers_are_rejected(sockets: Sockets) -> None:
     async with _connected(sockets) as (_, writer):
         writer.write(_chunked("{ me { id } }"))
         assert await _is_refused(writer, b"A: b\r\n" * 1000)
@@ -127,7 +127,7 @@ async def test_what_follows_a_body_without_an_end_is_refused(sockets: Sockets) -
 
 @pytest.mark.parametrize("pause", [0.1, 0])
 @pytest.mark.parametrize(("asking", "end"), [(_asking, b""), (_chunked, b"\r\n")])
-async def test_who_asks_for_a_protocol_that_we_do_not_speak_is_answered(
+async def test_upgrade_to_an_unknown_protocol_is_ignored(
     hub: Hub, sockets: Sockets, asking: Callable[..., bytes], end: bytes, pause: float
 ) -> None:
     """As if they had not; Java's HTTP client and `curl --http2` ask with each request."""
@@ -154,7 +154,7 @@ async def test_who_asks_for_a_protocol_that_we_do_not_speak_is_answered(
     "body", [b"Content-Length: %d" % len(ALIVE), b"Transfer-Encoding: chunked"]
 )
 @pytest.mark.usefixtures("app")
-async def test_a_body_is_not_taken_for_the_next_request(
+async def test_body_is_not_parsed_as_the_next_request(
     sockets: Sockets, body: bytes, wanted: bytes
 ) -> None:
     """As uvicorn does where another protocol is asked for."""
@@ -172,7 +172,7 @@ async def test_a_body_is_not_taken_for_the_next_request(
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("wanted", [b"", b"Upgrade: h2c\r\n"])
-async def test_what_follows_the_last_request_does_not_undo_its_answer(
+async def test_data_after_the_last_request_does_not_lose_its_response(
     sockets: Sockets, wanted: bytes
 ) -> None:
     async with _connected(sockets) as (reader, writer):
@@ -184,7 +184,7 @@ async def test_what_follows_the_last_request_does_not_undo_its_answer(
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("wanted", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
-async def test_we_are_no_proxy(sockets: Sockets, wanted: bytes) -> None:
+async def test_connect_method_is_rejected(sockets: Sockets, wanted: bytes) -> None:
     async with _connected(sockets) as (reader, writer):
         writer.write(b"CONNECT hub:443 HTTP/1.1\r\nHost: hub:443\r\n" + wanted + b"\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
@@ -195,7 +195,7 @@ async def test_we_are_no_proxy(sockets: Sockets, wanted: bytes) -> None:
     ("long", "status"),
     [(b"GET /graphql?%b HTTP/1.1\r\n" % (b"a" * 9000), b"414"), (b"A: b\r\n" * 140, b"431")],
 )
-async def test_an_upgrade_that_is_too_long_is_refused(
+async def test_websocket_handshake_that_is_too_long_is_rejected(
     sockets: Sockets, long: bytes, status: bytes
 ) -> None:
     first, rest = UPGRADE.split(b"\r\n", 1)
@@ -206,7 +206,7 @@ async def test_an_upgrade_that_is_too_long_is_refused(
 
 
 @pytest.mark.usefixtures("app")
-async def test_what_is_no_text_behind_a_message_is_not_logged_as_our_fault(
+async def test_invalid_text_after_a_message_is_not_logged_as_an_internal_error(
     sockets: Sockets, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message is answered when the connection has ended."""
@@ -223,7 +223,7 @@ async def test_what_is_no_text_behind_a_message_is_not_logged_as_our_fault(
 
 
 @pytest.mark.usefixtures("hub", "_slow_sending")
-async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
+async def test_client_that_disconnects_during_shutdown_costs_nobody_a_response(
     app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that the client has closed, reading nothing of what is still to be sent."""
@@ -259,7 +259,7 @@ async def test_who_goes_while_we_stop_keeps_nobody_from_an_answer(
 
 
 @pytest.mark.usefixtures("hub", "_slow_sending")
-async def test_nothing_is_upgraded_while_an_answer_is_due(sockets: Sockets) -> None:
+async def test_connection_is_not_upgraded_while_a_response_is_pending(sockets: Sockets) -> None:
     async with _connected(sockets) as streams:
         streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + UPGRADE)
         assert await _is_ended(streams)
@@ -267,7 +267,7 @@ async def test_nothing_is_upgraded_while_an_answer_is_due(sockets: Sockets) -> N
 
 @pytest.mark.usefixtures("hub", "_slow_sending")
 @pytest.mark.parametrize("count", [10, 20])
-async def test_few_requests_wait_for_the_answer_to_another(sockets: Sockets, count: int) -> None:
+async def test_pipelined_requests_are_limited(sockets: Sockets, count: int) -> None:
     async with _connected(sockets) as streams:
         streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + count * ALIVE)
         if count > http_protocol.MAX_PIPELINED:
@@ -278,7 +278,7 @@ async def test_few_requests_wait_for_the_answer_to_another(sockets: Sockets, cou
 
 
 @pytest.mark.usefixtures("hub", "_slow_sending")
-async def test_a_refusal_is_not_taken_for_the_answer_to_another_request(sockets: Sockets) -> None:
+async def test_rejection_does_not_answer_another_request(sockets: Sockets) -> None:
     async with _connected(sockets) as streams:
         streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + b"no request\r\n\r\n")
         assert await _is_ended(streams)
@@ -297,7 +297,7 @@ async def test_a_connection_without_a_request_is_closed(sockets: Sockets) -> Non
     [b"GET / HTTP/1.1\r\nHost: hub\r\n", POST + b"Content-Length: 9\r\n\r\n{"],
     ids=["half a head", "half a body"],
 )
-async def test_a_request_that_does_not_arrive_is_answered_by_408(
+async def test_unfinished_request_is_rejected_with_408(
     sockets: Sockets, before: bytes, begun: bytes
 ) -> None:
     async with _connected(sockets) as (reader, writer), asyncio.timeout(5):
@@ -321,7 +321,7 @@ async def test_a_request_that_does_not_arrive_is_answered_by_408(
     ],
     ids=["url", "header", "headers"],
 )
-async def test_a_head_that_is_too_long_is_refused_by_what_is_too_long(
+async def test_long_head_is_rejected_with_the_status_for_its_long_part(
     sockets: Sockets, head: bytes, status: bytes, in_pieces: bool
 ) -> None:
     async with _connected(sockets) as (reader, writer), asyncio.timeout(5):
@@ -333,7 +333,7 @@ async def test_a_head_that_is_too_long_is_refused_by_what_is_too_long(
 
 
 @pytest.mark.parametrize("more", [b"", b"\r\n"], ids=["idle", "after an empty line"])
-async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
+async def test_idle_connection_stays_open_for_keep_alive(
     app: Starlette, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
     monkeypatch.setattr(http_protocol, "CLIENT_TIMEOUT", timedelta(seconds=0.2))
@@ -348,13 +348,13 @@ async def test_an_idle_connection_is_kept_as_long_as_the_setting_says(
 
 
 @pytest.mark.usefixtures("app", "_short_timeouts")
-async def test_who_does_not_read_its_answers_is_let_go(sockets: Sockets) -> None:
+async def test_client_that_does_not_read_its_responses_is_disconnected(sockets: Sockets) -> None:
     async with _connected(sockets) as (_, writer):
         assert await _is_refused(writer, _asking(get_introspection_query()))
 
 
 @pytest.mark.usefixtures("app", "_short_timeouts")
-async def test_who_reads_its_answers_late_has_to_send_its_request_all_the_same(
+async def test_client_that_reads_late_must_still_send_its_request_in_time(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused = asyncio.Event()
@@ -379,7 +379,7 @@ async def test_who_reads_its_answers_late_has_to_send_its_request_all_the_same(
 
 
 @pytest.mark.usefixtures("app")
-async def test_what_was_answered_early_is_not_refused_as_well(sockets: Sockets) -> None:
+async def test_request_with_an_early_response_is_not_rejected_as_well(sockets: Sockets) -> None:
     async with _connected(sockets) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\n")
         first = await reader.readuntil(b"\r\n\r\n")
@@ -390,7 +390,7 @@ async def test_what_was_answered_early_is_not_refused_as_well(sockets: Sockets) 
 
 
 @pytest.mark.usefixtures("hub", "_slow_sending", "_short_timeouts")
-async def test_who_waits_for_us_is_not_let_go(sockets: Sockets) -> None:
+async def test_client_that_waits_for_a_response_is_not_disconnected(sockets: Sockets) -> None:
     async with _connected(sockets) as (reader, writer):
         writer.write(_asking(asks.REQUEST_CODE, phone="+79161234567"))
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")

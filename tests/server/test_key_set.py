@@ -28,7 +28,7 @@ async def test_the_public_keys_are_a_jwk_set_named_by_thumbprints(hub: Hub) -> N
     assert jwt.decode(person.token, jwt.PyJWK(key), audience="connect-hub")["sub"] == person.id
 
 
-async def test_caches_and_pages_of_any_origin_may_have_them(hub: Hub) -> None:
+async def test_key_set_may_be_cached_and_read_by_any_origin(hub: Hub) -> None:
     response = await hub.http.get(PATH, headers={"Origin": "https://anywhere.example"})
     assert response.headers["cache-control"] == "public, max-age=600"
     assert response.headers["access-control-allow-origin"] == "*"
@@ -42,7 +42,7 @@ async def test_caches_and_pages_of_any_origin_may_have_them(hub: Hub) -> None:
     assert (await hub.http.post(PATH)).status_code == 405
 
 
-def test_the_readme_s_lines_for_another_service_verify_our_tokens(
+def test_documented_code_for_other_services_verifies_our_tokens(
     postgres: str, folder: Path
 ) -> None:
     (lines,) = blocks("python")

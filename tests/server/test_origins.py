@@ -79,7 +79,9 @@ def _client(settings: Settings, **more: Any) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize(("named", "origin"), EQUAL)
-async def test_page_of_an_equal_origin_may_ask(settings: Settings, named: str, origin: str) -> None:
+async def test_page_of_an_allowed_origin_gets_cors_headers(
+    settings: Settings, named: str, origin: str
+) -> None:
     async with _client(settings, cors_origins=named) as http:
         preflight = await http.options("/graphql", headers={"Origin": origin, **PREFLIGHT})
         answer = await http.get("/healthz", headers={"Origin": origin})
@@ -89,7 +91,9 @@ async def test_page_of_an_equal_origin_may_ask(settings: Settings, named: str, o
 
 
 @pytest.mark.parametrize(("named", "origin"), DIFFERENT)
-async def test_page_of_another_origin_may_not(settings: Settings, named: str, origin: str) -> None:
+async def test_page_of_another_origin_gets_no_cors_headers(
+    settings: Settings, named: str, origin: str
+) -> None:
     async with _client(settings, cors_origins=named) as http:
         preflight = await http.options("/graphql", headers={"Origin": origin, **PREFLIGHT})
         answer = await http.get("/healthz", headers={"Origin": origin})
@@ -103,7 +107,7 @@ async def test_page_of_another_origin_may_not(settings: Settings, named: str, or
     ("named", "origin", "status"),
     [(*case, 503) for case in EQUAL] + [(*case, 403) for case in DIFFERENT],
 )
-async def test_websockets_are_opened_by_pages_of_equal_origins_only(
+async def test_only_pages_of_allowed_origins_open_websockets(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, named: str, origin: str, status: int
 ) -> None:
     monkeypatch.setattr(websocket, "MAX_CONNECTIONS", 0)  # whoever may connect is refused for that
@@ -137,7 +141,7 @@ async def _socket_status(app: Starlette, origin: str) -> int:
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("setting", ["CORS_ORIGINS", "PUBLIC_URL"])
-def test_what_is_not_an_origin_is_refused(
+def test_invalid_origin_in_settings_is_rejected(
     monkeypatch: pytest.MonkeyPatch, setting: str, wrong: str
 ) -> None:
     monkeypatch.setenv(setting, wrong)
@@ -163,7 +167,7 @@ def test_public_url_is_a_web_address(monkeypatch: pytest.MonkeyPatch, app: str) 
         ("http://localhost:8000", None),
     ],
 )
-def test_public_host_is_a_name_that_others_know(url: str, host: str | None) -> None:
+def test_local_names_are_not_the_public_host(url: str, host: str | None) -> None:
     assert Settings(_env_file=None, public_url=url).public_host == host
 
 
@@ -177,7 +181,7 @@ def test_public_host_is_a_name_that_others_know(url: str, host: str | None) -> N
         "X-Anything",
     ],
 )
-async def test_any_header_may_be_sent(settings: Settings, requested: str) -> None:
+async def test_pages_may_send_any_header(settings: Settings, requested: str) -> None:
     headers = {"Origin": "https://app.example", "Access-Control-Request-Headers": requested}
     async with _client(settings, cors_origins="https://app.example") as http:
         for method in ("GET", "HEAD", "POST"):
@@ -191,7 +195,7 @@ async def test_any_header_may_be_sent(settings: Settings, requested: str) -> Non
         assert (await http.options("/graphql", headers=asks)).status_code == 400
 
 
-async def test_server_in_a_private_network_may_be_asked(settings: Settings) -> None:
+async def test_public_pages_may_call_a_server_in_a_private_network(settings: Settings) -> None:
     asks = {"Origin": "https://app.example", "Access-Control-Request-Private-Network": "true"}
     async with _client(settings, cors_origins="https://app.example") as http:
         response = await http.options("/graphql", headers={**asks, **PREFLIGHT})
@@ -211,7 +215,7 @@ async def test_server_in_a_private_network_may_be_asked(settings: Settings) -> N
         ("GET", "/.well-known/jwks.json", {}, 200),
     ],
 )
-async def test_page_may_read_why_it_is_refused_and_when(
+async def test_pages_may_read_the_headers_of_a_rejection(
     settings: Settings, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     asks = {"Origin": "https://app.example", **headers}
@@ -223,7 +227,7 @@ async def test_page_may_read_why_it_is_refused_and_when(
     assert {"Date", "X-Request-ID", "Retry-After", "WWW-Authenticate"} <= {*exposed}
 
 
-async def test_page_may_read_that_something_failed(
+async def test_pages_may_read_an_internal_error(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -256,7 +260,7 @@ async def test_page_may_read_that_something_failed(
         ("*", "anything"),
     ],
 )
-async def test_host_of_ours_is_served(settings: Settings, allowed: str, host: str) -> None:
+async def test_allowed_host_is_served(settings: Settings, allowed: str, host: str) -> None:
     async with _client(settings, allowed_hosts=allowed) as http:
         for _ in range(2):  # the second one is remembered
             response = await http.get("/graphql?query={__typename}", headers={"Host": host})
@@ -281,20 +285,20 @@ async def test_host_of_ours_is_served(settings: Settings, allowed: str, host: st
         ("*.example", "*.example"),
     ],
 )
-async def test_another_host_is_refused(settings: Settings, allowed: str, host: str) -> None:
+async def test_other_host_is_rejected(settings: Settings, allowed: str, host: str) -> None:
     async with _client(settings, allowed_hosts=allowed) as http:
         response = await http.get("/graphql?query={__typename}", headers={"Host": host})
     assert response.status_code == 400
 
 
 @pytest.mark.parametrize("wrong", ["hub:8000", "hub:", "http://hub", "hub/graphql", "h*b", "::1"])
-def test_what_is_not_a_host_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+def test_invalid_host_in_settings_is_rejected(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", wrong)
     with pytest.raises(ValidationError, match="without a port"):
         Settings(_env_file=None)
 
 
 @pytest.mark.parametrize("path", ["/graphql/", "/healthz/", "/readyz/", "/.well-known/jwks.json/"])
-async def test_slash_at_the_end_makes_no_difference(hub: Hub, path: str) -> None:
+async def test_trailing_slash_makes_no_difference(hub: Hub, path: str) -> None:
     response = await hub.http.get(path, params={"query": "{ __typename }"})
     assert response.status_code == 200

@@ -40,9 +40,7 @@ async def script(hub: Hub) -> str:
         "/i/ABC123%20",
     ],
 )
-async def test_the_client_s_page_may_load_from_here_only_and_is_asked_for_each_time(
-    hub: Hub, path: str
-) -> None:
+async def test_page_loads_only_from_its_origin_and_is_not_cached(hub: Hub, path: str) -> None:
     page = await hub.http.get(path)
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -62,7 +60,7 @@ async def test_the_client_s_page_may_load_from_here_only_and_is_asked_for_each_t
         ("identity", None),
     ],
 )
-async def test_assets_come_as_they_were_compressed_and_are_kept(
+async def test_assets_are_compressed_and_cached(
     hub: Hub, accepted: str, encoding: str | None
 ) -> None:
     asset = await script(hub)
@@ -86,7 +84,7 @@ async def test_head_is_answered_as_get_without_a_body(hub: Hub, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/assets/nothing.js", "/assets/..%2Findex.html"])
-async def test_what_there_is_not_is_404(hub: Hub, path: str) -> None:
+async def test_unknown_path_is_404(hub: Hub, path: str) -> None:
     response = await hub.http.get(path)
     assert response.status_code == 404
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
@@ -105,7 +103,7 @@ def test_graphiql_has_a_policy_of_its_own() -> None:
     assert "https:" not in policy
 
 
-async def test_assets_are_answered_whole(hub: Hub) -> None:
+async def test_assets_ignore_range_requests(hub: Hub) -> None:
     (asset, *_) = sorted(
         path for path in (web_client.STATIC / "assets").iterdir() if path.suffix == ".js"
     )

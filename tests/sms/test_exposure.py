@@ -68,40 +68,44 @@ def settings_of(*parts: dict[str, str]) -> Settings:
 
 @pytest.mark.parametrize("way", PUBLIC, ids=str)
 @pytest.mark.parametrize("rest", [NONE, SIMULATED, NONE | PERMITTED], ids=str)
-def test_a_public_server_does_not_simulate(way: dict[str, str], rest: dict[str, str]) -> None:
+def test_public_server_does_not_simulate_sms(way: dict[str, str], rest: dict[str, str]) -> None:
     with pytest.raises(StartupError, match=f"^SMS are simulated, but {next(iter(way))}") as refusal:
         exposure.check(settings_of(way, rest))
     assert "SMS_URLS=simulated:// and SIMULATION_IS_PUBLIC=yes" in str(refusal.value)
 
 
 @pytest.mark.parametrize("way", PUBLIC + PROXIED, ids=str)
-def test_both_settings_together_permit_it(way: dict[str, str]) -> None:
+def test_both_settings_together_permit_public_simulation(way: dict[str, str]) -> None:
     settings = settings_of(way, SIMULATED, PERMITTED)
     exposure.check(settings)
     assert exposure.is_permitted(settings)
 
 
 @pytest.mark.parametrize("way", LOCAL, ids=str)
-def test_a_simulation_for_this_machine_is_fine(way: dict[str, str]) -> None:
+def test_simulation_for_this_machine_is_accepted(way: dict[str, str]) -> None:
     assert exposure.find_exposure(settings_of(way)) is None
 
 
 @pytest.mark.parametrize("settings", [NONE | PUBLIC[0], SIMULATED | PUBLIC[-2]], ids=str)
-def test_serve_refuses_in_one_line(settings: dict[str, str], tmp_path: Path) -> None:
+def test_serve_rejects_public_simulation_in_one_line(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
     refused = run("serve", "--port", "0", DATA_DIR=str(tmp_path / "none"), **settings)
     assert refused.returncode == 1
     assert re.fullmatch(r"Error: SMS are simulated, but .*\n", refused.stderr), refused
     assert not (tmp_path / "none").exists()
 
 
-def test_the_option_host_counts_as_the_setting_does(tmp_path: Path) -> None:
+def test_option_host_counts_like_the_setting(tmp_path: Path) -> None:
     refused = run("serve", "--host", ANY, "--port", "0", DATA_DIR=str(tmp_path / "none"))
     assert refused.returncode == 1
     assert f"HOST={ANY} lets" in refused.stderr
 
 
 @pytest.mark.parametrize("way", [PUBLIC[0], PUBLIC[-1], *PROXIED], ids=str)
-def test_doctor_fails_where_others_reach_a_simulation(server: Server, way: dict[str, str]) -> None:
+def test_doctor_fails_if_other_machines_reach_a_simulation(
+    server: Server, way: dict[str, str]
+) -> None:
     returncode, state, told = sms(server, SIMULATED, way)
     assert (returncode, state) == (1, "FAILED")
     assert next(iter(way)) in told
@@ -111,14 +115,14 @@ def test_doctor_fails_where_others_reach_a_simulation(server: Server, way: dict[
     assert sms(server, GATEWAY, way)[:2] == (0, "ok")
 
 
-def test_a_permitted_simulation_says_so_at_its_start(folder: Path) -> None:
+def test_permitted_simulation_prints_a_warning_at_start(folder: Path) -> None:
     settings = SIMULATED | PERMITTED
     with serving(folder / "permitted", port=0, ALLOWED_HOSTS="127.0.0.1,hub", **settings) as server:
         assert f"Warning:  {NOTICE} ALLOWED_HOSTS names hub" in server.said
 
 
 @pytest.mark.parametrize("phone", ["+79991234567", "nothing"])
-async def test_every_answer_with_a_code_says_that_it_is_simulated(hub: Hub, phone: str) -> None:
+async def test_response_with_a_simulated_code_has_a_notice(hub: Hub, phone: str) -> None:
     answer = (await hub.post(REQUEST_CODE, phone=phone)).json()
     assert answer["extensions"] == {"notice": NOTICE}
     assert "extensions" not in (await hub.post("{ me { id } }")).json()
@@ -128,13 +132,13 @@ async def test_every_answer_with_a_code_says_that_it_is_simulated(hub: Hub, phon
     ("path", "accept"),
     [("/", "text/html"), ("/i/ABC123", "text/html"), ("/graphql", "text/html")],
 )
-async def test_every_page_says_that_sms_are_simulated(hub: Hub, path: str, accept: str) -> None:
+async def test_every_page_shows_the_notice_of_simulation(hub: Hub, path: str, accept: str) -> None:
     page = await hub.http.get(path, headers={"Accept": accept})
     assert f'<body><aside class="server-notice" lang="en">{NOTICE}</aside>' in page.text
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/healthz", "/nothing", "/assets/nothing.js"])
-async def test_every_answer_has_the_notice_in_a_header_and_only_while_simulated(
+async def test_every_response_has_the_notice_in_a_header_only_while_simulated(
     hub: Hub, settings: Settings, path: str
 ) -> None:
     assert (await hub.http.get(path)).headers["connect-hub-notice"] == NOTICE

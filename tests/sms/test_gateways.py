@@ -149,13 +149,13 @@ async def test_a_gateway_that_apprise_lacks_is_reached_by_json(peer: Peer) -> No
 
 
 @pytest.mark.parametrize("url", [TWILIO, SMSC])
-async def test_wrong_credentials_hand_over_to_the_next(peer: Peer, url: str) -> None:
+async def test_gateway_with_wrong_credentials_fails_over_to_the_next(peer: Peer, url: str) -> None:
     wrong = url.replace(gateways.TOKEN, "0" * 32).replace(gateways.PASSWORD, "wrong")
     assert await send(wrong, VONAGE) == "vonage"
     assert len(peer.requests) == 2
 
 
-async def test_what_vonage_refuses_by_200_counts_as_sent(peer: Peer) -> None:
+async def test_rejection_by_vonage_with_status_200_counts_as_sent(peer: Peer) -> None:
     """As docs/sms.md warns: should apprise learn to read the answer, this is to be deleted."""
     assert await send(VONAGE.replace(gateways.SECRET, "wrongwrongwrongw"), SMSC) == "vonage"
     assert peer.asked == ["sms"]
@@ -177,7 +177,7 @@ async def test_what_vonage_refuses_by_200_counts_as_sent(peer: Peer) -> None:
     ],
     ids=lambda answer: answer.__name__,
 )
-async def test_a_gateway_that_fails_hands_over_to_the_next(peer: Peer, answer: Answer) -> None:
+async def test_failing_gateway_fails_over_to_the_next(peer: Peer, answer: Answer) -> None:
     peer.answers["first"] = answer
     first, second = peer.gateway("first"), peer.gateway("second")
     timeout = 2 * SOON if answer in {gateways.hang, gateways.trickle} else AMPLE
@@ -185,13 +185,13 @@ async def test_a_gateway_that_fails_hands_over_to_the_next(peer: Peer, answer: A
     assert peer.asked == ["first", "second"]
 
 
-async def test_where_nothing_listens_the_next_is_tried(peer: Peer) -> None:
+async def test_unreachable_gateway_fails_over_to_the_next(peer: Peer) -> None:
     nobody = "json://127.0.0.1:1/?:to={phone}"
     assert await send(nobody, peer.gateway("own")) == f"json://127.0.0.1:{peer.port}"
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-async def test_however_many_gateways_hang_all_are_given_up_in_time(peer: Peer, count: int) -> None:
+async def test_any_number_of_hanging_gateways_time_out_together(peer: Peer, count: int) -> None:
     peer.answers.update({f"g{n}": gateways.hang for n in range(count)})
     began = monotonic()
     with pytest.raises(sms.NotSentError):
@@ -201,7 +201,7 @@ async def test_however_many_gateways_hang_all_are_given_up_in_time(peer: Peer, c
     await asyncio.to_thread(eventually, lambda: sorted(peer.asked) == names)
 
 
-async def test_a_gateway_that_failed_three_times_in_a_row_is_left_out_for_a_minute(
+async def test_gateway_is_skipped_for_a_minute_after_three_failures(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer.answers["first"] = gateways.refuse(500)
@@ -217,7 +217,7 @@ async def test_a_gateway_that_failed_three_times_in_a_row_is_left_out_for_a_minu
     assert await sender.send(message) == f"json://127.0.0.1:{peer.port}"
 
 
-async def test_a_success_between_failures_begins_the_count_anew(peer: Peer) -> None:
+async def test_success_resets_the_count_of_failures(peer: Peer) -> None:
     sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
     for answers in [{"first": gateways.refuse(500)}, {}] * 4:
@@ -227,7 +227,7 @@ async def test_a_success_between_failures_begins_the_count_anew(peer: Peer) -> N
     assert peer.asked.count("first") == 16
 
 
-async def test_if_all_gateways_are_left_out_all_are_tried(peer: Peer) -> None:
+async def test_all_gateways_are_tried_if_all_would_be_skipped(peer: Peer) -> None:
     peer.answers.update(first=gateways.refuse(500), second=gateways.refuse(500))
     sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=AMPLE)
     message = sms.Message(PHONE, "RU", TEXT)
@@ -239,7 +239,7 @@ async def test_if_all_gateways_are_left_out_all_are_tried(peer: Peer) -> None:
     assert await sender.send(message) == f"json://127.0.0.1:{peer.port} 2"
 
 
-async def test_a_number_that_a_plugin_drops_is_not_sent_elsewhere_nor_held_against_it(
+async def test_number_that_a_plugin_drops_is_neither_sent_elsewhere_nor_counted_as_a_failure(
     peer: Peer,
 ) -> None:
     """Twilio's plugin drops numbers of less than ten digits, and then texts its own sender."""
@@ -250,7 +250,7 @@ async def test_a_number_that_a_plugin_drops_is_not_sent_elsewhere_nor_held_again
     assert await sender.send(sms.Message(PHONE, "RU", TEXT)) == "twilio"
 
 
-async def test_a_gateway_that_hangs_occupies_its_own_threads_only(peer: Peer) -> None:
+async def test_hanging_gateway_occupies_only_its_own_threads(peer: Peer) -> None:
     peer.answers["first"] = gateways.trickle
     sender = FailoverSender([peer.gateway("first"), peer.gateway("second")], timeout=5 * SOON)
     message = sms.Message(PHONE, "RU", TEXT)
@@ -306,9 +306,7 @@ def test_a_wrong_url_is_refused_without_its_secrets(settings: Settings, urls: li
     assert not [secret for secret in SECRETS if secret in repr(settings)]
 
 
-async def test_a_phone_gets_its_code_by_sms_and_nobody_else_does(
-    peer: Peer, hub_with: WITH_HUB
-) -> None:
+async def test_code_is_sent_only_to_the_phone(peer: Peer, hub_with: WITH_HUB) -> None:
     async with hub_with(TWILIO, public_url="https://app.example.com") as hub:
         sent = await hub.request_code(PHONE)
         assert sent["__typename"] == "CodeSent"
@@ -333,7 +331,7 @@ async def test_the_message_is_in_the_language_of_the_phone(
     assert text.endswith(NOBODY) is not bool(begins)
 
 
-async def test_where_all_gateways_fail_one_may_ask_again_at_once(
+async def test_another_code_can_be_requested_at_once_after_all_gateways_failed(
     peer: Peer, hub_with: WITH_HUB
 ) -> None:
     peer.answers["own"] = gateways.refuse(503)
@@ -425,12 +423,12 @@ async def test_no_log_has_a_code_a_phone_or_a_password(
     assert not [secret for secret in (PHONE[1:], "pass@", *SECRETS) if secret in said]
 
 
-def test_who_sends_nothing_does_not_load_apprise() -> None:
+def test_commands_that_send_nothing_do_not_import_apprise() -> None:
     code = "import sys, connect_hub.cli.main; sys.exit('apprise' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
 
 
-def test_neither_message_nor_gateway_shows_what_it_holds() -> None:
+def test_repr_of_messages_and_gateways_contains_no_secret() -> None:
     shown = repr(sms.Message(PHONE, "RU", TEXT)) + repr(Gateway(TWILIO, position=1))
     sender = FailoverSender([TWILIO, SMSC], timeout=SOON)
     shown += f"{sender}{sender!r}{sender.breakers}"

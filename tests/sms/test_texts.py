@@ -87,7 +87,7 @@ def test_without_a_public_host_there_is_no_line_for_browsers(
         ("`", 69),  # which GSM-7 lacks
     ],
 )
-def test_places_are_counted_as_networks_do(text: str, places: int) -> None:
+def test_segments_of_a_message_are_counted_like_networks_do(text: str, places: int) -> None:
     assert remaining_characters(text) == places
 
 
@@ -109,7 +109,7 @@ def test_places_are_counted_as_networks_do(text: str, places: int) -> None:
         ("xx," * 300 + "ru", "ru"),
     ],
 )
-def test_the_language_liked_best_is_taken(header: str, language: str) -> None:
+def test_preferred_language_is_chosen(header: str, language: str) -> None:
     assert negotiate_language(header) == language
 
 

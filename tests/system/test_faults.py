@@ -131,7 +131,7 @@ async def test_a_code_accepted_twice_is_found(stand: Stand) -> None:
     assert any("was accepted 2 times" in finding for finding in await _found(stand, plant))
 
 
-async def test_a_code_that_was_accepted_and_is_not_spent_is_found(stand: Stand) -> None:
+async def test_accepted_code_that_was_not_consumed_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         for code in journal.codes.values():
             code.accepted = 1
@@ -139,7 +139,7 @@ async def test_a_code_that_was_accepted_and_is_not_spent_is_found(stand: Stand) 
     assert any("is still there" in finding for finding in await _found(stand, plant))
 
 
-async def test_somebody_who_came_and_was_never_told_of_is_found(stand: Stand) -> None:
+async def test_event_that_was_never_sent_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         following, subscription = _told(journal)
         following.known.remove(subscription.heard[0])
@@ -147,7 +147,7 @@ async def test_somebody_who_came_and_was_never_told_of_is_found(stand: Stand) ->
     assert any("was never told that" in finding for finding in await _found(stand, plant))
 
 
-async def test_who_is_connected_and_is_not_told_is_found(stand: Stand) -> None:
+async def test_connected_subscriber_without_an_event_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         _, subscription = _told(journal)
         del subscription.heard[0]
@@ -157,7 +157,7 @@ async def test_who_is_connected_and_is_not_told_is_found(stand: Stand) -> None:
     assert any("who was connected" in finding for finding in await _found(stand, plant))
 
 
-async def test_somebody_who_never_came_and_was_told_of_is_found(stand: Stand) -> None:
+async def test_event_that_never_happened_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         following, _ = _told(journal)
         following.known.add(next(iter(journal.following)))
@@ -165,7 +165,7 @@ async def test_somebody_who_never_came_and_was_told_of_is_found(stand: Stand) ->
     assert any("who never came" in finding for finding in await _found(stand, plant))
 
 
-async def test_somebody_who_was_told_of_twice_is_found(stand: Stand) -> None:
+async def test_event_that_was_sent_twice_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         _, subscription = _told(journal)
         subscription.heard.append(subscription.heard[0])
@@ -233,7 +233,7 @@ async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(sta
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
 
 
-async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> None:
+async def test_no_request_waits_for_a_statement_to_be_cancelled(stand: Stand) -> None:
     """Which takes as long as the database does not answer."""
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
@@ -254,7 +254,7 @@ async def test_nobody_waits_for_a_statement_to_be_cancelled(stand: Stand) -> Non
         assert [row["one"] for row in await fetch("SELECT 1 AS one")] == [1]
 
 
-async def test_connections_that_fell_silent_leave_the_pool(
+async def test_silent_connections_are_removed_from_the_pool(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though they were left by somebody who would not wait: others take their place."""

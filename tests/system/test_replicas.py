@@ -77,7 +77,7 @@ async def _apply(server: Server, guest: Client, code: str) -> None:
     raise AssertionError(response.text)
 
 
-async def test_subscribers_of_a_living_worker_are_told_whatever_else_is_killed(
+async def test_subscribers_of_a_living_worker_get_events_whatever_else_is_killed(
     server: Server, database: Database
 ) -> None:
     owner, *guests = [server.register() for _ in range(4)]
@@ -120,7 +120,7 @@ async def _subscribed(
     return opened
 
 
-async def test_a_server_that_stops_says_so(server: Server) -> None:
+async def test_stopping_server_closes_websockets_with_1012(server: Server) -> None:
     owner = server.register()
     sockets = Sockets(server.port)
     async with sockets.subscribed(owner.token, uri=server.address) as socket:

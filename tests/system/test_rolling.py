@@ -199,9 +199,7 @@ class Subscriber:
                     self.heard.append(told["payload"]["data"]["clientInvited"]["phone"])
 
 
-async def test_a_rolling_restart_under_load_fails_not_one_request(
-    fleet: Fleet, folder: Path
-) -> None:
+async def test_rolling_restart_under_load_fails_no_request(fleet: Fleet, folder: Path) -> None:
     servers = [fleet.start(port) for port in fleet.ports]
     with proxied(folder, fleet.ports) as address:
         ann, ben = servers[0].register(), servers[0].register()

@@ -42,7 +42,7 @@ async def make_sessions_older(server: Server) -> None:
     await database.close()
 
 
-async def test_a_newcomer_registers_and_is_told_of_a_wrong_code(visit: Visit) -> None:
+async def test_new_person_registers_after_a_wrong_code(visit: Visit) -> None:
     ann = await visit()
     code = await ann.ask_for_code()
     await ann.type_code(wrong(code))
@@ -67,7 +67,7 @@ async def test_a_code_is_sent_again_once_its_time_has_come(visit: Visit) -> None
     await expect(ann.page.get_by_label("Phone number")).to_be_visible()
 
 
-async def test_a_phone_that_is_none_is_refused_beside_its_field(visit: Visit) -> None:
+async def test_invalid_phone_is_rejected_beside_its_field(visit: Visit) -> None:
     ann = await visit()
     await ann.page.get_by_label("Phone number").fill("12")
     await ann.page.keyboard.press("Enter")
@@ -107,7 +107,7 @@ async def test_a_link_s_code_is_read_however_the_link_is_written(visit: Visit) -
         await expect(heading(ben.page, "There is no such page")).to_be_visible()
 
 
-async def test_who_applies_one_s_code_appears_at_once(visit: Visit) -> None:
+async def test_client_who_applies_the_code_appears_at_once(visit: Visit) -> None:
     ann = await visit()
     async with ann.page.expect_websocket() as opened:
         code = await ann.sign_in()
@@ -170,7 +170,7 @@ async def test_a_session_that_was_ended_elsewhere_leads_back_to_the_start(
 
 
 @pytest.mark.parametrize("refusal_first", [True, False])
-async def test_one_signs_out_of_all_tabs(visit: Visit, *, refusal_first: bool) -> None:
+async def test_sign_out_affects_all_tabs(visit: Visit, *, refusal_first: bool) -> None:
     """And none takes it for the act of somebody else, in whatever order it hears of it."""
     ann = await visit()
     await ann.sign_in()
@@ -231,7 +231,7 @@ async def test_the_account_moves_to_another_phone(visit: Visit) -> None:
     await expect(ann.page.locator("strong.phone")).to_have_text(ann.phone)
 
 
-async def test_the_account_is_deleted_after_a_second_thought(visit: Visit) -> None:
+async def test_account_is_deleted_after_confirmation(visit: Visit) -> None:
     ann = await visit()
     await ann.sign_in()
     await ann.page.get_by_text("Delete your account", exact=True).click()
@@ -245,7 +245,7 @@ async def test_the_account_is_deleted_after_a_second_thought(visit: Visit) -> No
     assert len(ann.asked("Register")) == 2
 
 
-async def test_what_takes_a_fresh_sign_in_says_so(visit: Visit, server: Server) -> None:
+async def test_action_that_needs_a_fresh_sign_in_says_so(visit: Visit, server: Server) -> None:
     ann = await visit()
     await ann.sign_in()
     await make_sessions_older(server)
@@ -289,9 +289,7 @@ async def test_tabs_refresh_once_for_all_of_them(browser: Browser, folder: Path)
             ann.forgive("401|WebSocket|ERR_CONNECTION_REFUSED", certain=False)
 
 
-async def test_a_server_that_is_away_is_told_of_and_asked_again(
-    browser: Browser, folder: Path
-) -> None:
+async def test_unreachable_server_is_shown_and_tried_again(browser: Browser, folder: Path) -> None:
     with serving(folder / "away", **MANY) as server:
         async with visiting(browser, server) as ann:
             server.process.terminate()
@@ -302,7 +300,7 @@ async def test_a_server_that_is_away_is_told_of_and_asked_again(
             ann.forgive("ERR_CONNECTION_REFUSED|Failed to fetch")
 
 
-async def test_russian_is_spoken_where_the_browser_does_and_on_request(visit: Visit) -> None:
+async def test_page_is_russian_by_the_language_of_the_browser_or_on_request(visit: Visit) -> None:
     ann = await visit(locale="ru-RU")
     await expect(heading(ann.page, "Вход")).to_be_visible()
     code = await ann.ask_for_code()
@@ -325,7 +323,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-async def test_each_page_can_be_seen_and_read_by_all(visit: Visit, look: dict[str, Any]) -> None:
+async def test_each_page_is_accessible(visit: Visit, look: dict[str, Any]) -> None:
     ann = await visit("/i/ABC123", **look)
     await ann.page.locator("h1").wait_for()
     await ann.check_page()
@@ -343,7 +341,7 @@ async def test_each_page_can_be_seen_and_read_by_all(visit: Visit, look: dict[st
     await ann.check_page()
 
 
-async def test_the_keyboard_alone_does(visit: Visit) -> None:
+async def test_page_works_with_the_keyboard_alone(visit: Visit) -> None:
     ann = await visit()
     await ann.sign_in()  # with Enter, and by typing
     reached = set()
@@ -365,7 +363,7 @@ async def test_the_keyboard_alone_does(visit: Visit) -> None:
     }
 
 
-async def test_an_address_that_is_no_invitation_is_told_so(visit: Visit) -> None:
+async def test_invalid_invitation_link_is_explained(visit: Visit) -> None:
     ann = await visit("/i/nonsense")
     await expect(heading(ann.page, "There is no such page")).to_be_visible()
     await ann.page.get_by_role("link", name="To the start").click()

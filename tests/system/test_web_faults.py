@@ -195,7 +195,9 @@ async def test_list_stays_as_long_as_it_was_after_a_reconnect(visit: Visit, serv
     ann.forgive("WebSocket", certain=False)
 
 
-async def test_deleting_the_account_is_no_act_of_others_in_any_tab(visit: Visit) -> None:
+async def test_deletion_of_the_account_is_not_shown_as_an_end_by_others_in_any_tab(
+    visit: Visit,
+) -> None:
     ann = await visit()
     await ann.sign_in()
     other = await ann.context.new_page()
