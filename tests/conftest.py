@@ -117,7 +117,9 @@ async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
     for table in (
         "invited_count",
         "session",
+        "retired_code",
         "client",
+        "campaign",
         "sign_in_code",
         "allowance",
         "number_block",

@@ -75,7 +75,7 @@ def main(depth: int) -> None:
     with TemporaryDirectory(prefix="ch-") as name:
         Path(name).chmod(0o755)  # PostgreSQL has another user where this one is root
         folder = Path(name, "data")
-        with _serving(folder, UNKNOWN_INVITATIONS_PER_CLIENT=NO_LIMIT) as server:
+        with _serving(folder, UNKNOWN_INVITATIONS=NO_LIMIT) as server:
             attackers = [server.register() for _ in range(ATTACKERS)]
             asyncio.run(_fill(folder, attackers, depth))
             attacks = [

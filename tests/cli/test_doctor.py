@@ -62,7 +62,7 @@ def test_rings_and_wrong_counts_are_found(server: Server) -> None:
     execute(
         server,
         "SET session_replication_role = replica; UPDATE client SET inviter_id = NULL,"
-        " invited_at = NULL",
+        " invited_at = NULL, applied_invitation_code = NULL",
     )
     assert examined(server)[0] == 0
     assert server.ask(ME) is None

@@ -262,7 +262,7 @@ async def _check_rules(url: str, *, schema: str = "public", search_path: str = "
     with pytest.raises(asyncpg.CheckViolationError, match="the inviter is deleted"):
         await connection.execute(ours[APPLY], DAN, CID)
     counts = await connection.fetch(f"TABLE {schema}.invited_count ORDER BY 1")
-    assert [tuple(row) for row in counts] == [(0, BEN), (1, ANN)]
+    assert [tuple(row) for row in counts] == [(0, BEN, 1), (1, ANN, 0)]
     await connection.execute(
         f"INSERT INTO {schema}.session (id, client_id, nonce, generation, created_at, last_used_at,"
         " expires_at, address) VALUES ($1, $1, '', 0, now(), now(), now(), '::')",

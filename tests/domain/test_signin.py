@@ -4,7 +4,7 @@ from datetime import datetime
 import pytest
 
 from connect_hub.database.connections import fetch
-from connect_hub.domain.invitations import CODE_ALPHABET
+from connect_hub.domain.invitation_codes import CODE_ALPHABET
 from connect_hub.sms import SimulatedSender
 from tests.support.hub import Hub, pass_time, wrong
 
@@ -32,7 +32,7 @@ async def test_a_taken_invitation_code_is_drawn_again(
 ) -> None:
     first = await hub.person()
     draws = iter([*first.invitation_code, *"ZZZZZZ"])
-    monkeypatch.setattr("connect_hub.domain.invitations.choice", lambda _: next(draws))
+    monkeypatch.setattr("connect_hub.domain.invitation_codes.choice", lambda _: next(draws))
     assert (await hub.person()).invitation_code == "ZZZZZZ"
 
 

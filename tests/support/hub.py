@@ -39,6 +39,11 @@ mutation($phone: String!, $code: String!) { %s(phone: $phone, code: $code) {
   ... on UserError { message }
 } }
 """
+REGISTER_INVITED = (SIGN_IN % "register").replace(
+    "$code: String!) { register(phone: $phone, code: $code",
+    "$code: String!, $invitation: String) {"
+    " register(phone: $phone, code: $code, invitationCode: $invitation",
+)
 REFRESH = """
 mutation($refreshToken: String!) { refreshSession(refreshToken: $refreshToken) {
   __typename
@@ -193,9 +198,12 @@ class Hub:
         code: str = sent["smsCode"]
         return code
 
-    async def register(self, phone: str, code: str) -> Any:
-        query = SIGN_IN % "register" + CLIENT
-        return (await self.data(query, phone=phone, code=code))["register"]
+    async def register(self, phone: str, code: str, invitation: str | None = None) -> Any:
+        if invitation is None:
+            query = SIGN_IN % "register" + CLIENT
+            return (await self.data(query, phone=phone, code=code))["register"]
+        variables = {"phone": phone, "code": code, "invitation": invitation}
+        return (await self.data(REGISTER_INVITED + CLIENT, **variables))["register"]
 
     async def login(self, phone: str, code: str) -> Any:
         query = SIGN_IN % "login" + CLIENT

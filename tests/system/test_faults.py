@@ -49,7 +49,10 @@ PLANTED = [
     ("UPDATE client SET phone = NULL, deleted_at = now() WHERE id = $1", "is deleted"),
     ("UPDATE client SET invitation_code = 'AAAAAA' WHERE id = $1", "another invitation code"),
     (
-        "UPDATE client SET inviter_id = NULL, invited_at = NULL WHERE id = $1",
+        (
+            "UPDATE client SET inviter_id = NULL, invited_at = NULL, applied_invitation_code = NULL"
+            " WHERE id = $1"
+        ),
         "has applied another code",
     ),
     (

@@ -26,6 +26,13 @@ InvitationCode = Annotated[
         description="6 letters and digits, in any case. Pasted spaces are accepted."
     ),
 ]
+OptionalInvitationCode = Annotated[
+    str | None,
+    strawberry.argument(
+        description="The invitation code of another client: 6 letters and digits, in any case."
+        " Pasted spaces are accepted."
+    ),
+]
 RefreshToken = Annotated[
     str,
     strawberry.argument(

@@ -118,6 +118,13 @@ class InvitationCodeNotFoundError(UserError):
     """Shows `refusals.InvitationCodeNotFound`."""
 
 
+@strawberry.type(
+    description="The invitation code has been used as often as it may be, or has ended."
+)
+class InvitationUsedUpError(UserError):
+    """Shows `refusals.InvitationUsedUp`."""
+
+
 @strawberry.type(description="The viewer has already applied an invitation code.")
 class InvitationAlreadyAppliedError(UserError):
     """Shows `refusals.InvitationAlreadyApplied`."""
@@ -149,6 +156,7 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
     refusals.SessionNotFound: SessionNotFoundError,
     refusals.ReauthenticationRequired: ReauthenticationRequiredError,
     refusals.InvitationCodeNotFound: InvitationCodeNotFoundError,
+    refusals.InvitationUsedUp: InvitationUsedUpError,
     refusals.InvitationAlreadyApplied: InvitationAlreadyAppliedError,
     refusals.OwnInvitationCode: OwnInvitationCodeError,
     refusals.InvitationRing: InvitationRingError,

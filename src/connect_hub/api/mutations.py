@@ -10,6 +10,7 @@ from connect_hub.api.arguments import (
     Code,
     Info,
     InvitationCode,
+    OptionalInvitationCode,
     Phone,
     RefreshToken,
     SessionId,
@@ -46,14 +47,24 @@ class Mutation:
         )
         return results.CodeSent.of(sent)
 
-    @strawberry.mutation(description="Create a client for a confirmed phone number and sign in.")
-    async def register(self, info: Info, phone: Phone, code: Code) -> results.RegisterResult | None:
+    @strawberry.mutation(
+        description="Create a client for a confirmed phone number and sign in. With"
+        " `invitationCode`, apply it too, or do neither: then the SMS code still works."
+    )
+    async def register(
+        self,
+        info: Info,
+        phone: Phone,
+        code: Code,
+        invitation_code: OptionalInvitationCode = strawberry.UNSET,
+    ) -> results.RegisterResult | None:
         """Create a client and a session."""
         context, services = info.context, info.context.services
         async with ConnectionScope():
             client = await signin.register(
                 phone,
                 code,
+                invitation_code=_given(invitation_code),
                 address=context.address,
                 keys=services.keys,
                 settings=services.settings,
@@ -135,9 +146,7 @@ class Mutation:
         self, info: Info, session_id: SessionId = strawberry.UNSET
     ) -> results.EndSessionResult | None:
         """End a session."""
-        ended = await sessions.end(
-            await info.context.signed_in(), None if session_id is strawberry.UNSET else session_id
-        )
+        ended = await sessions.end(await info.context.signed_in(), _given(session_id))
         return results.SessionEnded.of(ended)
 
     @strawberry.mutation(
@@ -180,6 +189,10 @@ class Mutation:
         viewer = await info.context.signed_in()
         await account.delete(viewer)
         return results.AccountDeleted(phone=PhoneNumber(viewer.client.phone or ""))
+
+
+def _given(argument: str | None) -> str | None:
+    return None if argument is strawberry.UNSET else argument
 
 
 async def _start_session(client: Client, context: Context) -> results.SignedIn:

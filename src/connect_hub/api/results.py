@@ -157,7 +157,9 @@ RegisterResult = Annotated[
     | errors.InvalidPhoneError
     | errors.InvalidCodeError
     | errors.TooManyRequestsError
-    | errors.PhoneAlreadyRegisteredError,
+    | errors.PhoneAlreadyRegisteredError
+    | errors.InvitationCodeNotFoundError
+    | errors.InvitationUsedUpError,
     strawberry.union(
         "RegisterResult", description="The new client is signed in, or the reason why not."
     ),
@@ -173,6 +175,7 @@ LoginResult = Annotated[
 ApplyInviteResult = Annotated[
     InviteApplied
     | errors.InvitationCodeNotFoundError
+    | errors.InvitationUsedUpError
     | errors.InvitationAlreadyAppliedError
     | errors.OwnInvitationCodeError
     | errors.InvitationRingError

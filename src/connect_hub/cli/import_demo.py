@@ -17,7 +17,7 @@ from connect_hub.database.connections import Row, fetch
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.database.models import Client
 from connect_hub.database.url import parse_url
-from connect_hub.domain import invitations, phone_numbers
+from connect_hub.domain import invitation_codes, phone_numbers
 from connect_hub.domain.refusals import InvalidPhone
 from connect_hub.settings import StartupError, load
 
@@ -125,8 +125,18 @@ async def _read_demo(options: dict[str, Any]) -> tuple[list[Row], dict[int, int]
 
 _INSERT = """
     INSERT INTO client (id, phone, invitation_code, created_at) VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING RETURNING id
+    RETURNING id
 """
+
+
+async def _insert(*values: object) -> list[Row]:
+    """Insert a client; return nothing if the invitation code is taken."""
+    try:
+        return await fetch(_INSERT, *values)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "client_invitation_code_key":
+            raise
+        return []
 
 
 async def _import_client(person: Row, country: str | None, report: Report) -> UUID | None:
@@ -144,12 +154,12 @@ async def _import_client(person: Row, country: str | None, report: Report) -> UU
     if await Client.exists(invitation_code=wanted, created_at=since, deleted_at__isnull=False):
         report.note("clients left", person["id"], "who deleted the account here")
         return None
-    code = wanted if _CODE.fullmatch(wanted) else invitations.new_code()
-    while not (rows := await fetch(_INSERT, uuid4(), number, code, since)):
-        if known := await Client.get_or_none(phone=number):
-            report.count("clients here already")
-            return known.id
-        code = invitations.new_code()
+    code = wanted if _CODE.fullmatch(wanted) else invitation_codes.new_code()
+    if known := await Client.get_or_none(phone=number):
+        report.count("clients here already")
+        return known.id
+    while not (rows := await _insert(uuid4(), number, code, since)):
+        code = invitation_codes.new_code()
     report.count("clients added")
     if code != wanted:
         why = f"whose code {person['invitation_code']} is taken in capitals, or none: now {code}"

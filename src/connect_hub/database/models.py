@@ -26,35 +26,70 @@ class Client(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
     deleted_at = fields.DatetimeField(null=True)
     blocked_at = fields.DatetimeField(null=True)  # by the operator
+    # The code of the inviter at that time, or of a campaign. Null also for clients who applied a
+    # code before codes could be renewed, whose inviter still has it.
+    applied_invitation_code = fields.CharField(max_length=6, null=True)
+    name = fields.CharField(max_length=64, null=True)
 
     invited: fields.ReverseRelation["Client"]
 
-    applied_code: str | None = None  # the inviter's code, if the query joins it
+    applied_code: str | None = None  # the code that it applied, if the query selects it
 
     class Meta:
         table = "client"
 
 
+APPLIED_CODE = "coalesce(client.applied_invitation_code, inviter.invitation_code)"
 # What a request reads of its viewer; `inviter` is joined.
-CLIENT_COLUMNS = """
-    client.id, client.phone, client.invitation_code, client.created_at,
-    inviter.invitation_code AS applied_code
+CLIENT_COLUMNS = f"""
+    client.id, client.phone, client.invitation_code, client.created_at, client.name,
+    {APPLIED_CODE} AS applied_code
 """
 # What the deletion of an account erases; the row stays, since it links the clients whom it invited
 # to its inviter.
-ERASED_COLUMNS = ("phone",)
+ERASED_COLUMNS = ("phone", "name")
 
 
 class InvitedCount(Model):
-    """How many clients applied a client's code and are not deleted; only triggers write it."""
+    """How many clients applied a client's codes; only triggers write it."""
 
     client: fields.OneToOneRelation[Client] = fields.OneToOneField(
         "models.Client", related_name="invited_count", primary_key=True, on_delete=fields.CASCADE
     )
-    count = fields.BigIntField()
+    count = fields.BigIntField()  # those who are not deleted
+    deleted = fields.BigIntField()  # the others
 
     class Meta:
         table = "invited_count"
+
+
+class Campaign(Model):
+    """An invitation code of the operator."""
+
+    id = fields.UUIDField(primary_key=True, default=uuid4)
+    code = fields.CharField(max_length=6, unique=True)
+    uses = fields.IntField()  # counted by a trigger
+    max_uses: int | None = fields.IntField(null=True)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)  # by the operator
+    note = fields.CharField(max_length=200, null=True)
+
+    class Meta:
+        table = "campaign"
+
+
+class RetiredCode(Model):
+    """An invitation code that its client has replaced; it is never issued again."""
+
+    code = fields.CharField(max_length=6, primary_key=True)
+    retired_at = fields.DatetimeField()
+    client: fields.ForeignKeyRelation[Client] = fields.ForeignKeyField(
+        "models.Client", related_name="retired_codes", on_delete=fields.CASCADE
+    )
+
+    class Meta:
+        table = "retired_code"
 
 
 class Session(Model):

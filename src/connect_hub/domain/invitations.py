@@ -1,64 +1,39 @@
 """Invitations: a client applies another client's invitation code, and lists who applied its own."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from secrets import choice
 from typing import NamedTuple
 from uuid import UUID
 
-from asyncpg import IntegrityConstraintViolationError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from connect_hub.database.connections import fetch
-from connect_hub.database.models import Client, InvitedCount
+from connect_hub.database.models import APPLIED_CODE, Client, InvitedCount
 from connect_hub.database.queries import ANY_ID, ANY_TIME, PreparedQuery, hydrate
-from connect_hub.domain import events, rate_limits
+from connect_hub.domain import events, invitation_codes, rate_limits
 from connect_hub.domain.phone_numbers import PhoneNumber
-from connect_hub.domain.rate_limits import RateLimit
 from connect_hub.domain.refusals import (
     InvitationAlreadyApplied,
-    InvitationCodeNotFound,
-    InvitationRing,
-    Limit,
+    InvitationUsedUp,
     OwnInvitationCode,
-    Refusal,
 )
-from connect_hub.domain.user_input import MAX_LENGTH, compact
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 
-CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L
-_CODE_LENGTH = 6
-_CODE = re.compile(r"[0-9A-Z]{6}")  # clients of the demo have codes with any letters and digits
-_REFUSAL_OF_CONSTRAINT: dict[str, type[Refusal]] = {
-    "client_no_ring": InvitationRing,
-    "client_inviter_lives": InvitationCodeNotFound,  # the owner was deleted at the same time
-}
-
-
-def new_code() -> str:
-    """Draw a random invitation code."""
-    return "".join(choice(CODE_ALPHABET) for _ in range(_CODE_LENGTH))
-
-
-# The trigger client_no_ring rejects rings and sets invited_at.
+# The triggers reject rings and used-up codes, and set invited_at.
 _APPLY = f"""
     WITH invited AS (
-        UPDATE client SET inviter_id = $2
-        WHERE id = $1 AND inviter_id IS NULL AND deleted_at IS NULL
-        RETURNING id, inviter_id
-    ), {
-    events.write(
-        "client.invited", source="invited", data="'inviter', inviter_id, 'campaign', NULL", origin=3
-    )
-}
+        UPDATE client SET inviter_id = $2, applied_invitation_code = $4
+        WHERE id = $1 AND inviter_id IS NULL AND applied_invitation_code IS NULL
+        AND deleted_at IS NULL
+        RETURNING id, inviter_id, $3::uuid AS campaign_id, check_invitations_left(inviter_id, $5)
+    ), {events.write("client.invited", source="invited", data=invitation_codes.EVENT, origin=6)}
     SELECT FROM invited
 """
-_READ_APPLIED_CODE = """
-    SELECT inviter.invitation_code AS applied_code
+_READ_APPLIED_CODE = f"""
+    SELECT {APPLIED_CODE} AS applied_code
     FROM client LEFT JOIN client AS inviter ON inviter.id = client.inviter_id WHERE client.id = $1
 """
 
@@ -71,30 +46,32 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
 
     Raises:
         InvitationCodeNotFound, OwnInvitationCode, InvitationAlreadyApplied, InvitationRing
+        InvitationUsedUp
         TooManyRequests: this phone has applied too many codes that were refused.
     """
-    limit = RateLimit.of(
-        client.phone or "",  # a new account of the same phone shares its hits
-        "unknown invitation codes",
-        rates=settings.unknown_invitations_per_client,
-        kind=Limit.INVITATIONS,
-        keys=keys,
-    )
+    code = invitation_codes.parse(code)
+    limit = invitation_codes.unknown_limit(client.phone, keys=keys, settings=settings)
     hits = await rate_limits.consume(limit)
-    owner = await _owner_of(code)
-    if owner.id == client.id:
+    invitation = await invitation_codes.find(code)
+    if invitation.inviter_id == client.id:
         raise OwnInvitationCode
     try:
-        applied = await fetch(_APPLY, client.id, owner.id, events.origin_value())
-    except IntegrityConstraintViolationError as error:
-        if refusal := _REFUSAL_OF_CONSTRAINT.get(error.constraint_name or ""):
-            raise refusal from None
+        with invitation_codes.refusals():
+            applied = await fetch(
+                _APPLY,
+                client.id,
+                *invitation,
+                settings.invitations_per_client,
+                events.origin_value(),
+            )
+    except InvitationUsedUp:
+        await rate_limits.refund(hits)
         raise
-    await rate_limits.refund(hits)  # only the refusals above count, not a repeated call
+    await rate_limits.refund(hits)  # only the other refusals count, not a repeated call
     if not applied:
         (row,) = await fetch(_READ_APPLIED_CODE, client.id)
         raise InvitationAlreadyApplied(someone_invitation_code=row["applied_code"] or "")
-    client.applied_code = owner.invitation_code
+    client.applied_code = invitation.code
     return client
 
 
@@ -194,15 +171,3 @@ async def invited_count(client: Client) -> int:
     """Return how many clients applied this client's code."""
     row = await _count.one(client.id)
     return row.count if row else 0
-
-
-_by_code = PreparedQuery(lambda: Client.filter(invitation_code="", deleted_at=None))
-
-
-async def _owner_of(code: str) -> Client:
-    """Find the owner of a code; letter case does not matter."""
-    code = compact(code).upper() if len(code) <= MAX_LENGTH else ""
-    owner = await _by_code.one(code) if _CODE.fullmatch(code) else None
-    if owner is None:
-        raise InvitationCodeNotFound
-    return owner

@@ -89,6 +89,10 @@ class InvitationCodeNotFound(Refusal):
     """Nobody has this invitation code; check its 6 letters and digits."""
 
 
+class InvitationUsedUp(Refusal):
+    """This invitation code is used up, or has ended; ask for another one."""
+
+
 @dataclass(eq=False)
 class InvitationAlreadyApplied(Refusal):
     """A client can apply only one invitation code; show the person the one that was applied."""

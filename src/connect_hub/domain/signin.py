@@ -1,10 +1,11 @@
 """Signing in by phone: whoever types the code that was sent to a phone owns the phone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from asyncpg import UniqueViolationError
 from tortoise.expressions import F
+from tortoise.functions import Coalesce
 
 from connect_hub import sms
 from connect_hub.database.connections import timeout_reserving
@@ -13,7 +14,7 @@ from connect_hub.database.queries import PreparedQuery
 from connect_hub.domain import (
     codes,
     failures,
-    invitations,
+    invitation_codes,
     phone_numbers,
     rate_limits,
     send_limits,
@@ -24,8 +25,11 @@ from connect_hub.domain.refusals import (
     ClientBlocked,
     ClientNotFound,
     CountryNotServed,
+    InvitationCodeNotFound,
+    InvitationUsedUp,
     Limit,
     PhoneAlreadyRegistered,
+    Refusal,
     SmsNotSent,
     TooManyRequests,
 )
@@ -132,26 +136,69 @@ async def _send(
         raise sms.NotSentError("too little time was left") from None
 
 
-async def register(
-    number: str, code: str, *, address: str, keys: Keys, settings: Settings
+async def register(  # noqa: PLR0913 (as above)
+    number: str,
+    code: str,
+    *,
+    invitation_code: str | None,
+    address: str,
+    keys: Keys,
+    settings: Settings,
 ) -> Client:
-    """Create the client of a verified phone.
+    """Create the client of a verified phone, and apply an invitation code; or do neither.
+
+    Args:
+        number: the phone number as typed.
+        code: the code as typed.
+        invitation_code: somebody else's invitation code as typed, if any.
+        address: the network of the request.
+        keys: compute the expected code.
+        settings: the limits.
 
     Raises:
         InvalidPhone, InvalidCode, TooManyRequests
         PhoneAlreadyRegistered: the code is right, and remains valid for `login`.
+        InvitationCodeNotFound, InvitationUsedUp: the code is right, and remains valid.
     """
     phone = phone_numbers.parse(number, country=settings.default_country)
+    applied_code = None if invitation_code is None else invitation_codes.parse(invitation_code)
     with failures.log_refusals("register", phone, address=address, keys=keys):
         verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
-        return await _create_client(verified)
+        try:
+            if applied_code is None:
+                return await _create_client(verified, None, settings=settings)
+            return await _create_invited_client(
+                verified, applied_code, keys=keys, settings=settings
+            )
+        except Refusal:
+            await codes.release(verified)
+            raise
 
 
-async def _create_client(verified: codes.VerifiedCode) -> Client:
+async def _create_invited_client(
+    verified: codes.VerifiedCode, applied_code: str, *, keys: Keys, settings: Settings
+) -> Client:
+    """Create a client, and count the invitation code as an attempt if nobody has it."""
+    limit = invitation_codes.unknown_limit(verified.phone.e164, keys=keys, settings=settings)
+    hits = await rate_limits.consume(limit)
+    try:
+        counted = replace(verified, hits=[*verified.hits, *hits])
+        return await _create_client(counted, applied_code, settings=settings)
+    except (PhoneAlreadyRegistered, InvitationUsedUp):
+        await rate_limits.refund(hits)
+        raise
+
+
+async def _create_client(
+    verified: codes.VerifiedCode, applied_code: str | None, *, settings: Settings
+) -> Client:
     for _ in range(_MAX_DRAWS):
         try:
             client = await codes.consume_for_registration(
-                verified, invitation_code=invitations.new_code()
+                verified,
+                invitation_code=invitation_codes.new_code(),
+                applied_code=applied_code,
+                max_uses=settings.invitations_per_client,
             )
         except UniqueViolationError as error:
             if error.constraint_name != "client_invitation_code_key":
@@ -159,13 +206,16 @@ async def _create_client(verified: codes.VerifiedCode) -> Client:
         else:
             if client:
                 return client
-            await codes.release(verified)
+            if applied_code and not await Client.exists(phone=verified.phone.e164):
+                raise InvitationCodeNotFound
             raise PhoneAlreadyRegistered
     raise RuntimeError(f"{_MAX_DRAWS} invitation codes in a row are taken; too few are left")
 
 
 _by_phone = PreparedQuery(
-    lambda: Client.filter(phone="").annotate(applied_code=F("inviter__invitation_code"))
+    lambda: Client.filter(phone="").annotate(
+        applied_code=Coalesce("applied_invitation_code", F("inviter__invitation_code"))
+    )
 )
 
 

@@ -16,7 +16,11 @@ from connect_hub.settings.errors import StartupError
 _SERVICE = re.compile(r"(tcp|udp|sctp)://")
 
 # Old names of settings. Their values still count, so that an upgrade does not change them.
-RENAMED = {"stop_delay": "shutdown_delay", "stop_within": "shutdown_timeout"}
+RENAMED = {
+    "stop_delay": "shutdown_delay",
+    "stop_within": "shutdown_timeout",
+    "unknown_invitations_per_client": "unknown_invitations",
+}
 
 
 class Environment(EnvSettingsSource):

@@ -8,7 +8,7 @@ from uuid import uuid4
 from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client
 from connect_hub.database.queries import hydrate
-from connect_hub.domain import events, rate_limits
+from connect_hub.domain import events, invitation_codes, rate_limits
 from connect_hub.domain.codes.verification import VerifiedCode
 from connect_hub.domain.events import origin_value
 from connect_hub.domain.refusals import InvalidCode
@@ -53,20 +53,58 @@ _CONSUME_FOR_REGISTRATION = f"""
 """
 
 
+# Nothing changes if nobody has the applied code. If it is used up, the triggers raise an error.
+_CONSUME_FOR_INVITED_REGISTRATION = f"""
+    WITH invitation AS ({invitation_codes.FIND.format(code="$6")}), consumed AS (
+        DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $1) AND EXISTS (SELECT FROM invitation)
+        RETURNING phone
+    ), counted AS (
+        UPDATE number_block SET confirmed = confirmed + 1
+        WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
+    ), registered AS (
+        INSERT INTO client
+            (id, phone, invitation_code, created_at, inviter_id, applied_invitation_code)
+        SELECT $4, phone, $5, now(), inviter_id, code FROM consumed, invitation
+        RETURNING *, check_invitations_left(inviter_id, $7)
+    ), invited AS (SELECT registered.*, campaign_id FROM registered, invitation),
+    {events.write("client.registered", source="registered", origin=8)},
+    {events.write("client.invited", source="invited", data=invitation_codes.EVENT, origin=8)}
+    SELECT * FROM registered
+"""
+
+
 async def consume_for_registration(
-    verified: VerifiedCode, *, invitation_code: str
+    verified: VerifiedCode,
+    *,
+    invitation_code: str,
+    applied_code: str | None,
+    max_uses: int | None,
 ) -> Client | None:
     """Delete a verified code and create the phone's client.
 
+    Args:
+        verified: the code.
+        invitation_code: a new one for the client.
+        applied_code: the invitation code that the client applies, if any.
+        max_uses: how often a client's code may be applied; None means without limit.
+
     Returns:
-        None: the phone is registered or the code was consumed, and nothing has changed.
+        None: the phone is registered, nobody has the applied code, or the code was consumed.
+        Nothing has changed.
 
     Raises:
-        UniqueViolationError: the invitation code is taken, and nothing has changed.
+        UniqueViolationError: the new invitation code is taken, and nothing has changed.
+        InvitationCodeNotFound, InvitationUsedUp: nothing has changed.
     """
-    values = uuid4(), invitation_code, origin_value()
-    rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, *values)
-    return hydrate(Client, rows[0]) if rows else None
+    if applied_code is None:
+        values = uuid4(), invitation_code, origin_value()
+        rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, *values)
+    else:
+        new = uuid4(), invitation_code, applied_code, max_uses, origin_value()
+        with invitation_codes.refusals():
+            rows = await _consume(_CONSUME_FOR_INVITED_REGISTRATION, verified, *new)
+    return hydrate(Client, rows[0], applied_code=applied_code) if rows else None
 
 
 # The client's own phone does not count as registered: a change to it succeeds and changes nothing.

@@ -1,0 +1,106 @@
+"""Invitation codes: how they are drawn, read and found, and what limits their use."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import choice
+from typing import NamedTuple
+from uuid import UUID
+
+from asyncpg import IntegrityConstraintViolationError
+
+from connect_hub.database.connections import fetch
+from connect_hub.domain.rate_limits import RateLimit
+from connect_hub.domain.refusals import (
+    InvitationCodeNotFound,
+    InvitationRing,
+    InvitationUsedUp,
+    Limit,
+    Refusal,
+)
+from connect_hub.domain.user_input import MAX_LENGTH, compact
+from connect_hub.security.keys import Keys
+from connect_hub.settings import Settings
+
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L
+_CODE_LENGTH = 6
+_CODE = re.compile(r"[0-9A-Z]{6}")  # clients of the demo have codes with any letters and digits
+_REFUSAL_OF_CONSTRAINT: dict[str, type[Refusal]] = {
+    "client_no_ring": InvitationRing,
+    "client_inviter_lives": InvitationCodeNotFound,  # deleted or renewed at the same time
+    "invitation_used_up": InvitationUsedUp,
+}
+
+
+def new_code() -> str:
+    """Draw a random invitation code."""
+    return "".join(choice(CODE_ALPHABET) for _ in range(_CODE_LENGTH))
+
+
+def parse(text: str) -> str:
+    """Read a code as people type it; letter case does not matter.
+
+    Raises:
+        InvitationCodeNotFound: the text cannot be a code.
+    """
+    code = compact(text).upper() if len(text) <= MAX_LENGTH else ""
+    if not _CODE.fullmatch(code):
+        raise InvitationCodeNotFound
+    return code
+
+
+def unknown_limit(phone: str | None, *, keys: Keys, settings: Settings) -> RateLimit:
+    """Make the limit of the unknown codes that the owner of a phone may try.
+
+    It counts by phone, so a new account of the same phone shares the hits of the former one.
+    """
+    return RateLimit.of(
+        phone or "",
+        "unknown invitation codes",
+        rates=settings.unknown_invitations,
+        kind=Limit.INVITATIONS,
+        keys=keys,
+    )
+
+
+class Invitation(NamedTuple):
+    """A code that somebody has."""
+
+    inviter_id: UUID | None  # its owner, if this is a client
+    campaign_id: UUID | None  # otherwise
+    code: str
+
+
+EVENT = "'inviter', inviter_id, 'campaign', campaign_id"  # data of client.invited
+FIND = """
+    SELECT id AS inviter_id, NULL::uuid AS campaign_id, invitation_code AS code FROM client
+    WHERE invitation_code = {code} AND deleted_at IS NULL
+    UNION ALL SELECT NULL, id, code FROM campaign WHERE code = {code}
+"""
+_FIND = FIND.format(code="$1")
+
+
+async def find(code: str) -> Invitation:
+    """Find the owner of a code.
+
+    Raises:
+        InvitationCodeNotFound: nobody has it.
+    """
+    for row in await fetch(_FIND, code):
+        return Invitation(**row)
+    raise InvitationCodeNotFound
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the database refuses in a statement that applies a code into a refusal.
+
+    Raises:
+        InvitationCodeNotFound, InvitationRing, InvitationUsedUp
+    """
+    try:
+        yield
+    except IntegrityConstraintViolationError as error:
+        if refusal := _REFUSAL_OF_CONSTRAINT.get(error.constraint_name or ""):
+            raise refusal from None
+        raise
