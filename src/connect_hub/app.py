@@ -27,7 +27,7 @@ from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.observability import logs, tracing
 from connect_hub.security.access_tokens import AccessTokens
-from connect_hub.security.keys import Keys, load_or_create_secret
+from connect_hub.security.keys import load_keys
 from connect_hub.security.refresh_tokens import RefreshTokens
 from connect_hub.server import web_client
 from connect_hub.server.authentication import TokenBackend
@@ -63,8 +63,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     phone_numbers.check_test_phones(settings)
     tracing.check_installed(settings)
     sender = sender or sms.create_sender(settings)
-    secret = settings.secret_key
-    keys = Keys(secret.get_secret_value() if secret else load_or_create_secret(settings.data_dir))
+    keys = load_keys(settings)
     addresses = ClientAddresses(settings.trusted_proxies)
     tokens = AccessTokens(
         keys,

@@ -42,7 +42,7 @@ def test_all_checks_pass_beside_a_running_server(server: Server) -> None:
     assert set(found.values()) == {"ok"}
     assert list(found) == [
         *("settings", "sms", "database", "encoding", "schema", "session", "connections"),
-        *("writes", "clock", "migrations", "privileges", "rings", "counts"),
+        *("writes", "clock", "migrations", "privileges", "webhooks", "rings", "counts"),
     ]
 
 

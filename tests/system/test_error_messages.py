@@ -11,6 +11,7 @@ from connect_hub.domain.refusals import Refusal
 SOURCE = Path(connect_hub.__file__).parent
 ERRORS = re.compile(r"(\w+Error|Close|_response|PlainTextResponse)")  # are created with a message
 REASONS = {
+    "NotAnsweredError",
     "NotSentError",
     "RuntimeError",
     "UnsupportedNumberError",

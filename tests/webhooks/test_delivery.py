@@ -159,7 +159,7 @@ async def test_a_success_counts_whatever_its_body_is(
     hub: Hub, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a body without an end, 4 KiB are read; one that stalls ends with the attempt."""
-    monkeypatch.setattr(worker, "ATTEMPT_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr("connect_hub.webhooks.worker.ATTEMPT_TIMEOUT", timedelta(seconds=0.5))
     await registered(receiver.url)
     await hub.person()
     answers = iter(

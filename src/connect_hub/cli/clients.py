@@ -1,44 +1,43 @@
 """`connect-hub clients`: commands for operators that concern one client."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import click
 
-from connect_hub.cli.database import RESULT, run_with_database
+from connect_hub.cli.client_lookup import run_with_client, run_with_client_or_deleted
 from connect_hub.database.models import Client, Session
-from connect_hub.domain import account, invitations, phone_numbers, sessions
-from connect_hub.domain.refusals import InvalidPhone
-from connect_hub.settings import StartupError, load
+from connect_hub.domain import account, client_export, invitations, sessions
+from connect_hub.security.keys import load_keys
+from connect_hub.settings import load
 
 _number = click.argument("number", metavar="PHONE")
 
 
 @click.group()
 def clients() -> None:
-    """Show, block or delete the client of a phone."""
+    """Show, block, export or delete a client."""
 
 
 @clients.command()
 @_number
 def show(number: str) -> None:
     """Show a client and where it is signed in."""
-    click.echo(_run(number, _describe))
+    click.echo(run_with_client(number, _describe))
 
 
 @clients.command()
 @_number
 def block(number: str) -> None:
     """Block a client: it cannot sign in, and its sessions end."""
-    click.echo(f"Blocked; {_format_count(_run(number, account.block))} ended.")
+    click.echo(f"Blocked; {_format_count(run_with_client(number, account.block))} ended.")
 
 
 @clients.command()
 @_number
 def unblock(number: str) -> None:
     """Unblock a client, so that it can sign in again."""
-    _run(number, account.unblock)
+    run_with_client(number, account.unblock)
     click.echo("Unblocked.")
 
 
@@ -46,7 +45,7 @@ def unblock(number: str) -> None:
 @_number
 def end_sessions(number: str) -> None:
     """End all sessions of a client."""
-    click.echo(f"{_format_count(_run(number, sessions.sign_out))} ended.")
+    click.echo(f"{_format_count(run_with_client(number, sessions.sign_out))} ended.")
 
 
 @clients.command()
@@ -55,26 +54,19 @@ def end_sessions(number: str) -> None:
 def delete(number: str, *, yes: bool) -> None:
     """Delete a client permanently, except for its place among the invitations."""
     if not yes:
-        click.echo(_run(number, _describe))
+        click.echo(run_with_client(number, _describe))
         click.confirm("Delete this client permanently?", abort=True)
-    _run(number, account.erase)
+    run_with_client(number, account.erase)
     click.echo("Deleted.")
 
 
-def _run(number: str, action: Callable[[Client], Awaitable[RESULT]]) -> RESULT:
-    """Run an action on the client of a phone number, which may be in any usual format."""
-    try:
-        phone = phone_numbers.parse(number, country=load().default_country).e164
-    except InvalidPhone as error:
-        raise StartupError(str(error)) from None
-
-    async def find_and_act() -> RESULT:
-        client = await Client.get_or_none(phone=phone).prefetch_related("inviter")
-        if client is None:
-            raise StartupError("No client has this phone: check the number.")
-        return await action(client)
-
-    return run_with_database(find_and_act)
+@clients.command()
+@click.argument("phone_or_id", metavar="PHONE|CLIENT_ID")
+def export(phone_or_id: str) -> None:
+    """Print everything that is kept about a client, as JSON."""
+    keys = load_keys(load())
+    kept = run_with_client_or_deleted(phone_or_id, lambda client: client_export.of(client, keys))
+    click.echo(kept)
 
 
 async def _describe(client: Client) -> str:

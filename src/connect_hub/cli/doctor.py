@@ -19,6 +19,7 @@ from connect_hub.database.url import ignores_channel_binding
 from connect_hub.domain import send_limits
 from connect_hub.settings import Settings, StartupError, load_to_serve
 from connect_hub.sms import exposure
+from connect_hub.webhooks import endpoints
 
 _CLOCK_WARNING = timedelta(seconds=2)
 _CLOCK_FAILURE = timedelta(seconds=30)  # access tokens allow 60 s
@@ -103,6 +104,7 @@ async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
     yield (found := await _check_privileges())
     if found.state == "FAILED":
         return
+    yield await _check_webhooks()
     yield await _check_count("rings", _IN_RINGS, "clients are in a ring of invitations")
     yield await _check_count("counts", _MISCOUNTED, "clients have a wrong count of invited clients")
 
@@ -127,6 +129,19 @@ async def _check_privileges() -> Finding:
         details = f"{excessive}: serve as another user (docs/security.md)"
         return Finding("privileges", "warning", details)
     return Finding("privileges", "ok", "the server can only read and write rows")
+
+
+async def _check_webhooks() -> Finding:
+    rows = await endpoints.status()
+    disabled = [row["origin"] for row in rows if row["disabled_at"]]
+    failed = sum(row["failed"] or 0 for row in rows)
+    if disabled:
+        told = f"{', '.join(disabled)} disabled: run connect-hub webhooks status, then enable URL"
+        return Finding("webhooks", "FAILED", told)
+    if failed:
+        told = f"{failed} events have failed: run connect-hub webhooks status, then retry"
+        return Finding("webhooks", "FAILED", told)
+    return Finding("webhooks", "ok", f"{len(rows)} endpoints, none disabled, no event has failed")
 
 
 # Clients that no chain of inviters connects to an uninvited client are in a ring, or below one.

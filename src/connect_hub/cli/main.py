@@ -12,11 +12,13 @@ import click
 from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.cli.clients import clients
 from connect_hub.cli.doctor import doctor
+from connect_hub.cli.events import events
 from connect_hub.cli.import_demo import import_demo
 from connect_hub.cli.migrate import migrate
 from connect_hub.cli.serve import serve
 from connect_hub.cli.sms_test import sms_test
 from connect_hub.cli.stats import stats
+from connect_hub.cli.webhooks import webhooks
 from connect_hub.security import keys
 from connect_hub.settings import StartupError
 
@@ -59,7 +61,7 @@ def main() -> None:
     """
 
 
-for command in (clients, doctor, import_demo, migrate, serve, sms_test, stats):
+for command in (clients, doctor, events, import_demo, migrate, serve, sms_test, stats, webhooks):
     main.add_command(command)
 
 

@@ -122,10 +122,10 @@ async def erase_origins(client_id: UUID) -> None:
 
 
 _OF_CLIENT = """
-    SELECT id, type, client_id, data, created_at, actor, request_id, address, device
+    SELECT id, type, client_id, data::text, created_at, actor, request_id, address, device
     FROM event WHERE client_id = $1::uuid
     UNION ALL
-    SELECT id, type, client_id, data, created_at, actor, request_id, NULL, NULL
+    SELECT id, type, client_id, data::text, created_at, actor, request_id, NULL, NULL
     FROM event WHERE type = 'client.invited' AND data ->> 'inviter' = $1::uuid::text
     ORDER BY created_at, id
 """

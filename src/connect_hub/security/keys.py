@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from connect_hub.settings import StartupError
+from connect_hub.settings import Settings, StartupError
 
 SECRET_BYTES = 32
 _MIN_DISTINCT_BYTES = 16  # 32 random bytes have nearly always 28 or more, a typed phrase has fewer
@@ -21,6 +21,16 @@ _MIN_DISTINCT_BYTES = 16  # 32 random bytes have nearly always 28 or more, a typ
 def new_secret() -> str:
     """Make a new value for SECRET_KEY: base64 of 32 random bytes."""
     return b64encode(token_bytes(SECRET_BYTES)).decode()
+
+
+def load_keys(settings: Settings) -> "Keys":
+    """Derive the keys from SECRET_KEY, or from the secret of the data folder.
+
+    Raises:
+        StartupError: SECRET_KEY is not valid, or the folder cannot be used.
+    """
+    secret = settings.secret_key
+    return Keys(secret.get_secret_value() if secret else load_or_create_secret(settings.data_dir))
 
 
 def load_or_create_secret(folder: Path) -> str:

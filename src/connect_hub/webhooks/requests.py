@@ -14,6 +14,7 @@ import aiohttp
 from connect_hub.security.keys import Keys
 from connect_hub.webhooks import signing
 
+ATTEMPT_TIMEOUT = timedelta(seconds=10)  # of a delivery
 MAX_ANSWER = 4096  # bytes that are read
 _USER_AGENT = "Connect-Hub"
 _MAX_DIGITS = 9  # of Retry-After

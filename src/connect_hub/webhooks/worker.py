@@ -11,10 +11,9 @@ from connect_hub.security.keys import Keys
 from connect_hub.settings import Endpoint
 from connect_hub.webhooks import deliveries
 from connect_hub.webhooks.deliveries import Delivery
-from connect_hub.webhooks.requests import NotAnsweredError, SignedRequests
+from connect_hub.webhooks.requests import ATTEMPT_TIMEOUT, NotAnsweredError, SignedRequests
 
 CONCURRENCY = 32  # attempts that a process has open at one endpoint
-ATTEMPT_TIMEOUT = timedelta(seconds=10)
 _POLL_INTERVAL = timedelta(seconds=0.2)
 _BATCH_INTERVAL = timedelta(seconds=0.01)  # in which others end too
 _ERROR_INTERVAL = timedelta(seconds=2)  # after an error of the database

@@ -1,0 +1,44 @@
+"""Everything that is kept about a client, for a person who asks for it."""
+
+import orjson
+
+from connect_hub.database.connections import fetch
+from connect_hub.database.models import Client
+from connect_hub.security.keys import Keys
+
+_LIMITS = ("sends to a phone", "guesses of a phone", "unknown invitation codes")
+
+# Whole rows, so that no column is forgotten; without what tokens and codes are computed from.
+_EXPORT = """
+    SELECT jsonb_build_object(
+        'client', (SELECT to_jsonb(client) FROM client WHERE id = $1),
+        'invited', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'invited_at', invited_at)
+                                      ORDER BY invited_at), '[]')
+            FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
+        ),
+        'sessions', (
+            SELECT coalesce(jsonb_agg(to_jsonb(session) - 'nonce' - 'parent'), '[]')
+            FROM session WHERE client_id = $1
+        ),
+        'sign_in_code', (
+            SELECT to_jsonb(sign_in_code) - 'nonce' - 'key_id' FROM sign_in_code WHERE phone = $2
+        ),
+        'limits', (
+            SELECT coalesce(jsonb_object_agg(action, uses), '{}')
+            FROM allowance JOIN unnest($3::bytea[], $4::text[]) AS of_phone (key, action)
+            USING (key)
+        ),
+        'events', (
+            SELECT coalesce(jsonb_agg(to_jsonb(event) - 'trace' ORDER BY created_at, id), '[]')
+            FROM event WHERE client_id = $1
+        )
+    )::text AS exported
+"""
+
+
+async def of(client: Client, keys: Keys) -> str:
+    """Return everything that is kept about a client, as JSON."""
+    limits = [keys.pseudonym(client.phone or "", purpose=action) for action in _LIMITS]
+    (row,) = await fetch(_EXPORT, client.id, client.phone, limits, list(_LIMITS))
+    return orjson.dumps(orjson.loads(row["exported"]), option=orjson.OPT_INDENT_2).decode()
