@@ -36,6 +36,7 @@ class Bench:
             self.keys, issuer="connect-hub", audience="connect-hub", lifetime=timedelta(hours=1)
         )
         self._servers: dict[str, Server] = {}
+        self._newcomers = 0
         stack.enter_context(embedded.running(folder))
         self.url = self.url_of(embedded.DATABASE)
         self.inviters = self.fill(self.url, invited)
@@ -73,6 +74,11 @@ class Bench:
         """Sign in a client; each token is another one."""
         now = datetime.now(UTC)  # the session has the client's id
         return self._tokens.issue(client, session_id=client, generation=0, now=now).value
+
+    def newcomers(self, count: int) -> list[UUID]:
+        """Make clients whom nobody invited."""
+        self._newcomers += count
+        return data.newcomers(self.url, self._newcomers - count, count)
 
     def asking(
         self, name: str, operation: Operation, *, token: str | None = None, **variables: Any

@@ -27,17 +27,17 @@ _SESSIONS = """
     SELECT id, id, uuid_send(id), 0, now(), now(), now(), now() + interval '30 days', '127.0.0.1'
     FROM client
 """
-SESSIONS_OF = f"{_SESSIONS} WHERE id = ANY ($1::uuid[])"
+_SESSIONS_OF = f"{_SESSIONS} WHERE id = ANY ($1::uuid[])"
 _SOME = """
-    SELECT id FROM client WHERE id NOT IN (SELECT client_id FROM invited_count)
+    SELECT id FROM session
+    WHERE id = client_id AND id NOT IN (SELECT client_id FROM invited_count)
     ORDER BY random() LIMIT $1
 """
 # From the number $1 on, $2 clients whom nobody invited.
-NEWCOMERS = """
+_NEWCOMERS = """
     INSERT INTO client (id, phone, invitation_code, created_at)
     SELECT gen_random_uuid(), '+77' || lpad(n::text, 9, '0'), 'Z' || lpad(n::text, 5, '0'), now()
-    FROM generate_series($1::int, $1::int + $2::int - 1) AS n
-    RETURNING id, invitation_code
+    FROM generate_series($1::int, $1::int + $2::int - 1) AS n RETURNING id
 """
 
 
@@ -109,16 +109,28 @@ def some_clients(url: str, count: int) -> list[UUID]:
     return asyncio.run(choose())
 
 
-def newcomers(url: str, number: int, count: int) -> list[Any]:
-    """Make clients whom nobody invited, each with a session; return their ids and codes."""
+def newcomers(url: str, number: int, count: int) -> list[UUID]:
+    """Make clients whom nobody invited, each with a session."""
 
-    async def make() -> list[Any]:
+    async def make() -> list[UUID]:
         async with connected(url) as database:
-            rows: list[Any] = await database.fetch(NEWCOMERS, number, count)
-            await database.execute(SESSIONS_OF, [row["id"] for row in rows])
-            return rows
+            rows = await database.fetch(_NEWCOMERS, number, count)
+            ids = [row["id"] for row in rows]
+            await database.execute(_SESSIONS_OF, ids)
+            return ids
 
     return asyncio.run(make())
+
+
+def invitation_codes(url: str, clients: list[UUID]) -> list[str]:
+    """Read the codes of clients."""
+
+    async def read() -> list[str]:
+        async with connected(url) as database:
+            sql = "SELECT invitation_code FROM client WHERE id = ANY ($1::uuid[])"
+            return [row["invitation_code"] for row in await database.fetch(sql, clients)]
+
+    return asyncio.run(read())
 
 
 @asynccontextmanager

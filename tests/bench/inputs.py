@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from itertools import count, cycle
 from secrets import token_bytes
 from typing import NamedTuple
-from uuid import UUID
 
 from connect_hub.security.keys import Keys
 from connect_hub.security.refresh_tokens import RefreshTokens
@@ -78,11 +77,10 @@ def refreshes(bench: Bench) -> Iterator[Input]:
 
 def applications(bench: Bench) -> Iterator[Input]:
     """Apply codes, by clients who have not applied one."""
-    owners = cycle(row["invitation_code"] for row in data.newcomers(bench.url, 0, _OWNERS))
-    for number in count(_OWNERS, _BATCH):
-        for applicant in data.newcomers(bench.url, number, _BATCH):
-            token = bench.token_of(UUID(bytes=applicant["id"].bytes))
-            yield Input({"code": next(owners)}, token)
+    owners = cycle(data.invitation_codes(bench.url, bench.newcomers(_OWNERS)))
+    while True:
+        for applicant in bench.newcomers(_BATCH):
+            yield Input({"code": next(owners)}, bench.token_of(applicant))
 
 
 def _phones(block: str) -> Iterator[list[str]]:

@@ -22,7 +22,7 @@ LONGEST = 20 * 60  # seconds, whatever hangs
 ALL = [part for part in PARTS if part != "me"]  # it is among the peers
 INVITED = [10, 100, 1_000, 10_000, 100_000, 1_000_000]
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-NEED_A_MILLION = {"page", "growth", "memory"}
+NEED_A_MILLION = {"page", "growth", "memory", "chains"}
 
 
 def main() -> None:

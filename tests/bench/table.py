@@ -18,6 +18,7 @@ AT_MOST = {
     "me_of_many_to_few": 1.3,
     "viewer_of_1m_to_1k": 1.3,
     "login_of_1m_to_1k": 1.3,
+    "subscriber_kb": 60.0,
     "memory_mb": 90,
     "memory_growth_mb": 30,
     "cold_start_s": 1.0,
@@ -32,10 +33,21 @@ NAMES = {
     "strawberry": "Strawberry as documented, Tortoise",
 }
 
+OPERATIONS = {
+    "me": "`me` with 10 invited",
+    "unseen": "the same by a document that was never seen",
+    "page_of_1m": "100 of 1,000,000 invited",
+    "request_code": "`requestCode`",
+    "register": "`register`",
+    "login": "`login`",
+    "refresh": "`refreshSession`",
+    "apply_invite": "`applyInvite`",
+}
+
 
 def tables(result: Mapping[str, float | str]) -> str:
     """Write what there is of the result."""
-    return "\n".join([*_servers(result), "", *_limits(result)])
+    return "\n".join([*_servers(result), "", *_operations(result), "", *_limits(result)])
 
 
 def comparison(result: Mapping[str, float | str], earlier: Mapping[str, float | str]) -> str:
@@ -58,6 +70,17 @@ def _servers(result: Mapping[str, float | str]) -> Iterator[str]:
         if isinstance(cpu, float) and isinstance(floor, float):
             latency = [result.get(f"{name}_{each}_ms", "") for each in ("p50", "p99")]
             yield f"| {title} | {cpu:.0f} | {cpu / floor:.2f} | {latency[0]} | {latency[1]} |"
+
+
+def _operations(result: Mapping[str, float | str]) -> Iterator[str]:
+    yield "| operation | floor, µs | Connect Hub, µs | mercurius, µs | ÷ floor | ÷ mercurius |"
+    yield "|---|---|---|---|---|---|"
+    for name, title in OPERATIONS.items():
+        if f"ours_{name}_us" in result:
+            cpus = [f"{server}_{name}_us" for server in ("floor", "ours", "mercurius")]
+            ratios = [f"{name}_to_floor", f"{name}_to_mercurius"]
+            cells = [str(result.get(figure, "")) for figure in (*cpus, *ratios)]
+            yield f"| {title} | {' | '.join(cells)} |"
 
 
 def _limits(result: Mapping[str, float | str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tests.bench.bench import Bench
-from tests.bench.parts import growth, process, reading, writing
+from tests.bench.parts import chains, growth, process, reading, subscribing, writing
 from tests.bench.parts.recording import Result
 
 PARTS: dict[str, Callable[[Bench, Result], None]] = {
@@ -19,5 +19,7 @@ PARTS: dict[str, Callable[[Bench, Result], None]] = {
     "apply_invite": writing.apply_invite,
     "latency": reading.latency,
     "growth": growth.growth,
+    "chains": chains.chains,
+    "subscribers": subscribing.subscribers,
     "memory": process.memory,
 }

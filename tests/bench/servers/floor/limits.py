@@ -1,4 +1,4 @@
-"""The rate limits: as fleet.py sets them for Connect Hub, else its defaults."""
+"""The rate limits: as fleet.py sets them for Connect Hub, else its defaults; and the origin."""
 
 import os
 from datetime import timedelta
@@ -16,6 +16,7 @@ RATES = {
     "sends of an address": ([2_000], [timedelta(seconds=1)]),
     "unknown invitation codes": ([10], [timedelta(days=1)]),
 }
+ORIGIN = ["client", "0123456789abcdef", ADDRESS, None, None]  # of the events that changes write
 keys = Keys(os.environ["SECRET_KEY"])
 
 

@@ -13,7 +13,7 @@ from connect_hub.domain.invitations import CODE_ALPHABET
 from connect_hub.security.refresh_tokens import RefreshTokens, parse_refresh_token
 from tests.bench.servers import statements
 from tests.bench.servers.floor.answers import answer, moment, shown, variables_of
-from tests.bench.servers.floor.limits import ADDRESS, RATES, consume, keys, refund
+from tests.bench.servers.floor.limits import ADDRESS, ORIGIN, RATES, consume, keys, refund
 from tests.bench.servers.floor.viewer import LIVES
 from tests.bench.servers.tokens import issued
 
@@ -48,12 +48,8 @@ async def register(request: Request) -> Response:
     asked = await variables_of(request)
     async with request.app.state.pool.acquire() as database:
         verified, hits = await _verify(database, asked["phone"], asked["code"])
-        client = await database.fetchrow(
-            statements.REGISTER,
-            *verified,
-            uuid4(),
-            "".join(choice(CODE_ALPHABET) for _ in range(6)),
-        )
+        new = uuid4(), "".join(choice(CODE_ALPHABET) for _ in range(6)), ORIGIN
+        client = await database.fetchrow(statements.REGISTER, *verified, *new)
         await refund(database, hits)
         return answer({"register": await _start(database, client)})
 
@@ -96,8 +92,10 @@ def _digits(phone: str, code: Any) -> str:
 
 async def _start(database: Any, client: Any) -> dict[str, Any]:
     identity = client["id"], client["phone"], uuid4(), token_bytes(16)
-    session = await database.fetchrow(statements.START_SESSION, *identity, *LIVES, None, ADDRESS)
-    await database.fetch(statements.TRIM_SESSIONS, client["id"], None)
+    session = await database.fetchrow(
+        statements.START_SESSION, *identity, *LIVES, None, ADDRESS, ORIGIN
+    )
+    await database.fetch(statements.TRIM_SESSIONS, client["id"], None, ORIGIN)
     return _signed_in(client, session)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tests.bench.servers import statements
 from tests.bench.servers.floor.answers import answer, moment, shown, variables_of
-from tests.bench.servers.floor.limits import ADDRESS, consume, refund
+from tests.bench.servers.floor.limits import ADDRESS, ORIGIN, consume, refund
 from tests.bench.servers.tokens import Viewer, viewer_of
 
 LIVES = timedelta(days=30), timedelta(days=180)
@@ -38,7 +38,7 @@ async def apply_invite(request: Request) -> Response:
         client = await _client(database, statements.VIEWER, viewer_of(request.headers))
         hits = await consume(database, unknown_invitation_codes=client["phone"])
         owner = await database.fetchrow(statements.BY_CODE, code)
-        await database.fetchrow(statements.APPLY, client["id"], owner["id"])
+        await database.fetchrow(statements.APPLY, client["id"], owner["id"], ORIGIN)
         await refund(database, hits)
     return answer({"applyInvite": {"client": {**shown(client), "someoneInvitationCode": code}}})
 
