@@ -41,8 +41,9 @@ def test_all_checks_pass_beside_a_running_server(server: Server) -> None:
     assert returncode == 0
     assert set(found.values()) == {"ok"}
     assert list(found) == [
-        *("settings", "sms", "database", "encoding", "schema", "session", "connections"),
-        *("writes", "clock", "migrations", "privileges", "webhooks", "rings", "counts"),
+        *("settings", "sms", "behaviour", "database", "encoding", "schema", "session"),
+        *("connections", "writes", "clock", "migrations", "privileges", "triggers"),
+        *("webhooks", "rings", "counts"),
     ]
 
 

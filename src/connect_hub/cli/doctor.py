@@ -4,16 +4,17 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from connect_hub import sms
 from connect_hub.app import create_app
 from connect_hub.cli.database import run_with_database
-from connect_hub.database import checks, privileges
-from connect_hub.database.checks import Finding, State
-from connect_hub.database.config import max_connections
+from connect_hub.database import behaviour, checks, privileges
+from connect_hub.database.config import direct_config, max_connections, serving_config
 from connect_hub.database.connections import fetch
+from connect_hub.database.findings import Finding, State
 from connect_hub.database.migrations import is_migrated, table_names
 from connect_hub.database.url import ignores_channel_binding
 from connect_hub.domain import send_limits
@@ -92,11 +93,23 @@ def _check_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
 
 
 async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
-    connections = max_connections(settings)
-    for finding in await checks.examine(fetch, connections=connections):
-        yield finding
-    yield await checks.writes(fetch)
-    yield await _check_clock()
+    session = await direct_config(settings).connect()
+    try:
+        yield (found := await behaviour.examine(session, serving_config(settings)))
+        if found.state == "FAILED":
+            return
+        connections = max_connections(settings)
+        for finding in await checks.examine(fetch, connections=connections):
+            yield finding
+        yield await checks.writes(fetch)
+        yield await _check_clock()
+        async for finding in _check_tables(session):
+            yield finding
+    finally:
+        await session.close()
+
+
+async def _check_tables(session: Any) -> AsyncIterator[Finding]:
     if not await is_migrated():
         yield Finding("migrations", "FAILED", "some are not applied: run connect-hub migrate")
         return
@@ -104,6 +117,7 @@ async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
     yield (found := await _check_privileges())
     if found.state == "FAILED":
         return
+    yield await behaviour.examine_triggers(session)
     yield await _check_webhooks()
     yield await _check_count("rings", _IN_RINGS, "clients are in a ring of invitations")
     yield await _check_count("counts", _MISCOUNTED, "clients have a wrong count of invited clients")

@@ -1,9 +1,12 @@
 """Requirements of the database, checked at each start and by `connect-hub doctor`."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from connect_hub.database.config import direct_config, max_connections
+from connect_hub.database import behaviour
+from connect_hub.database.config import direct_config, max_connections, serving_config
+from connect_hub.database.errors import REFUSED, UNAVAILABLE
+from connect_hub.database.findings import Finding, require
 from connect_hub.settings import Settings, StartupError
 
 MIN_VERSION = 15  # of PostgreSQL; older major versions get no more fixes
@@ -11,17 +14,6 @@ TESTED_VERSION = 18
 
 Row = Mapping[str, Any]
 Fetch = Callable[[str], Awaitable[list[Any]]]  # runs a statement
-
-
-State = Literal["ok", "warning", "FAILED"]
-
-
-class Finding(NamedTuple):
-    """The result of one check, and its reason."""
-
-    check: str
-    state: State
-    details: str
 
 
 # The limits of roles and databases do not apply to superusers.
@@ -51,12 +43,18 @@ async def check(settings: Settings) -> None:
     Raises:
         StartupError: the database cannot be reached, or does not meet the requirements.
     """
-    connection = await direct_config(settings).connect()
+    session = await direct_config(settings).connect()
     try:
-        findings = await examine(connection.fetch, connections=max_connections(settings))
+        require([await behaviour.examine(session, serving_config(settings))])
+        require(await examine(session.fetch, connections=max_connections(settings)))
+        require([await behaviour.examine_triggers(session)])
+    except (*UNAVAILABLE, *REFUSED) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StartupError(
+            f"The database cannot be checked ({reason}): fix that, and start again."
+        ) from error
     finally:
-        await connection.close()
-    require(findings)
+        await session.close()
 
 
 async def examine(fetch: Fetch, *, connections: int = 0) -> list[Finding]:
@@ -74,17 +72,6 @@ async def examine(fetch: Fetch, *, connections: int = 0) -> list[Finding]:
         _session(facts),
         _connections(facts, connections),
     ]
-
-
-def require(findings: Iterable[Finding]) -> None:
-    """Raise an error for the first check that failed.
-
-    Raises:
-        StartupError: what was found, and what to do.
-    """
-    for finding in findings:
-        if finding.state == "FAILED":
-            raise StartupError(f"The database cannot be used: {finding.details}.")
 
 
 async def writes(fetch: Fetch) -> Finding:

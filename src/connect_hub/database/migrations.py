@@ -10,10 +10,11 @@ import asyncpg
 from tortoise.context import TortoiseContext, require_context
 from tortoise.transactions import in_transaction
 
-from connect_hub.database import checks, privileges
+from connect_hub.database import behaviour, checks, privileges
 from connect_hub.database.config import DatabaseConfig
 from connect_hub.database.connections import fetch
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
+from connect_hub.database.findings import require
 from connect_hub.settings import StartupError
 
 MIGRATION_LOCK = 7_264_938_120_556_193  # an arbitrary number, the same for all replicas
@@ -40,17 +41,20 @@ async def migrate(config: DatabaseConfig, *, served_by: DatabaseConfig | None = 
     owner = await config.connect()
     try:
         await _lift_transaction_timeout(owner)
-        checks.require(await checks.examine(owner.fetch))
+        require([await behaviour.examine(owner, config)])
+        require(await checks.examine(owner.fetch))
         await owner.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         async with TortoiseContext() as context:
             aerich_config = _without_transaction_timeout(config).aerich
             await context.init(aerich_config)
             if application.user == config.user:
-                return await _upgrade(aerich_config, owner)
-            await privileges.create_role(owner, application.user, _password(application))
-            await privileges.grant_later_tables(owner, application.user)
-            applied = await _upgrade(aerich_config, owner)
-            await privileges.grant(owner, application.user, table_names())
+                applied = await _upgrade(aerich_config, owner)
+            else:
+                await privileges.create_role(owner, application.user, _password(application))
+                await privileges.grant_later_tables(owner, application.user)
+                applied = await _upgrade(aerich_config, owner)
+                await privileges.grant(owner, application.user, table_names())
+        require([await behaviour.examine_triggers(owner)])
     except (*UNAVAILABLE, *REFUSED) as error:
         raise StartupError(_explain(error, config)) from error
     finally:
@@ -66,7 +70,7 @@ async def _upgrade(config: dict[str, Any], owner: Any) -> list[str]:
     applied = await _applied(owner)
     if applied.issuperset(names):
         return []
-    checks.require([await checks.writes(owner.fetch)])
+    require([await checks.writes(owner.fetch)])
     command = Command(config, location=str(_migrations()))
     await command.init()
     if applied:
@@ -74,6 +78,8 @@ async def _upgrade(config: dict[str, Any], owner: Any) -> list[str]:
     async with in_transaction() as transaction:
         for name in names:
             await command._upgrade(transaction, name)  # noqa: SLF001 (its own loop commits each file)
+        async with transaction.acquire_connection() as connection:
+            require([await behaviour.examine_triggers(connection)])
     return names
 
 
