@@ -9,6 +9,7 @@ from typing import Any
 
 from connect_hub.security.keys import Keys
 from tests.faults.journal import Code, Journal, Life, Person
+from tests.faults.patroni import Cluster
 from tests.faults.postgres import Postgres
 
 _BUSY = "SELECT FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
@@ -29,7 +30,7 @@ class Facts:
     guesses: dict[bytes, int]  # by the key of the allowance
 
 
-async def read(postgres: Postgres) -> Facts:
+async def read(postgres: Postgres | Cluster) -> Facts:
     """Read the tables once nothing runs that nobody waits for any more."""
     while await postgres.execute(_BUSY):  # noqa: ASYNC110 - of others
         await asyncio.sleep(_AGAIN)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from tests.faults import patroni
 from tests.faults.postgres import USER
 from tests.faults.stand import HOSTS, Stand
 from tests.support import gateways
@@ -48,6 +50,7 @@ class Fault:
     clocks_differ: bool = False
     kills: bool = False  # a server, whose connections then break
     lacks: Callable[[Stand], str] = field(default=lambda _: "")  # what it needs that is not here
+    by_hand: bool = False  # only if it is named: it needs more, and takes long
 
 
 async def _server_killed(stand: Stand) -> None:
@@ -118,6 +121,10 @@ def _without_libfaketime(_: Stand) -> str:
     return "" if _FAKETIME.exists() else "Debian's libfaketime"
 
 
+def _without_patroni(_: Stand) -> str:
+    return patroni.lacking()
+
+
 def _without_small_disk(stand: Stand) -> str:
     return "" if stand.disk.is_mount() else "root, who may mount a small disk"
 
@@ -156,6 +163,34 @@ async def _promoted(stand: Stand) -> None:
     stand.postgres = stand.other
 
 
+async def _cluster(stand: Stand) -> dict[str, str]:
+    """Have a Patroni cluster of three, all of whose nodes are well."""
+    cluster = stand.cluster or await stand.use_cluster()
+    cluster.restart_killed()
+    await cluster.until_replicated(2)
+    return {"DATABASE_URL": cluster.url}
+
+
+async def _leader_killed(stand: Stand) -> None:
+    """Lose the leader's machine, and wait for the leader that Patroni promotes."""
+    assert stand.cluster
+    began = time.monotonic()
+    await stand.cluster.kill_leader()
+    await stand.cluster.find_leader()
+    _say(f"a new leader after {time.monotonic() - began:.1f} s")
+
+
+async def _leader_frozen(stand: Stand) -> None:
+    """Freeze the leader, which goes on as if it still were the leader once another is."""
+    assert stand.cluster
+    began = time.monotonic()
+    frozen = await stand.cluster.freeze_leader()
+    await stand.cluster.find_leader()
+    _say(f"a new leader after {time.monotonic() - began:.1f} s")
+    await asyncio.sleep(_LASTS)
+    stand.cluster.thaw(frozen)
+
+
 async def _sockets(stand: Stand) -> None:
     """Open very many, and leave them: some say nothing, some begin to ask, some are WebSockets."""
     begins = (b"", b"POST /graphql HTTP/1.1\r\nHost:", _UPGRADE)
@@ -169,6 +204,10 @@ async def _sockets(stand: Stand) -> None:
             if number % 100 == 0:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(_LASTS)
+
+
+def _say(line: str) -> None:
+    print(f"    {line}", flush=True)  # noqa: T201 - of a command
 
 
 FAULTS = {
@@ -189,4 +228,6 @@ FAULTS = {
     "disk-full": Fault(_disk_full, lacks=_without_small_disk),
     "promotion": Fault(_promoted, _standby),
     "sockets": Fault(_sockets),
+    "patroni-killed": Fault(_leader_killed, _cluster, lacks=_without_patroni, by_hand=True),
+    "patroni-frozen": Fault(_leader_frozen, _cluster, lacks=_without_patroni, by_hand=True),
 }

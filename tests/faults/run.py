@@ -29,7 +29,8 @@ async def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for us and all that is started
     async with standing() as stand:
-        names = arguments.only or FAULTS
+        names = arguments.only or [name for name in FAULTS if not FAULTS[name].by_hand]
+        names = sorted(names, key=lambda name: FAULTS[name].by_hand)  # they replace the database
         for name in names:
             if lacking := FAULTS[name].lacks(stand):
                 sys.exit(f"{name} needs {lacking}.")

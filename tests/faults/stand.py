@@ -18,6 +18,7 @@ from tests.faults import checker
 from tests.faults.client import Connection, Record
 from tests.faults.follower import Follower
 from tests.faults.journal import Journal
+from tests.faults.patroni import Cluster, started
 from tests.faults.postgres import USER, Postgres, postgresqls
 from tests.faults.proxy import Proxy, proxying
 from tests.faults.story import Invitations, Teller
@@ -131,16 +132,29 @@ class Stand:
         proxies: tuple[Proxy, Proxy],
         peer: Peer,
     ) -> None:
+        self.stack = AsyncExitStack()  # ends what is started later
         self.disk, self.make, self.peer = disk, make, peer
         self.postgres = self.other = postgres  # the other is its standby, where there is one
         self.proxy, self.other_proxy = proxies
         self.journal, self.record = Journal(), Record()
+        self.cluster: Cluster | None = None  # has taken the place of the other databases
         self._said: Counter[str] = Counter()  # findings
         secret = new_secret()
         self.keys = Keys(secret)
         url = f"postgresql://{USER}@{HOSTS[0]}:{self.proxy.port}/{USER}"
         self.settings = {"DATABASE_URL": url, "SECRET_KEY": secret, **_LIMITS}
         self.servers: list[Server] = []
+
+    @property
+    def database(self) -> Postgres | Cluster:
+        """What the servers use."""
+        return self.cluster or self.postgres
+
+    async def use_cluster(self) -> Cluster:
+        """Let a fresh Patroni cluster take the place of the database, from now on."""
+        self.cluster = await started(self.stack)
+        self.journal = Journal()
+        return self.cluster
 
     @asynccontextmanager
     async def load(self, *, clocks_differ: bool = False) -> AsyncIterator[None]:
@@ -173,7 +187,7 @@ class Stand:
 
     async def findings(self) -> list[str]:
         """Say all that is wrong and was not said yet."""
-        facts = await checker.read(self.postgres)
+        facts = await checker.read(self.database)
         found = Counter([*self.record.wrong, *checker.check(self.journal, facts, keys=self.keys)])
         for server in self.servers:
             server.collect()
@@ -210,6 +224,7 @@ async def standing(servers: int = 3) -> AsyncIterator[Stand]:
         other = await stack.enter_async_context(beside)
         peer = stack.enter_context(serving_gateways())
         stand = Stand(disk, make, postgres=postgres, proxies=(proxy, other), peer=peer)
+        await stack.enter_async_context(stand.stack)
         for _ in range(servers):
             server = Server(folder, stand.settings)
             stack.push_async_callback(server.end)

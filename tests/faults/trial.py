@@ -59,7 +59,7 @@ async def trial(stand: Stand, fault: Fault) -> Trial:
     if unsent := sum(asked >= recovered for asked in stand.record.unsent):
         asked_for = f"{unsent} codes asked for later than {_RECOVERY} s after the cause's end"
         result.findings.append(f"{asked_for} were not sent")
-    stand.proxy.target = stand.postgres.socket  # which may be the former standby
+    stand.proxy.target = stand.database.socket  # which may be the former standby
     if settings or fault.of_one:
         for server in stand.servers:
             await server.restart()
