@@ -37,13 +37,13 @@ os.environ["PATH"] = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['P
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail whatever lets a phone, a token or a code get into the log of this process."""
+    """Fail a test during which a phone, a token or a code is logged."""
     report = yield
     if report.when == "teardown":
         sender = getattr(item, "funcargs", {}).get("sender")
         codes = codes_in(message.text for message in sender.outbox) if sender else set()
         if found := leaks(report.capstderr, codes):
-            report.outcome, report.longrepr = "failed", f"told by the log: {found}"
+            report.outcome, report.longrepr = "failed", f"found in the log: {found}"
     return report
 
 
@@ -56,7 +56,7 @@ def _no_metric_tells_of_a_person() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Run PostgreSQL, and give the URL of its superuser."""
-    # Not pytest's folder: it is closed to the user who runs PostgreSQL where the tests are root.
+    # Not pytest's folder: if the tests run as root, the user who runs PostgreSQL cannot enter it.
     with TemporaryDirectory(prefix="connect-hub-") as folder, embedded.running(Path(folder)):
         socket = quote(str(embedded.socket_folder(Path(folder))), safe="")
         yield f"postgresql://{embedded.USER}@/{embedded.DATABASE}?host={socket}"
@@ -102,7 +102,7 @@ async def app(settings: Settings, sender: SimulatedSender) -> AsyncIterator[Star
 
 @pytest.fixture(scope="session")
 async def sockets(app: Starlette) -> AsyncIterator[Sockets]:
-    """Serve the same application on a port, for what cannot be asked without one."""
+    """Serve the same application on a port, for tests that need a real connection."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
     serving = asyncio.create_task(server.serve([listening]))

@@ -80,7 +80,7 @@ def test_a_wrong_setting_is_found(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "state", "told"),
+    ("total", "state", "details"),
     [
         ("100/hour", "ok", "at most 4800 SMS: 2400 codes"),
         ("100/hour;1000/day", "ok", "at most 2000 SMS: 1000 codes"),
@@ -89,11 +89,11 @@ def test_a_wrong_setting_is_found(server: Server) -> None:
         ("none", "warning", "any number of SMS"),
     ],
 )
-def test_what_a_day_may_cost_is_shown(server: Server, total: str, state: str, told: str) -> None:
+def test_what_a_day_may_cost_is_shown(server: Server, total: str, state: str, details: str) -> None:
     gateway = {"SMS_URLS": "json://localhost/?:to={phone}", "SENDS_TOTAL": total}
     done = run("doctor", DATA_DIR=str(server.data_dir), **gateway)
     assert done.returncode == 0
-    assert re.search(rf"^sms +{state} .*{told}", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(rf"^sms +{state} .*{details}", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_gateway_without_a_limit_of_its_cost_is_found(server: Server) -> None:

@@ -35,16 +35,16 @@ def healthcheck(**settings: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def server(**settings: str) -> Iterator[str]:
-    """Serve at some HOST, and tell the port."""
+    """Serve at a HOST, and return the port."""
     with starting("serve", PORT="0", SIMULATION_IS_PUBLIC="true", **settings) as process:
         assert process.stdout
-        said = ""
+        output = ""
         for line in process.stdout:
-            said += line
+            output += line
             if "Stop with" in line:
                 break
-        found = re.search(r"http://.*:(\d+)/graphql", said)
-        assert found, said + str(process.stderr and process.stderr.read())
+        found = re.search(r"http://.*:(\d+)/graphql", output)
+        assert found, output + str(process.stderr and process.stderr.read())
         yield found[1]
         process.terminate()
         process.wait()

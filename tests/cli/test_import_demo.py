@@ -71,7 +71,7 @@ def test_repeated_import_of_the_demo_changes_nothing(data_dir: Path) -> None:
     inviters = [inviter for _, _, inviter, _ in after_first]
     assert inviters == [None, "+79991230001", "+79991230005", None, None]
     assert after_first[0][3].startswith("2024-12-01 10:00:00")
-    for said in (
+    for line in (
         "clients left: client 3 of the demo, whose phone is not a mobile number",
         "invitations left: client 3 of the demo, since it or its inviter was left",
         "invitations left: client 5 of the demo, since it would close a ring",
@@ -79,7 +79,7 @@ def test_repeated_import_of_the_demo_changes_nothing(data_dir: Path) -> None:
         "clients added: 5",
         "invitations added: 2",
     ):
-        assert said in first.stdout.splitlines()
+        assert line in first.stdout.splitlines()
     replaced = r"^codes replaced: client 2 of the demo, .* now [2-9A-Z]{6}$"
     assert re.search(replaced, first.stdout, re.MULTILINE)
     assert "+7999" not in first.stdout + first.stderr
@@ -108,7 +108,7 @@ def test_database_of_another_program_is_rejected(data_dir: Path) -> None:
 
 
 def with_passwords(data_dir: Path) -> str:
-    """Let PostgreSQL ask the user of the demo for a password, and name its URL without one."""
+    """Let PostgreSQL require a password of the demo's user; return the URL without one."""
     (data_dir / "postgres" / "pg_hba.conf").write_text(
         "local demo reader scram-sha-256\nlocal all all trust\n"
     )

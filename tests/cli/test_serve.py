@@ -94,7 +94,7 @@ def made(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def earlier() -> list[Client]:
-    """Who registered at servers stopped since then."""
+    """The clients who registered at servers that have stopped."""
     return []
 
 
@@ -112,7 +112,7 @@ def migrate_beside(server: Server) -> Iterator[subprocess.Popen[str]]:
 
 
 def is_free(data_dir: Path) -> bool:
-    """Whether nothing of PostgreSQL runs in this folder any more."""
+    """Whether no process of PostgreSQL runs in this folder."""
     with (data_dir / "postgres.lock").open("r+b") as lock, suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -126,7 +126,7 @@ def is_bindable(port: int) -> bool:
 
 
 def test_serve_prints_all_addresses(server: Server) -> None:
-    data, *migrated, web, graphql, sms, last = server.said.splitlines()
+    data, *migrated, web, graphql, sms, last = server.printed.splitlines()
     assert data == f"Data:     {server.data_dir} (embedded PostgreSQL)"
     assert all(re.fullmatch(r"Migrated: \w+\.py", line) for line in migrated)
     assert web == f"Web:      http://127.0.0.1:{server.port}"
@@ -242,7 +242,7 @@ def test_no_log_contains_a_phone_a_code_or_a_token(server: Server) -> None:
     last = server.get(f"/{client.phone}/{client.token}")
     assert server.line_about(last)["path"].startswith("/+…/")
     postgres = (server.data_dir / "postgres.log").read_text()
-    everything = server.said + server.errors.read_text() + postgres
+    everything = server.printed + server.errors.read_text() + postgres
     _, payload, signature = client.token.split(".")
     for secret in (digits, digits[1:], client.code, known, payload, signature):
         assert secret not in everything
@@ -337,7 +337,7 @@ def test_stopped_server_exits_with_0_and_starts_again(
         eventually(lambda: is_free(made))  # the guard's last sleep holds the lock for 0.1 s
         assert is_bindable(port)
         assert not (made / "postgres" / "postmaster.pid").exists()
-        assert server.said.endswith("Stop with Ctrl-C.\n")
+        assert server.printed.endswith("Stop with Ctrl-C.\n")
         assert {line["level"] for line in server.logged} == {"info"}
 
 

@@ -37,17 +37,17 @@ def test_sms_test_exits_although_a_thread_hangs(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "urls", "says"),
+    ("number", "urls", "message"),
     [
         ("+79161234567", "simulated://", "SMS_URLS names no gateway"),
         ("12", "json://localhost/?:to={phone}", "not a mobile phone number"),
     ],
 )
-def test_sms_test_reports_a_missing_gateway(number: str, urls: str, says: str) -> None:
+def test_sms_test_reports_a_missing_gateway(number: str, urls: str, message: str) -> None:
     refused = run("sms-test", number, SMS_URLS=urls)
     assert refused.returncode == 1
     assert refused.stdout == ""
-    assert re.fullmatch(rf"Error: .*{says}.*\.\n", refused.stderr)
+    assert re.fullmatch(rf"Error: .*{message}.*\.\n", refused.stderr)
 
 
 def test_server_exits_although_a_thread_hangs(folder: Path, peer: Peer) -> None:

@@ -52,7 +52,7 @@ OF_ANOTHER_SERVER = {
 def test_embedded_database_ignores_postgresql_variables_of_the_shell(folder: Path) -> None:
     home = folder / "home"
     home.mkdir()
-    (home / ".pgpass").mkdir()  # which nobody could read
+    (home / ".pgpass").mkdir()  # a folder is not readable as a file
     shell = {**OF_ANOTHER_SERVER, "PGPASSFILE": "/nowhere", "HOME": str(home)}
     data_dir = folder / "shell"
     done = run("migrate", DATA_DIR=str(data_dir), **shell)
@@ -80,8 +80,8 @@ def test_unreadable_env_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, command: str
 ) -> None:
     (tmp_path / ".env").write_bytes(content)
-    said = invoked(monkeypatch, tmp_path, command, DATA_DIR=str(tmp_path / "unused"))
-    assert re.fullmatch(rf".*\.env.*{LINES[content]}.*\.\n", said)
+    output = invoked(monkeypatch, tmp_path, command, DATA_DIR=str(tmp_path / "unused"))
+    assert re.fullmatch(rf".*\.env.*{LINES[content]}.*\.\n", output)
     assert not (tmp_path / "unused").exists()
 
 
@@ -89,8 +89,8 @@ def test_folder_in_place_of_the_env_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").mkdir()  # as docker does where a mount's source is missing
-    said = invoked(monkeypatch, tmp_path, "serve")
-    assert said == (
+    output = invoked(monkeypatch, tmp_path, "serve")
+    assert output == (
         "Error: .env cannot be read (Is a directory): make it a file that this user may read, or"
         " remove it.\n"
     )
@@ -207,14 +207,14 @@ def test_a_number_or_an_address_is_accepted(
     assert getattr(loaded(monkeypatch, tmp_path, **{name: written}), name.lower()) == read
 
 
-@pytest.mark.parametrize(("name", "written", "said"), REFUSED)
+@pytest.mark.parametrize(("name", "written", "message"), REFUSED)
 def test_invalid_value_is_rejected_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, written: str, said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, written: str, message: str
 ) -> None:
     written = written.format(day=datetime.now(UTC).date()) if "{" in written else written
     with pytest.raises(StartupError) as refused:
         create_app(loaded(monkeypatch, tmp_path, **{"DATA_DIR": str(tmp_path), name: written}))
-    assert re.fullmatch(rf"{name}.*{said}.*\.", str(refused.value))
+    assert re.fullmatch(rf"{name}.*{message}.*\.", str(refused.value))
 
 
 RENAMED = [("STOP_DELAY", "SHUTDOWN_DELAY"), ("STOP_WITHIN", "SHUTDOWN_TIMEOUT")]
@@ -287,8 +287,8 @@ def test_foreign_address_is_reported_in_one_line(
     settings = {"PORT": "0", "METRICS_PORT": "0", "SIMULATION_IS_PUBLIC": "true", setting: host}
     data_dir = tmp_path / "unused"
     url = {"DATABASE_URL": "postgresql://ann@127.0.0.1:1/hub", "SECRET_KEY": new_secret()}
-    said = invoked(monkeypatch, tmp_path, "serve", DATA_DIR=str(data_dir), **url, **settings)
-    assert re.fullmatch(r"Error: .*annot listen on .*\): choose another.*\.\n", said)
+    output = invoked(monkeypatch, tmp_path, "serve", DATA_DIR=str(data_dir), **url, **settings)
+    assert re.fullmatch(r"Error: .*annot listen on .*\): choose another.*\.\n", output)
 
 
 @pytest.mark.parametrize("command", ["schema", "secret"])
@@ -307,7 +307,7 @@ def test_full_disk_of_the_output_is_reported_in_one_line(command: str) -> None:
 def test_terminal_without_our_characters_stops_nothing(folder: Path) -> None:
     phones = f"+79161234567:4821:{datetime.now(UTC).date()}"
     with serving(folder / "shell", TEST_PHONES=phones, PYTHONIOENCODING="latin-1") as server:
-        assert r"+791\u2026" in server.said
+        assert r"+791\u2026" in server.printed
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) -> Settings:
@@ -320,7 +320,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) -> S
 
 
 def invoked(monkeypatch: pytest.MonkeyPatch, folder: Path, command: str, **variables: str) -> str:
-    """Run a command in this folder, which must fail; what it says, on one line."""
+    """Run a command in this folder, which must fail; return its error as one line."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(os, "environ", environment(**variables))
     configured = structlog.get_config()

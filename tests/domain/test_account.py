@@ -107,7 +107,7 @@ async def test_wrong_code_changes_no_phone(hub: Hub) -> None:
 async def test_change_and_deletion_need_a_sign_in_of_the_last_ten_minutes(hub: Hub) -> None:
     person = await hub.person(FORMER)
     await pass_time(TEN_MINUTES)
-    await person.refresh()  # which is no sign-in
+    await person.refresh()  # a refresh is not a sign-in
     code = await hub.code_for(NEXT)
     assert _name(await person.change_phone(NEXT, wrong(code))) == "ReauthenticationRequiredError"
     assert _name(await person.delete()) == "ReauthenticationRequiredError"
@@ -220,10 +220,10 @@ async def test_the_phone_of_a_deleted_client_registers_anew(hub: Hub) -> None:
     await person.delete()
     code = await hub.code_for(person.phone)
     assert _name(await hub.login(person.phone, code)) == "ClientNotFoundError"
-    anew = hub.signed_in(await hub.register(person.phone, code))
-    assert anew.id != person.id
-    assert anew.invitation_code != person.invitation_code
-    assert _name(await anew.apply(owner.invitation_code)) == "InviteApplied"
+    new_person = hub.signed_in(await hub.register(person.phone, code))
+    assert new_person.id != person.id
+    assert new_person.invitation_code != person.invitation_code
+    assert _name(await new_person.apply(owner.invitation_code)) == "InviteApplied"
     assert (await owner.me())["invitedClients"]["totalCount"] == 1
 
 
@@ -261,14 +261,14 @@ async def test_deletions_among_crossed_applications_neither_drift_nor_deadlock(h
     for _ in range(8):
         people = await hub.people(15)
         pairs = [draw.sample(people, 2) for _ in range(40)]
-        doomed = draw.sample(people, 6)
+        deleted_people = draw.sample(people, 6)
         tasks = [
             *(
                 guest.hub.post(_APPLY, token=guest.token, code=owner.invitation_code)
                 for guest, owner in pairs
             ),
-            *(person.hub.post(DELETE, token=person.token) for person in doomed),
-            *(person.hub.post(DELETE, token=person.token) for person in doomed),
+            *(person.hub.post(DELETE, token=person.token) for person in deleted_people),
+            *(person.hub.post(DELETE, token=person.token) for person in deleted_people),
         ]
         draw.shuffle(tasks)
         async with asyncio.timeout(10):

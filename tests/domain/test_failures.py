@@ -14,13 +14,13 @@ def _failures(logged: list[Any]) -> list[Any]:
 
 
 async def test_each_failed_sign_in_has_a_line_with_a_pseudonym_of_the_phone(hub: Hub) -> None:
-    stranger = hub.at("203.0.113.7")
-    codes = {phone: await stranger.code_for(phone) for phone in (ANN, BEN)}
+    attacker = hub.at("203.0.113.7")
+    codes = {phone: await attacker.code_for(phone) for phone in (ANN, BEN)}
     with capture_logs() as logged:
-        await stranger.login(ANN, wrong(codes[ANN]))
-        await stranger.login(ANN, codes[ANN])
-        await stranger.register(BEN, wrong(codes[BEN]))
-        await stranger.register(BEN, "")
+        await attacker.login(ANN, wrong(codes[ANN]))
+        await attacker.login(ANN, codes[ANN])
+        await attacker.register(BEN, wrong(codes[BEN]))
+        await attacker.register(BEN, "")
     lines = _failures(logged)
     assert [(line["operation"], line["reason"]) for line in lines] == [
         ("login", "InvalidCode"),

@@ -272,7 +272,7 @@ async def test_an_empty_list_is_a_page_without_cursors(hub: Hub) -> None:
 async def test_invalid_cursor_is_rejected(hub: Hub, after: str) -> None:
     (owner,) = await hub.people(1)
     response = await hub.post(PAGE, token=owner.token, after=after)
-    if after == "A" * 32:  # well formed: a place before all others
+    if after == "A" * 32:  # well formed: the position before all others
         assert response.json()["data"]["me"]["invitedClients"]["nodes"] == []
         return
     (error,) = response.json()["errors"]

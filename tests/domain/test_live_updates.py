@@ -1,4 +1,4 @@
-"""What subscribers are told, and of whom."""
+"""The subscription clientInvited: which events are sent, and to whom."""
 
 import asyncio
 import gc
@@ -63,9 +63,9 @@ async def test_event_is_sent_to_each_subscription_of_a_client(hub: Hub, sockets:
         await one.ping()
         await guest.apply(owner.invitation_code)
         messages = [await one.receive() for _ in range(2)]
-        told = {message["id"]: message["payload"]["data"] for message in messages}
-        assert told["1"]["clientInvited"]["id"] == guest.id
-        assert told["2"] == {"again": {"phone": guest.phone}}
+        payloads = {message["id"]: message["payload"]["data"] for message in messages}
+        assert payloads["1"]["clientInvited"]["id"] == guest.id
+        assert payloads["2"] == {"again": {"phone": guest.phone}}
         assert await other.events(1) == [guest.id]
 
 
@@ -165,7 +165,7 @@ async def test_events_during_lost_notifications_are_sent_later(
         await before.apply(owner.invitation_code)
         assert await socket.events(1) == [before.id]
         assert await fetch(LOSE_NOTIFICATIONS)
-        # as it is where nobody listens
+        # as if nobody listened
         await untriggered.execute(APPLY_UNNOTIFIED, owner.id, meanwhile.id)
         assert await socket.events(1) == [meanwhile.id]
 
@@ -238,7 +238,7 @@ async def test_a_hundred_clients_get_a_thousand_events_each_its_own(
 
     async def follow(owner: Person) -> None:
         known: set[str] = set()
-        for until in (2, 5, 8, 10):  # and then anew
+        for until in (2, 5, 8, 10):  # and then again
             async with sockets.connected(owner.token) as socket:
                 known |= {node["id"] for node in (await owner.me())["invitedClients"]["nodes"]}
                 await socket.subscribe()

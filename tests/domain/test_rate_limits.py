@@ -44,7 +44,7 @@ async def guess_until_spent(
 
 
 async def _fresh_code(hub: Hub, phone: str) -> str:
-    """Ask for a code as if nobody had asked before: only guesses are remembered."""
+    """Request a code as if it were the first one; only guesses still count."""
     await fetch("DELETE FROM sign_in_code")
     sent = await hub.request_code(phone)
     if _name(sent) == "TooManyRequestsError":  # of sends: older ones do not matter here
@@ -354,5 +354,5 @@ async def test_a_sign_in_makes_eleven_round_trips(
     with counted_statements(monkeypatch) as statements:
         code = await hub.code_for(PHONE)
         assert _name(await hub.login(PHONE, code)) == "SignedIn"
-    answer = 2  # the page and the count of invited clients, which were asked for besides
+    answer = 2  # the page and the count of invited clients, which are selected too
     assert len(statements) == 11 + answer

@@ -88,7 +88,7 @@ async def test_one_lock_for_all_applications_prevents_the_ring_of_four(
 async def _closes_a_ring(
     watch: asyncpg.Connection, one: asyncpg.Connection, other: asyncpg.Connection
 ) -> bool:
-    """Let two transactions, neither of which sees the other, close what two before them began."""
+    """Run two transactions that do not see each other, and together close a ring."""
     await watch.execute(APPLY, BEN, CID)
     await watch.execute(APPLY, DAN, ANN)
     first = one.transaction()

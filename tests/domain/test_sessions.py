@@ -230,16 +230,16 @@ async def test_tokens_of_the_previous_release_are_accepted(hub: Hub, settings: S
 
 
 async def test_login_ends_the_session_of_its_token(hub: Hub) -> None:
-    person, stranger = await hub.people(2)
+    person, other_person = await hub.people(2)
     elsewhere = await person.sign_in()
     again = await person.sign_in(Authorization=f"Bearer {person.token}")
     assert not await person.works()
     assert await again.works()
     assert await elsewhere.works()
     await fetch("DELETE FROM sign_in_code")
-    await person.sign_in(Authorization=f"Bearer {stranger.token}")
+    await person.sign_in(Authorization=f"Bearer {other_person.token}")
     await person.sign_in(Authorization="Bearer x")
-    assert await stranger.works()
+    assert await other_person.works()
     assert len(await again.sessions()) == 4
 
 
@@ -261,7 +261,7 @@ def _changed(token: str, *, part: int, by: str) -> str:
 
 
 async def test_garbage_is_refused_and_ends_nothing(hub: Hub) -> None:
-    person, stranger = await hub.people(2)
+    person, other_person = await hub.people(2)
     token = person.refresh_token
     await person.refresh()
     tag = token.rpartition(".")[2]
@@ -269,13 +269,13 @@ async def test_garbage_is_refused_and_ends_nothing(hub: Hub) -> None:
         *("", ".", "..", "x", "\0", "é", "💥" * 9, "A" * 60_000),
         *(token + "=", token + "\n", f" {token}", token[:-1], token.upper()),
         token[:-1] + ("A" if token[-1] != "A" else "B"),
-        _changed(token, part=0, by=stranger.refresh_token.split(".")[0]),
+        _changed(token, part=0, by=other_person.refresh_token.split(".")[0]),
         _changed(token, part=0, by=token.split(".")[0][:-1] + "\u0661"),
         *(
             _changed(token, part=1, by=by)
             for by in ("1", "2", "-1", "00", "\u0660", "9" * 9, "9" * 99)
         ),
-        _changed(token, part=2, by=stranger.refresh_token.split(".")[2]),
+        _changed(token, part=2, by=other_person.refresh_token.split(".")[2]),
         _changed(token, part=2, by="A" * len(tag)),
         person.token,
     ]
@@ -283,7 +283,7 @@ async def test_garbage_is_refused_and_ends_nothing(hub: Hub) -> None:
         answer = (await hub.data(REFRESH + CLIENT, refreshToken=wrong))["refreshSession"]
         assert _name(answer) == "InvalidRefreshTokenError", wrong
     assert await person.works()
-    assert await stranger.works()
+    assert await other_person.works()
     assert sorted(await _generations()) == [0, 1]
 
 
@@ -410,12 +410,12 @@ async def test_signing_out_ends_this_session(hub: Hub) -> None:
 
 
 async def test_all_other_sessions_are_ended_at_once(hub: Hub) -> None:
-    person, stranger = await hub.people(2)
+    person, other_person = await hub.people(2)
     others = [await person.sign_in() for _ in range(2)]
     assert (await person.end_others())["count"] == 2
     assert [await other.works() for other in others] == [False, False]
     assert await person.works()
-    assert await stranger.works()
+    assert await other_person.works()
     assert (await person.end_others())["count"] == 0
 
 
@@ -427,10 +427,10 @@ async def test_an_unknown_session_is_not_found(hub: Hub, session_id: str) -> Non
 
 
 async def test_session_of_another_client_is_not_found(hub: Hub) -> None:
-    person, stranger = await hub.people(2)
-    (theirs,) = await stranger.sessions()
+    person, other_person = await hub.people(2)
+    (theirs,) = await other_person.sessions()
     assert await person.end(theirs["id"]) == await person.end(str(uuid4()))
-    assert await stranger.works()
+    assert await other_person.works()
 
 
 async def test_twenty_first_session_replaces_the_one_longest_unused(hub: Hub) -> None:
@@ -442,7 +442,7 @@ async def test_twenty_first_session_replaces_the_one_longest_unused(hub: Hub) ->
         await fetch("DELETE FROM allowance")
         await pass_time(2 * MINUTE)
         await second.sign_in()
-    assert await first.works()  # and is now the one used last
+    assert await first.works()  # and is now the last one used
     await fetch("DELETE FROM allowance")
     last = await first.sign_in()
     assert len(await last.sessions()) == 20
@@ -521,15 +521,15 @@ async def test_viewer_is_read_with_one_statement(
 def test_refresh_whose_response_was_lost_by_kill_9_can_be_repeated(
     postgres: str, folder: Path
 ) -> None:
-    said = {"DATABASE_URL": postgres, "SECRET_KEY": new_secret()}
-    with serving(folder / "killed", port=0, **said) as server:
+    environment = {"DATABASE_URL": postgres, "SECRET_KEY": new_secret()}
+    with serving(folder / "killed", port=0, **environment) as server:
         client = server.register()
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(_refreshing(client.refresh_token))
             asyncio.run(_until_refreshed(postgres, client.id))
             server.process.kill()
             server.process.wait()
-    with serving(folder / "killed", port=0, **said) as server:
+    with serving(folder / "killed", port=0, **environment) as server:
         answer = server.ask(REFRESH + CLIENT, refreshToken=client.refresh_token)
         assert server.ask(ME + CLIENT, token=answer["accessToken"])["id"] == client.id
 

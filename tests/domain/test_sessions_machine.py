@@ -1,4 +1,4 @@
-"""Sessions as a model has them: whatever is done in whatever order, the server does the same.
+"""A model of sessions: after any sequence of operations, the server agrees with it.
 
 Hypothesis chooses, in a thread of its own; the server stays on the event loop of all tests.
 """
@@ -56,7 +56,7 @@ class Session:
     def generation(self) -> int:
         return len(self.pairs) - 1
 
-    def lives(self, now: int) -> bool:
+    def is_active(self, now: int) -> bool:
         return not self.ended and now - self.used < IDLE and now - self.created < ABSOLUTE
 
     def note_use(self, generation: int, now: int) -> None:
@@ -93,21 +93,23 @@ class Sessions(RuleBasedStateMachine):
     def session(self, place: int) -> Session:
         return self.sessions[-1 - place % len(self.sessions)]
 
-    def living(self, client: str) -> list[Session]:
-        return [each for each in self.sessions if each.client == client and each.lives(self.now)]
+    def active_sessions(self, client: str) -> list[Session]:
+        return [
+            each for each in self.sessions if each.client == client and each.is_active(self.now)
+        ]
 
     def somebody(self) -> bool:
         return bool(self.sessions)
 
     def few(self) -> bool:
-        return sum(each.lives(self.now) for each in self.sessions) < FEW
+        return sum(each.is_active(self.now) for each in self.sessions) < FEW
 
     def ask(self, asking: Session, back: int, what: str, *arguments: str) -> Any:
         """Do something with an access token; None if it was refused, as it must be."""
         generation = max(0, asking.generation - back)
         person = asking.pairs[generation]
         works = self.do(person.works())
-        assert works is asking.lives(self.now)
+        assert works is asking.is_active(self.now)
         if not works:
             return None
         asking.note_use(generation, self.now)
@@ -121,9 +123,9 @@ class Sessions(RuleBasedStateMachine):
         assert answer["__typename"] == "SignedIn"
         person = self.hub.signed_in(answer)
         assert self.clients.setdefault(phone, person.id) == person.id
-        said = jwt.decode(person.token, options={"verify_signature": False})
+        claims = jwt.decode(person.token, options={"verify_signature": False})
         now = self.now
-        self.sessions.append(Session(person.id, said["sid"], now, now, now, [person]))
+        self.sessions.append(Session(person.id, claims["sid"], now, now, now, [person]))
 
     @precondition(somebody)
     @rule(place=PLACE, back=BACK)
@@ -137,7 +139,7 @@ class Sessions(RuleBasedStateMachine):
         )
         person = Person(**vars(session.pairs[generation]))
         answer = self.do(person.refresh())["__typename"]
-        if not session.lives(self.now):
+        if not session.is_active(self.now):
             assert answer == "InvalidRefreshTokenError"
         elif is_latest or is_former:
             assert answer == "SignedIn"
@@ -159,7 +161,7 @@ class Sessions(RuleBasedStateMachine):
         generation, stray = session.strays.pop(data.draw(st.integers(-len(session.strays), -1)))
         person = Person(**vars(stray))
         answer = self.do(person.refresh())["__typename"]
-        if session.lives(self.now) and generation == session.generation:
+        if session.is_active(self.now) and generation == session.generation:
             assert answer == "SignedIn"
             session.strays.append((generation, session.pairs[-1]))
             session.pairs[-1:] = [stray, person]
@@ -174,8 +176,10 @@ class Sessions(RuleBasedStateMachine):
         asking = self.session(place)
         listed = self.ask(asking, back, "sessions")
         if listed is not None:
-            living = {each.id: each is asking for each in self.living(asking.client)}
-            assert {each["id"]: each["current"] for each in listed} == living
+            active_sessions = {
+                each.id: each is asking for each in self.active_sessions(asking.client)
+            }
+            assert {each["id"]: each["current"] for each in listed} == active_sessions
 
     @precondition(somebody)
     @rule(
@@ -197,18 +201,18 @@ class Sessions(RuleBasedStateMachine):
             case "account":
                 self._delete(asking, back)
 
-    def _end_one(self, asking: Session, back: int, meant: Session) -> None:
-        known = meant in self.living(asking.client)
-        answer = self.ask(asking, back, "end", meant.id)
+    def _end_one(self, asking: Session, back: int, target: Session) -> None:
+        known = target in self.active_sessions(asking.client)
+        answer = self.ask(asking, back, "end", target.id)
         if answer and known:
-            assert answer == {"__typename": "SessionEnded", "id": meant.id}
-            meant.ended = True
+            assert answer == {"__typename": "SessionEnded", "id": target.id}
+            target.ended = True
         elif answer:
             assert answer == self.ask(asking, back, "end", str(uuid4()))
             assert answer["__typename"] == "SessionNotFoundError"
 
     def _end_others(self, asking: Session, back: int) -> None:
-        others = [each for each in self.living(asking.client) if each is not asking]
+        others = [each for each in self.active_sessions(asking.client) if each is not asking]
         answer = self.ask(asking, back, "end_others")
         if answer and self.now - asking.created >= FRESH:
             assert answer["__typename"] == "ReauthenticationRequiredError"
@@ -217,7 +221,7 @@ class Sessions(RuleBasedStateMachine):
             self._all_ended(others)
 
     def _change_phone(self, asking: Session, back: int, phone: str) -> None:
-        others = [each for each in self.living(asking.client) if each is not asking]
+        others = [each for each in self.active_sessions(asking.client) if each is not asking]
         answer = self.ask(asking, back, "change_phone", phone, self.code_for(phone))
         if not answer:
             return
@@ -232,7 +236,7 @@ class Sessions(RuleBasedStateMachine):
             self._all_ended(others)
 
     def _delete(self, asking: Session, back: int) -> None:
-        theirs = self.living(asking.client)
+        theirs = self.active_sessions(asking.client)
         answer = self.ask(asking, back, "delete")
         if not answer:
             return
@@ -250,19 +254,19 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def each_living_session_is_of_one_generation(self) -> None:
-        living = "SELECT id, generation, seen_at FROM session WHERE expires_at > now()"
-        rows = self.do(fetch(living))
-        kept = {str(row["id"]): (row["generation"], row["seen_at"] is None) for row in rows}
-        assert kept == {
+        active_sessions = "SELECT id, generation, seen_at FROM session WHERE expires_at > now()"
+        rows = self.do(fetch(active_sessions))
+        stored = {str(row["id"]): (row["generation"], row["seen_at"] is None) for row in rows}
+        assert stored == {
             each.id: (each.generation, each.seen is None)
             for each in self.sessions
-            if each.lives(self.now)
+            if each.is_active(self.now)
         }
 
     def teardown(self) -> None:
-        """Nothing works of what has ended."""
+        """Check that the tokens of ended sessions are rejected."""
         for session in self.sessions:
-            if not session.lives(self.now):
+            if not session.is_active(self.now):
                 for person in session.pairs:
                     assert not self.do(person.works())
                     answer = self.do(Person(**vars(person)).refresh())

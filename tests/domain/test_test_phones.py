@@ -27,7 +27,7 @@ PHONES = (
 
 
 class Outbox:
-    """A real gateway, as far as anybody can tell."""
+    """A sender that behaves like a real gateway."""
 
     simulated = False
 

@@ -223,7 +223,7 @@ async def test_national_number_is_accepted_for_sign_in_and_change_of_phone(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"DEFAULT_COUNTRY": "XX"}, "DEFAULT_COUNTRY: XX is not"),
         ({"DEFAULT_COUNTRY": "Russia"}, "DEFAULT_COUNTRY: takes one country by its ISO 3166 code"),
@@ -232,9 +232,9 @@ async def test_national_number_is_accepted_for_sign_in_and_change_of_phone(
     ],
 )
 def test_wrong_default_country_stops_the_start(
-    settings: dict[str, str], said: str, folder: Path
+    settings: dict[str, str], message: str, folder: Path
 ) -> None:
     done = run("serve", "--port=0", DATA_DIR=str(folder), **settings)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1

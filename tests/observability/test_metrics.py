@@ -58,7 +58,7 @@ def server(folder: Path, peer: Peer) -> Iterator[Server]:
 
 
 def scraped(server: Server) -> str:
-    (address,) = re.findall(r"^Metrics:  (\S+)$", server.said, re.MULTILINE)
+    (address,) = re.findall(r"^Metrics:  (\S+)$", server.printed, re.MULTILINE)
     response = HTTP.get(address)
     assert response.status_code == 200
     return response.text
@@ -157,7 +157,7 @@ async def test_swept_rows_are_counted(hub: Hub) -> None:
 
 
 def test_a_test_phone_is_shown_at_the_start_and_counted(server: Server) -> None:
-    assert f"Test:     +799…11 until {TODAY}, by a fixed code, without SMS\n" in server.said
+    assert f"Test:     +799…11 until {TODAY}, by a fixed code, without SMS\n" in server.printed
     assert re.search(r"^connect_hub_test_phones 1\.0$", scraped(server), re.MULTILINE)
     assert server.ask(REQUEST_CODE, phone=TEST_PHONE) == {"smsCode": None}
     assert "client" in server.ask(REGISTER, phone=TEST_PHONE, code=TEST_CODE)
@@ -170,12 +170,12 @@ def test_no_response_log_or_metric_contains_a_code_a_phone_or_a_password(
     phone = f"+7{next(numbers)}"
     request_and_register(server, peer, phone)
     code = peer.texts[-1][:7]
-    everything = server.said + server.errors.read_text() + scraped(server)
+    everything = server.printed + server.errors.read_text() + scraped(server)
     everything += (server.data_dir / "postgres.log").read_text()
     for secret in (phone[1:], code, TEST_PHONE[1:], TEST_CODE, "user:", "pass@", "k3y0fHub"):
         assert secret not in everything
     assert f"SMS:      json://127.0.0.1:{peer.port}, then json://127.0.0.1:{peer.port} 2\n" in (
-        server.said
+        server.printed
     )
 
 

@@ -29,7 +29,7 @@ def collecting() -> Iterator[tuple[str, list[bytes]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever).start()
@@ -118,7 +118,7 @@ def test_no_span_contains_a_message_to_a_gateway(folder: Path) -> None:
             server.post(REQUEST_CODE, phone=phone)
         code = peer.texts[-1][:7]
     assert code.isdecimal()
-    assert [span.name for span in spans_of(bodies)].count("sms") == 2  # refused, and taken
+    assert [span.name for span in spans_of(bodies)].count("sms") == 2  # one rejected, one accepted
     everything = b"".join(bodies)
     for secret in (phone[1:], code, "user:", "pass@", "k3y0fHub"):
         assert secret.encode() not in everything

@@ -31,8 +31,8 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def _tokens(secret: str | None = None, **other: Any) -> AccessTokens:
-    said = {"issuer": "connect-hub", "audience": "connect-hub", "lifetime": timedelta(hours=1)}
-    return AccessTokens(Keys(secret or new_secret()), **{**said, **other})
+    options = {"issuer": "connect-hub", "audience": "connect-hub", "lifetime": timedelta(hours=1)}
+    return AccessTokens(Keys(secret or new_secret()), **{**options, **other})
 
 
 def _issued(tokens: AccessTokens, client_id: UUID | None = None) -> AccessToken:
@@ -45,11 +45,11 @@ def _signing_key(secret: str) -> Ed25519PrivateKey:
 
 
 def _forged(token: str, *, header: dict[str, Any], secret: str, **claims: Any) -> str:
-    """Sign a token of ours anew, with other claims and the right key."""
-    said = {**jwt.decode(token, options={"verify_signature": False}), **claims}
-    said = {name: value for name, value in said.items() if value is not None}
+    """Sign one of our tokens again, with other claims and the right key."""
+    payload = {**jwt.decode(token, options={"verify_signature": False}), **claims}
+    payload = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(
-        said, _signing_key(secret), "EdDSA", {**jwt.get_unverified_header(token), **header}
+        payload, _signing_key(secret), "EdDSA", {**jwt.get_unverified_header(token), **header}
     )
 
 
@@ -120,7 +120,7 @@ ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_
 
 
 def _variants(part: str) -> Iterator[str]:
-    """Write a part of a token in other ways that lenient decoders take for the same."""
+    """Encode a part of a token in other ways that lenient decoders accept."""
     yield from (part + more for more in ("=", "==", "===", "====", "\n", " ", "\t", "!", "\u00e9"))
     yield from (f"{part[:4]}{more}{part[4:]}" for more in ("\n", " ", "=", "*", "\u200b"))
     yield f" {part}"

@@ -27,7 +27,7 @@ def _addresses(*trusted: str) -> ClientAddresses:
         ("10.0.0.1", [""], "10.0.0.1"),
         ("10.0.0.1", ["192.0.2.1"], "192.0.2.1"),
         ("10.0.0.1", ["192.0.2.1:5678"], "192.0.2.1"),
-        ("10.0.0.1", ["192.0.2.66, 192.0.2.1"], "192.0.2.1"),  # who asks wrote the first one
+        ("10.0.0.1", ["192.0.2.66, 192.0.2.1"], "192.0.2.1"),  # the client wrote the first one
         ("10.0.0.1", ["192.0.2.66", "192.0.2.1"], "192.0.2.1"),
         ("10.0.0.1", ["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
         ("10.0.0.1", ["192.0.2.1, 10.0.0.2", " 10.0.0.3 "], "192.0.2.1"),
@@ -77,7 +77,7 @@ def test_ipv4_address_embedded_in_ipv6_counts_as_ipv4(wrapped: str, form: str) -
 @pytest.mark.parametrize(
     "own",
     [
-        "2001:db8::5efe:192.0.2.33",  # ISATAP, which whoever has the network may write
+        "2001:db8::5efe:192.0.2.33",  # ISATAP: the owner of the network chooses the rest
         "2001:db8::200:5efe:192.0.2.33",
         "2001:db8::192.0.2.33",
         "64:ff9b:2::192.0.2.33",

@@ -29,20 +29,20 @@ def direct(folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def proxied(folder: Path) -> Iterator[Server]:
-    most, proxies = str(LIMIT), "127.0.0.1"
+    limit, proxies = str(LIMIT), "127.0.0.1"
     with serving(
-        folder / "proxied", CONNECTIONS_PER_NETWORK=most, TRUSTED_PROXIES=proxies
+        folder / "proxied", CONNECTIONS_PER_NETWORK=limit, TRUSTED_PROXIES=proxies
     ) as server:
         yield server
 
 
 def test_connections_of_one_network_are_limited(direct: Server) -> None:
-    with ExitStack() as held:
-        opened = [_opened(direct, held) for _ in range(LIMIT)]
+    with ExitStack() as connections:
+        opened = [_opened(direct, connections) for _ in range(LIMIT)]
         for connection in opened:
             assert _answer(connection, _request()).startswith("HTTP/1.1 200 ")
         for _ in range(3):
-            refusal = _read(_opened(direct, held))
+            refusal = _read(_opened(direct, connections))
             assert refusal.startswith("HTTP/1.1 429 ")
             assert refusal.endswith("Too many connections are open from your network; close some.")
             assert "x-content-type-options: nosniff" in refusal.lower()
@@ -57,42 +57,45 @@ def test_connections_of_one_network_are_limited(direct: Server) -> None:
 
 def test_websocket_keeps_the_slot_of_its_connection(direct: Server) -> None:
     eventually(lambda: _is_served(direct))
-    with ExitStack() as held:
-        live = [held.enter_context(_websocket(direct)) for _ in range(LIMIT)]
-        assert _read(_opened(direct, held)).startswith("HTTP/1.1 429 ")
+    with ExitStack() as connections:
+        live = [connections.enter_context(_websocket(direct)) for _ in range(LIMIT)]
+        assert _read(_opened(direct, connections)).startswith("HTTP/1.1 429 ")
         live[0].close()
         eventually(lambda: _is_served(direct))
     eventually(lambda: _is_served(direct))
 
 
 def test_connections_of_a_trusted_proxy_are_not_limited(proxied: Server) -> None:
-    with ExitStack() as held:
-        for connection in [_opened(proxied, held) for _ in range(5 * LIMIT)]:
+    with ExitStack() as connections:
+        for connection in [_opened(proxied, connections) for _ in range(5 * LIMIT)]:
             assert _answer(connection, _request()).startswith("HTTP/1.1 200 ")
 
 
 def test_websockets_behind_a_proxy_count_by_the_forwarded_address(proxied: Server) -> None:
-    with ExitStack() as held:
-        live = [held.enter_context(_websocket(proxied, "192.0.2.1")) for _ in range(LIMIT)]
+    with ExitStack() as connections:
+        live = [connections.enter_context(_websocket(proxied, "192.0.2.1")) for _ in range(LIMIT)]
         assert _refused(proxied, "192.0.2.1") == 429
-        held.enter_context(_websocket(proxied, "192.0.2.2"))
+        connections.enter_context(_websocket(proxied, "192.0.2.2"))
         live[0].close()
         eventually(lambda: _refused(proxied, "192.0.2.1") is None)
 
 
 def test_networks_wider_than_a_64_are_limited_too(proxied: Server) -> None:
-    with ExitStack() as held:
+    with ExitStack() as connections:
         for block in range(16 * LIMIT):  # each in a /56 of its own
             address = f"2001:db8:1:{block << 8:x}::1"
-            held.enter_context(_websocket(proxied, address))
+            connections.enter_context(_websocket(proxied, address))
         assert _refused(proxied, "2001:db8:1:ff00::1") == 429
-        held.enter_context(_websocket(proxied, "2001:db8:2::1"))
+        connections.enter_context(_websocket(proxied, "2001:db8:2::1"))
 
 
 def test_unfinished_requests_are_limited_together(folder: Path) -> None:
     piece = b" " * 60_000
-    with serving(folder / "pieces", CONNECTIONS_PER_NETWORK="10000") as server, ExitStack() as held:
-        many = [_opened(server, held) for _ in range(MAX_PENDING // len(piece) + 20)]
+    with (
+        serving(folder / "pieces", CONNECTIONS_PER_NETWORK="10000") as server,
+        ExitStack() as connections,
+    ):
+        many = [_opened(server, connections) for _ in range(MAX_PENDING // len(piece) + 20)]
         for connection in many:
             connection.sendall(_head(len(piece) + len(ASK)) + piece)
         refused = [_read(connection) for connection in many[-10:]]
@@ -101,7 +104,7 @@ def test_unfinished_requests_are_limited_together(folder: Path) -> None:
         }
         assert "send yours again" in refused[0]
         # Other clients are served, even if their requests arrive in pieces.
-        small = _opened(server, held)
+        small = _opened(server, connections)
         small.sendall(_head(len(ASK)) + ASK[:5])
         assert _answer(small, ASK[5:]).startswith("HTTP/1.1 200 ")
         for connection in many:
@@ -111,8 +114,8 @@ def test_unfinished_requests_are_limited_together(folder: Path) -> None:
 
 def test_bytes_of_a_rejected_body_do_not_count(folder: Path) -> None:
     piece = b" " * 60_000
-    with serving(folder / "refused") as server, ExitStack() as held:
-        refused = _opened(server, held)
+    with serving(folder / "refused") as server, ExitStack() as connections:
+        refused = _opened(server, connections)
         refused.sendall(_head(2 * MAX_PENDING))
         assert _answer(refused, piece + piece).startswith("HTTP/1.1 413 ")
         with suppress(OSError):  # the server may close
@@ -123,16 +126,16 @@ def test_bytes_of_a_rejected_body_do_not_count(folder: Path) -> None:
 
 def test_long_path_is_rejected(direct: Server) -> None:
     eventually(lambda: _is_served(direct))
-    with ExitStack() as held:
-        connection = _opened(direct, held)
+    with ExitStack() as connections:
+        connection = _opened(direct, connections)
         connection.sendall(b"GET /assets/" + b"a/" * 600 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert _read(connection).startswith("HTTP/1.1 414 ")
 
 
 def test_rejections_of_one_full_network_are_logged_once(proxied: Server) -> None:
-    with ExitStack() as held:
+    with ExitStack() as connections:
         for block in range(4 * LIMIT):  # in one /56
-            held.enter_context(_websocket(proxied, f"2001:db8:9:{block:x}::1"))
+            connections.enter_context(_websocket(proxied, f"2001:db8:9:{block:x}::1"))
         for block in range(4 * LIMIT, 4 * LIMIT + 5):
             assert _refused(proxied, f"2001:db8:9:{block:x}::1") == 429
     lines = [json.loads(line) for line in proxied.errors.read_text().splitlines()]
@@ -147,14 +150,14 @@ def test_rejections_of_one_full_network_are_logged_once(proxied: Server) -> None
 def test_only_the_beginning_of_a_header_is_parsed(proxied: Server, header: str) -> None:
     value = {"Accept": "*/*", "Content-Encoding": "identity"}.get(header, "")
     long = value + "," * (MAX_PARSED - len(value)) + ",x;q=oops" * 2_000
-    with ExitStack() as held:
+    with ExitStack() as connections:
         request = _request(f"{header}: {long}\r\n".encode())
-        assert _answer(_opened(proxied, held), request).startswith("HTTP/1.1 200 ")
+        assert _answer(_opened(proxied, connections), request).startswith("HTTP/1.1 200 ")
 
 
 def _takes_pieces(server: Server, piece: bytes) -> bool:
-    with ExitStack() as held:
-        connection = _opened(server, held)
+    with ExitStack() as connections:
+        connection = _opened(server, connections)
         connection.sendall(_head(len(piece) + len(ASK)) + piece)
         return _answer(connection, ASK).startswith("HTTP/1.1 200 ")
 
@@ -170,9 +173,9 @@ def _request(more: bytes = b"") -> bytes:
     return _head(len(ASK), more) + ASK
 
 
-def _opened(server: Server, held: ExitStack) -> socket.socket:
+def _opened(server: Server, connections: ExitStack) -> socket.socket:
     address = "127.0.0.1", server.port
-    return held.enter_context(closing(socket.create_connection(address, timeout=10)))
+    return connections.enter_context(closing(socket.create_connection(address, timeout=10)))
 
 
 def _answer(connection: socket.socket, request: bytes) -> str:
@@ -195,9 +198,9 @@ def _read(connection: socket.socket) -> str:
 
 
 def _is_served(server: Server) -> bool:
-    with ExitStack() as held:
+    with ExitStack() as connections:
         try:
-            return _answer(_opened(server, held), _request()).startswith("HTTP/1.1 200 ")
+            return _answer(_opened(server, connections), _request()).startswith("HTTP/1.1 200 ")
         except ConnectionError:
             return False
 
@@ -212,7 +215,7 @@ def _websocket(server: Server, address: str | None = None) -> ClientConnection:
 
 
 def _refused(server: Server, address: str) -> int | None:
-    """Tell the status of a refusal, or None where the connection is accepted."""
+    """Return the status of a rejection; None if the connection is accepted."""
     try:
         with _websocket(server, address):
             return None

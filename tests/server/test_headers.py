@@ -63,16 +63,16 @@ async def test_graphiql_can_be_switched_off(settings: Settings) -> None:
 
 async def test_only_configured_origins_get_cors_headers(settings: Settings) -> None:
     named = settings.model_copy(update={"cors_origins": ("https://app.example",)})
-    asks = {
+    preflight = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization, content-type",
     }
-    allowed = await _answer(named, "OPTIONS", Origin="https://app.example", **asks)
+    allowed = await _answer(named, "OPTIONS", Origin="https://app.example", **preflight)
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == "https://app.example"
     assert "access-control-allow-credentials" not in allowed.headers
     for origin in ("https://evil.example", "https://app.example.evil.example", "null"):
-        refused = await _answer(named, "OPTIONS", Origin=origin, **asks)
+        refused = await _answer(named, "OPTIONS", Origin=origin, **preflight)
         assert "access-control-allow-origin" not in refused.headers
 
 

@@ -17,7 +17,7 @@ from connect_hub.server import http_protocol
 from connect_hub.server.uvicorn_options import OPTIONS
 from connect_hub.server.websocket_protocol import LimitedWebSocketProtocol
 from connect_hub.sms import SimulatedSender
-from tests.support import hub as asks
+from tests.support import hub as operations
 from tests.support.hub import Hub
 from tests.support.sockets import Sockets
 
@@ -46,13 +46,13 @@ async def _connected(sockets: Sockets) -> AsyncIterator[Streams]:
             await writer.wait_closed()
 
 
-def _asking(query: str, **variables: str) -> bytes:
+def graphql_request(query: str, **variables: str) -> bytes:
     body = json.dumps({"query": query, "variables": variables}).encode()
     return POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def _chunked(query: str, **variables: str) -> bytes:
-    """Ask with a body in chunks, which has ended; headers may follow."""
+def _chunked_request(query: str, **variables: str) -> bytes:
+    """Build a request with a complete chunked body; trailers may follow."""
     body = json.dumps({"query": query, "variables": variables}).encode()
     head = POST + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"%x\r\n%b\r\n0\r\n" % (len(body), body)
@@ -68,14 +68,14 @@ async def _serving(app: Starlette, **options: Any) -> AsyncIterator[Sockets]:
     await serving
 
 
-async def _until(it_is: Callable[[], bool]) -> None:
+async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not it_is():  # noqa: ASYNC110 - it has no event
+        while not condition():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.01)
 
 
 async def _is_ended(streams: Streams) -> bool:
-    """Tell whether the server ends the connection, and says nothing before."""
+    """Return whether the server closes the connection without sending anything."""
     async with asyncio.timeout(5):
         try:
             return not await streams[0].read(1)
@@ -84,7 +84,7 @@ async def _is_ended(streams: Streams) -> bool:
 
 
 async def _is_refused(writer: asyncio.StreamWriter, again: bytes) -> bool:
-    """Tell whether the server ends a connection by which the same is sent again and again."""
+    """Return whether the server closes a connection that sends the same data again and again."""
     try:
         for _ in range(300):
             writer.write(again)
@@ -111,33 +111,37 @@ async def test_trailers_are_not_headers(hub: Hub, sockets: Sockets) -> None:
     phone = "+79161234567"
     code = await hub.code_for(phone)
     async with _connected(sockets) as (reader, writer):
-        query = asks.SIGN_IN % "register" + asks.CLIENT
-        writer.write(_chunked(query, phone=phone, code=code) + b"X-Forwarded-For: 1.2.3.4\r\n\r\n")
+        query = operations.SIGN_IN % "register" + operations.CLIENT
+        writer.write(
+            _chunked_request(query, phone=phone, code=code) + b"X-Forwarded-For: 1.2.3.4\r\n\r\n"
+        )
         _, _, body = (await reader.read()).partition(b"\r\n\r\n")
     token = json.loads(body)["data"]["register"]["accessToken"]
-    (session,) = (await hub.data(asks.SESSIONS, token=token))["me"]["sessions"]
+    (session,) = (await hub.data(operations.SESSIONS, token=token))["me"]["sessions"]
     assert session["address"] == "127.0.0.1"
 
 
 async def test_endless_trailers_are_rejected(sockets: Sockets) -> None:
     async with _connected(sockets) as (_, writer):
-        writer.write(_chunked("{ me { id } }"))
+        writer.write(_chunked_request("{ me { id } }"))
         assert await _is_refused(writer, b"A: b\r\n" * 1000)
 
 
 @pytest.mark.parametrize("pause", [0.1, 0])
-@pytest.mark.parametrize(("asking", "end"), [(_asking, b""), (_chunked, b"\r\n")])
+@pytest.mark.parametrize(
+    ("build_request", "end"), [(graphql_request, b""), (_chunked_request, b"\r\n")]
+)
 async def test_upgrade_to_an_unknown_protocol_is_ignored(
-    hub: Hub, sockets: Sockets, asking: Callable[..., bytes], end: bytes, pause: float
+    hub: Hub, sockets: Sockets, build_request: Callable[..., bytes], end: bytes, pause: float
 ) -> None:
-    """As if they had not; Java's HTTP client and `curl --http2` ask with each request."""
+    """Java's HTTP client and `curl --http2` ask for an upgrade with each request."""
     person = await hub.person()
-    head, _, body = asking("{ me { id } }").partition(b"\r\n\r\n")
+    head, _, body = build_request("{ me { id } }").partition(b"\r\n\r\n")
     head = head.replace(b"Connection: close\r\n", b"")
-    wanted = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk"
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk"
     token = b"Authorization: Bearer " + person.token.encode()
     async with _connected(sockets) as (reader, writer):
-        for part in 3 * (b"%b\r\n%b\r\n%b\r\n\r\n" % (head, wanted, token), body + end):
+        for part in 3 * (b"%b\r\n%b\r\n%b\r\n\r\n" % (head, upgrade, token), body + end):
             writer.write(part)
             await asyncio.sleep(pause)
         for _ in range(3):
@@ -147,7 +151,7 @@ async def test_upgrade_to_an_unknown_protocol_is_ignored(
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "upgrade",
     [b"Upgrade: h2c\r\nConnection: Upgrade", b"Upgrade: websocket\r\nConnection: Upgrade"],
 )
 @pytest.mark.parametrize(
@@ -155,11 +159,11 @@ async def test_upgrade_to_an_unknown_protocol_is_ignored(
 )
 @pytest.mark.usefixtures("app")
 async def test_body_is_not_parsed_as_the_next_request(
-    sockets: Sockets, body: bytes, wanted: bytes
+    sockets: Sockets, body: bytes, upgrade: bytes
 ) -> None:
-    """As uvicorn does where another protocol is asked for."""
+    """uvicorn would do that if the request asks for another protocol."""
     async with _connected(sockets) as (reader, writer):
-        writer.write(POST + b"%b\r\n%b\r\n\r\n" % (wanted, body))
+        writer.write(POST + b"%b\r\n%b\r\n\r\n" % (upgrade, body))
         await asyncio.sleep(0.1)  # or it would be dropped with the head
         writer.write(ALIVE)
         answers = await reader.readuntil(b"\r\n\r\n")
@@ -171,22 +175,22 @@ async def test_body_is_not_parsed_as_the_next_request(
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("wanted", [b"", b"Upgrade: h2c\r\n"])
+@pytest.mark.parametrize("upgrade", [b"", b"Upgrade: h2c\r\n"])
 async def test_data_after_the_last_request_does_not_lose_its_response(
-    sockets: Sockets, wanted: bytes
+    sockets: Sockets, upgrade: bytes
 ) -> None:
     async with _connected(sockets) as (reader, writer):
-        last = ALIVE[:-2] + b"Connection: close, Upgrade\r\n" + wanted + b"\r\n"
+        last = ALIVE[:-2] + b"Connection: close, Upgrade\r\n" + upgrade + b"\r\n"
         writer.write(last + b"no request\r\n\r\n")
         answer = await reader.readuntil(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("wanted", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
-async def test_connect_method_is_rejected(sockets: Sockets, wanted: bytes) -> None:
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+async def test_connect_method_is_rejected(sockets: Sockets, upgrade: bytes) -> None:
     async with _connected(sockets) as (reader, writer):
-        writer.write(b"CONNECT hub:443 HTTP/1.1\r\nHost: hub:443\r\n" + wanted + b"\r\n")
+        writer.write(b"CONNECT hub:443 HTTP/1.1\r\nHost: hub:443\r\n" + upgrade + b"\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
@@ -226,7 +230,7 @@ async def test_invalid_text_after_a_message_is_not_logged_as_an_internal_error(
 async def test_client_that_disconnects_during_shutdown_costs_nobody_a_response(
     app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A socket that the client has closed, reading nothing of what is still to be sent."""
+    """The client closes its WebSocket without reading what the server still sends."""
     opened: list[LimitedWebSocketProtocol] = []
 
     def accept(
@@ -241,7 +245,7 @@ async def test_client_that_disconnects_during_shutdown_costs_nobody_a_response(
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **OPTIONS))
     serving = asyncio.create_task(server.serve([listening]))
     stopping = Sockets(listening.getsockname()[1])
-    async with _connected(stopping) as (_, writer), _connected(stopping) as (reader, asking):
+    async with _connected(stopping) as (_, writer), _connected(stopping) as (reader, requester):
         writer.write(UPGRADE)
         await _until(lambda: bool(opened))
         transport = opened[0].transport
@@ -251,7 +255,7 @@ async def test_client_that_disconnects_during_shutdown_costs_nobody_a_response(
             await asyncio.sleep(0.001)
         writer.write(b"\x88\x82" + bytes(4) + (1000).to_bytes(2))
         await _until(transport.is_closing)
-        asking.write(_asking(asks.REQUEST_CODE, phone="+79161234567"))
+        requester.write(graphql_request(operations.REQUEST_CODE, phone="+79161234567"))
         await asyncio.sleep(0.1)
         server.should_exit = True
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
@@ -261,7 +265,7 @@ async def test_client_that_disconnects_during_shutdown_costs_nobody_a_response(
 @pytest.mark.usefixtures("hub", "_slow_sending")
 async def test_connection_is_not_upgraded_while_a_response_is_pending(sockets: Sockets) -> None:
     async with _connected(sockets) as streams:
-        streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + UPGRADE)
+        streams[1].write(graphql_request(operations.REQUEST_CODE, phone="+79161234567") + UPGRADE)
         assert await _is_ended(streams)
 
 
@@ -269,7 +273,9 @@ async def test_connection_is_not_upgraded_while_a_response_is_pending(sockets: S
 @pytest.mark.parametrize("count", [10, 20])
 async def test_pipelined_requests_are_limited(sockets: Sockets, count: int) -> None:
     async with _connected(sockets) as streams:
-        streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + count * ALIVE)
+        streams[1].write(
+            graphql_request(operations.REQUEST_CODE, phone="+79161234567") + count * ALIVE
+        )
         if count > http_protocol.MAX_PIPELINED:
             assert await _is_ended(streams)
             return
@@ -280,7 +286,9 @@ async def test_pipelined_requests_are_limited(sockets: Sockets, count: int) -> N
 @pytest.mark.usefixtures("hub", "_slow_sending")
 async def test_rejection_does_not_answer_another_request(sockets: Sockets) -> None:
     async with _connected(sockets) as streams:
-        streams[1].write(_asking(asks.REQUEST_CODE, phone="+79161234567") + b"no request\r\n\r\n")
+        streams[1].write(
+            graphql_request(operations.REQUEST_CODE, phone="+79161234567") + b"no request\r\n\r\n"
+        )
         assert await _is_ended(streams)
 
 
@@ -293,18 +301,18 @@ async def test_a_connection_without_a_request_is_closed(sockets: Sockets) -> Non
 @pytest.mark.usefixtures("app", "_short_timeouts")
 @pytest.mark.parametrize("before", [b"", ALIVE], ids=["first", "second"])
 @pytest.mark.parametrize(
-    "begun",
+    "unfinished",
     [b"GET / HTTP/1.1\r\nHost: hub\r\n", POST + b"Content-Length: 9\r\n\r\n{"],
     ids=["half a head", "half a body"],
 )
 async def test_unfinished_request_is_rejected_with_408(
-    sockets: Sockets, before: bytes, begun: bytes
+    sockets: Sockets, before: bytes, unfinished: bytes
 ) -> None:
     async with _connected(sockets) as (reader, writer), asyncio.timeout(5):
         writer.write(before)
         if before:
             await reader.readuntil(b"alive\n")
-        writer.write(begun)
+        writer.write(unfinished)
         answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     assert b"\r\nConnection: close\r\n" in answer
@@ -350,7 +358,7 @@ async def test_idle_connection_stays_open_for_keep_alive(
 @pytest.mark.usefixtures("app", "_short_timeouts")
 async def test_client_that_does_not_read_its_responses_is_disconnected(sockets: Sockets) -> None:
     async with _connected(sockets) as (_, writer):
-        assert await _is_refused(writer, _asking(get_introspection_query()))
+        assert await _is_refused(writer, graphql_request(get_introspection_query()))
 
 
 @pytest.mark.usefixtures("app", "_short_timeouts")
@@ -369,7 +377,7 @@ async def test_client_that_reads_late_must_still_send_its_request_in_time(
     monkeypatch.setattr(http_protocol.LimitedHTTPProtocol, "pause_writing", pause)
     async with _connected(sockets) as (reader, writer):
         while not paused.is_set():
-            writer.write(_asking(get_introspection_query()))
+            writer.write(graphql_request(get_introspection_query()))
             await asyncio.sleep(0.02)
         writer.write(POST + b"Content-Length: 9\r\n\r\n{")
         await asyncio.sleep(0.1)
@@ -392,5 +400,5 @@ async def test_request_with_an_early_response_is_not_rejected_as_well(sockets: S
 @pytest.mark.usefixtures("hub", "_slow_sending", "_short_timeouts")
 async def test_client_that_waits_for_a_response_is_not_disconnected(sockets: Sockets) -> None:
     async with _connected(sockets) as (reader, writer):
-        writer.write(_asking(asks.REQUEST_CODE, phone="+79161234567"))
+        writer.write(graphql_request(operations.REQUEST_CODE, phone="+79161234567"))
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")

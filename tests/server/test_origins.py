@@ -1,4 +1,4 @@
-"""Web pages of other origins, and the hosts by which clients come."""
+"""Web pages of other origins, and the Host headers that are accepted."""
 
 from typing import Any
 
@@ -110,7 +110,7 @@ async def test_page_of_another_origin_gets_no_cors_headers(
 async def test_only_pages_of_allowed_origins_open_websockets(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, named: str, origin: str, status: int
 ) -> None:
-    monkeypatch.setattr(websocket, "MAX_CONNECTIONS", 0)  # whoever may connect is refused for that
+    monkeypatch.setattr(websocket, "MAX_CONNECTIONS", 0)  # so allowed origins get 503
     for name in ("cors_origins", "public_url"):
         if name == "cors_origins" or named.lower().startswith("http"):
             app = create_app(Settings(_env_file=None, **{**settings.model_dump(), name: named}))
@@ -185,20 +185,23 @@ async def test_pages_may_send_any_header(settings: Settings, requested: str) -> 
     headers = {"Origin": "https://app.example", "Access-Control-Request-Headers": requested}
     async with _client(settings, cors_origins="https://app.example") as http:
         for method in ("GET", "HEAD", "POST"):
-            asks = {**headers, "Access-Control-Request-Method": method}
-            response = await http.options("/graphql", headers=asks)
+            sent_headers = {**headers, "Access-Control-Request-Method": method}
+            response = await http.options("/graphql", headers=sent_headers)
             assert response.status_code == 200
             assert response.headers["access-control-allow-headers"] == requested
             assert "access-control-allow-credentials" not in response.headers
             assert int(response.headers["access-control-max-age"]) >= 600
-        asks = {**headers, "Access-Control-Request-Method": "DELETE"}
-        assert (await http.options("/graphql", headers=asks)).status_code == 400
+        sent_headers = {**headers, "Access-Control-Request-Method": "DELETE"}
+        assert (await http.options("/graphql", headers=sent_headers)).status_code == 400
 
 
 async def test_public_pages_may_call_a_server_in_a_private_network(settings: Settings) -> None:
-    asks = {"Origin": "https://app.example", "Access-Control-Request-Private-Network": "true"}
+    sent_headers = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Private-Network": "true",
+    }
     async with _client(settings, cors_origins="https://app.example") as http:
-        response = await http.options("/graphql", headers={**asks, **PREFLIGHT})
+        response = await http.options("/graphql", headers={**sent_headers, **PREFLIGHT})
     assert response.headers["access-control-allow-private-network"] == "true"
 
 
@@ -218,9 +221,9 @@ async def test_public_pages_may_call_a_server_in_a_private_network(settings: Set
 async def test_pages_may_read_the_headers_of_a_rejection(
     settings: Settings, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    asks = {"Origin": "https://app.example", **headers}
+    sent_headers = {"Origin": "https://app.example", **headers}
     async with _client(settings, cors_origins="https://app.example") as http:
-        response = await http.request(method, path, headers=asks)
+        response = await http.request(method, path, headers=sent_headers)
     assert response.status_code == status
     assert response.headers["access-control-allow-origin"] == "https://app.example"
     exposed = response.headers["access-control-expose-headers"].split(", ")

@@ -85,7 +85,7 @@ async def test_client_that_reads_slowly_but_steadily_is_served(
     loop = asyncio.get_running_loop()
     count = 12
     async with _small_send_buffer(app) as port, _slow_client(port) as client:
-        await loop.sock_sendall(client, count * http._asking(get_introspection_query()))  # noqa: SLF001
+        await loop.sock_sendall(client, count * http.graphql_request(get_introspection_query()))
         received = b""
         async with asyncio.timeout(20):
             while received.count(b"HTTP/1.1 200 ") < count:

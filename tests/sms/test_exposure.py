@@ -1,4 +1,4 @@
-"""Simulated SMS hand codes to whoever asks: where that is refused, and who is told."""
+"""Simulated SMS: a server that other machines reach must not simulate without permission."""
 
 import re
 from collections.abc import Iterator
@@ -66,24 +66,28 @@ def settings_of(*parts: dict[str, str]) -> Settings:
     return Settings(_env_file=None, **merged)  # type: ignore[arg-type]  # as an environment has them
 
 
-@pytest.mark.parametrize("way", PUBLIC, ids=str)
+@pytest.mark.parametrize("exposing", PUBLIC, ids=str)
 @pytest.mark.parametrize("rest", [NONE, SIMULATED, NONE | PERMITTED], ids=str)
-def test_public_server_does_not_simulate_sms(way: dict[str, str], rest: dict[str, str]) -> None:
-    with pytest.raises(StartupError, match=f"^SMS are simulated, but {next(iter(way))}") as refusal:
-        exposure.check(settings_of(way, rest))
+def test_public_server_does_not_simulate_sms(
+    exposing: dict[str, str], rest: dict[str, str]
+) -> None:
+    with pytest.raises(
+        StartupError, match=f"^SMS are simulated, but {next(iter(exposing))}"
+    ) as refusal:
+        exposure.check(settings_of(exposing, rest))
     assert "SMS_URLS=simulated:// and SIMULATION_IS_PUBLIC=yes" in str(refusal.value)
 
 
-@pytest.mark.parametrize("way", PUBLIC + PROXIED, ids=str)
-def test_both_settings_together_permit_public_simulation(way: dict[str, str]) -> None:
-    settings = settings_of(way, SIMULATED, PERMITTED)
+@pytest.mark.parametrize("exposing", PUBLIC + PROXIED, ids=str)
+def test_both_settings_together_permit_public_simulation(exposing: dict[str, str]) -> None:
+    settings = settings_of(exposing, SIMULATED, PERMITTED)
     exposure.check(settings)
     assert exposure.is_permitted(settings)
 
 
-@pytest.mark.parametrize("way", LOCAL, ids=str)
-def test_simulation_for_this_machine_is_accepted(way: dict[str, str]) -> None:
-    assert exposure.find_exposure(settings_of(way)) is None
+@pytest.mark.parametrize("exposing", LOCAL, ids=str)
+def test_simulation_for_this_machine_is_accepted(exposing: dict[str, str]) -> None:
+    assert exposure.find_exposure(settings_of(exposing)) is None
 
 
 @pytest.mark.parametrize("settings", [NONE | PUBLIC[0], SIMULATED | PUBLIC[-2]], ids=str)
@@ -102,23 +106,23 @@ def test_option_host_counts_like_the_setting(tmp_path: Path) -> None:
     assert f"HOST={ANY} lets" in refused.stderr
 
 
-@pytest.mark.parametrize("way", [PUBLIC[0], PUBLIC[-1], *PROXIED], ids=str)
+@pytest.mark.parametrize("exposing", [PUBLIC[0], PUBLIC[-1], *PROXIED], ids=str)
 def test_doctor_fails_if_other_machines_reach_a_simulation(
-    server: Server, way: dict[str, str]
+    server: Server, exposing: dict[str, str]
 ) -> None:
-    returncode, state, told = sms(server, SIMULATED, way)
+    returncode, state, details = sms(server, SIMULATED, exposing)
     assert (returncode, state) == (1, "FAILED")
-    assert next(iter(way)) in told
-    returncode, state, told = sms(server, SIMULATED, PERMITTED, way)
+    assert next(iter(exposing)) in details
+    returncode, state, details = sms(server, SIMULATED, PERMITTED, exposing)
     assert (returncode, state) == (0, "warning")
-    assert told.startswith(NOTICE)
-    assert sms(server, GATEWAY, way)[:2] == (0, "ok")
+    assert details.startswith(NOTICE)
+    assert sms(server, GATEWAY, exposing)[:2] == (0, "ok")
 
 
 def test_permitted_simulation_prints_a_warning_at_start(folder: Path) -> None:
     settings = SIMULATED | PERMITTED
     with serving(folder / "permitted", port=0, ALLOWED_HOSTS="127.0.0.1,hub", **settings) as server:
-        assert f"Warning:  {NOTICE} ALLOWED_HOSTS names hub" in server.said
+        assert f"Warning:  {NOTICE} ALLOWED_HOSTS names hub" in server.printed
 
 
 @pytest.mark.parametrize("phone", ["+79991234567", "nothing"])

@@ -47,14 +47,14 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
 
 @pytest.fixture
 def logged_by_libraries() -> Iterator[StringIO]:
-    """What reaches the log of what the libraries could say at most (caplog asks them directly)."""
-    said = StringIO()
-    handler = logging.StreamHandler(said)
+    """The log of all libraries at their lowest level (caplog would bypass our settings)."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
     logging.getLogger().addHandler(handler)
     loggers = [logging.getLogger(name) for name in ("apprise", "urllib3")]
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
-    yield said
+    yield stream
     for logger in loggers:
         logger.setLevel(logging.NOTSET)
     logging.getLogger().removeHandler(handler)
@@ -298,10 +298,10 @@ def test_a_wrong_url_is_refused_without_its_secrets(settings: Settings, urls: li
     settings = settings.model_copy(update={"sms_urls": tuple(urls)})
     with pytest.raises(StartupError) as refused:
         sms.create_sender(settings)
-    said = str(refused.value)
-    assert said.startswith("SMS_URLS: ")
-    assert "\n" not in said
-    assert not [secret for secret in SECRETS if secret in said]
+    message = str(refused.value)
+    assert message.startswith("SMS_URLS: ")
+    assert "\n" not in message
+    assert not [secret for secret in SECRETS if secret in message]
     assert refused.value.__cause__ is None
     assert not [secret for secret in SECRETS if secret in repr(settings)]
 
@@ -406,7 +406,7 @@ async def test_no_log_has_a_code_a_phone_or_a_password(
     logged_by_libraries: StringIO,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    peer.answers["2010-04-01"] = gateways.refuse(400)  # it repeats all that it was told
+    peer.answers["2010-04-01"] = gateways.refuse(400)  # it repeats the whole request
     peer.answers["own"] = gateways.garble
     with capture_logs() as logged:
         async with hub_with(TWILIO, peer.gateway("own"), SMSC, code_length=7) as hub:
@@ -418,9 +418,9 @@ async def test_no_log_has_a_code_a_phone_or_a_password(
             assert (await hub.register(PHONE, code))["__typename"] == "SignedIn"
     names = [(line["gateway"], line["country"]) for line in logged if "gateway" in line]
     assert names == [("twilio", "RU"), (f"json://127.0.0.1:{peer.port}", "RU")]
-    said = f"{logged}{logged_by_libraries.getvalue()}{capfd.readouterr()}"
-    assert code not in said + sent.text
-    assert not [secret for secret in (PHONE[1:], "pass@", *SECRETS) if secret in said]
+    everything = f"{logged}{logged_by_libraries.getvalue()}{capfd.readouterr()}"
+    assert code not in everything + sent.text
+    assert not [secret for secret in (PHONE[1:], "pass@", *SECRETS) if secret in everything]
 
 
 def test_commands_that_send_nothing_do_not_import_apprise() -> None:

@@ -60,8 +60,8 @@ def test_every_language_has_every_message() -> None:
 
 
 def test_the_last_lines_are_for_browsers_and_apps(settings: Settings) -> None:
-    said = {"public_url": "https://App.Example.com:8443/", "sms_android_hash": HASH}
-    text = sign_in_code("0123", language="ru", settings=settings.model_copy(update=said))
+    public = {"public_url": "https://App.Example.com:8443/", "sms_android_hash": HASH}
+    text = sign_in_code("0123", language="ru", settings=settings.model_copy(update=public))
     assert text == f"Никому не говорите код 0123\n@app.example.com #0123\n{HASH}"
 
 

@@ -29,7 +29,7 @@ class Database:
         return {"DATABASE_URL": self.url, "SECRET_KEY": new_secret()}
 
     def execute(self, sql: str, *values: object) -> list[Any]:
-        """Run a statement in it as superuser; `{name}` stands for its name."""
+        """Run a statement in it as superuser; `{name}` is replaced by its name."""
         return execute(f"{self.server}&dbname={self.name}", sql.format(name=self.name), *values)
 
     def disconnect(self) -> None:

@@ -1,6 +1,6 @@
 """SMS gateways as real peers: a local HTTP server that speaks their wire formats.
 
-What they ask for and answer is from their public documentation: Twilio, "Message resource: create
+Requests and answers follow their public documentation: Twilio, "Message resource: create
 a message"; Vonage, "SMS API reference: send an SMS"; SMSC, "HTTP API: server response".
 """
 
@@ -37,7 +37,7 @@ _HOSTS = {  # the URLs of apprise's plugins, and what of them is changed to reac
 
 @dataclass
 class Request:
-    """What a gateway was asked."""
+    """A request to a gateway."""
 
     path: str
     headers: dict[str, str]
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -107,7 +107,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: whoever asked has left."""
+        """Log nothing: the client has disconnected."""
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def refuse(status: int) -> "Answer":
 
 
 def hang(handler: Handler, _: Request) -> None:
-    """Say nothing until the test is over."""
+    """Do not answer before the end of the test."""
     handler.peer.released.wait(30)
 
 
@@ -217,10 +217,10 @@ def reset(handler: Handler, _: Request) -> None:
 
 
 def garble(handler: Handler, _: Request) -> None:
-    """Answer by what is no HTTP."""
+    """Answer with data that is not HTTP."""
     handler.wfile.write(b"\x00\xff\xfe garbage\r\n\r\n" * 3)
 
 
 def redirect(handler: Handler, _: Request) -> None:
-    """Send whoever asks elsewhere."""
+    """Redirect to another URL."""
     handler.say(307, Location=f"http://127.0.0.1:{handler.peer.port}/elsewhere")

@@ -92,7 +92,7 @@ EVENTS_KEPT = timedelta(days=30)
 
 @dataclass
 class Person:
-    """Somebody who is signed in."""
+    """A signed-in client."""
 
     hub: "Hub"
     id: str
@@ -116,7 +116,7 @@ class Person:
         return self.hub.signed_in(answer.json()["data"]["login"])
 
     async def refresh(self, token: str | None = None) -> Any:
-        """Refresh with a token, the last one unless another is given; a new pair is kept."""
+        """Refresh with a token, the latest by default; keep the new pair."""
         query, given = REFRESH + CLIENT, token or self.refresh_token
         answer = (await self.hub.data(query, refreshToken=given))["refreshSession"]
         if answer["__typename"] == "SignedIn":
@@ -124,7 +124,7 @@ class Person:
         return answer
 
     async def works(self) -> bool:
-        """Tell whether the access token is accepted."""
+        """Return whether the access token is accepted."""
         response = await self.hub.post("{ me { id } }", token=self.token)
         return bool(response.status_code == 200)
 
@@ -152,7 +152,7 @@ class Person:
 
 @dataclass
 class Hub:
-    """The server, asked over HTTP."""
+    """The application, reached over HTTP."""
 
     http: httpx.AsyncClient
     address: str | None = None  # of all requests; each has its own if this is None
@@ -161,11 +161,11 @@ class Hub:
     _registered: int = 0
 
     def at(self, address: str) -> "Hub":
-        """Be somebody at an address."""
+        """Return a hub whose requests come from this address."""
         return Hub(self.http, address)
 
     def in_site(self, site: str) -> "Hub":
-        """Be somebody who has a whole IPv6 network of 48 bits, such as 2001:db8:1."""
+        """Return a hub whose requests come from addresses of an IPv6 /48, such as 2001:db8:1."""
         return Hub(self.http, site=site, _requests=self._requests)
 
     async def post(
@@ -217,14 +217,14 @@ class Hub:
         return self.address or str(IPv4Address(0x0A000000 + self._requests))
 
     async def person(self, phone: str | None = None) -> Person:
-        """Register somebody, under a phone of their own unless one is given."""
+        """Register a person, with a new phone by default."""
         if phone is None:
             phone = f"+7999{self._registered:07}"
             self._registered += 1
         return self.signed_in(await self.register(phone, await self.code_for(phone)))
 
     def signed_in(self, answer: Any) -> Person:
-        """Be who the answer to a sign-in says."""
+        """Return the person of a response to a sign-in."""
         client = answer["client"]
         return Person(
             hub=self,

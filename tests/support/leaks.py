@@ -1,4 +1,4 @@
-"""What may stand in no log line, metric or span: looked for after every test."""
+"""Finds secrets in logs, metrics and spans, after every test."""
 
 import re
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ _REFRESH_TOKEN = r"[\w-]{22}\.\d+\.(?:[\w-]{12}\.)?[\w-]{43}"
 _LEAK = f"{_PHONE}|{_ACCESS_TOKEN}|{_REFRESH_TOKEN}"
 
 
-def leaks(told: str | bytes, codes: Iterable[str] = ()) -> list[str]:
-    """Find phones, tokens and those codes, where they are no part of another number."""
-    text = told if isinstance(told, str) else told.decode(errors="replace")
+def leaks(output: str | bytes, codes: Iterable[str] = ()) -> list[str]:
+    """Find phones, tokens and these codes, unless they are part of another number."""
+    text = output if isinstance(output, str) else output.decode(errors="replace")
     sent = [rf"(?<![\w.:+-]){code}(?![\w.:-])" for code in codes]
     return re.findall("|".join([_LEAK, *sent]), text)
 

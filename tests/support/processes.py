@@ -42,7 +42,7 @@ numbers = count(9161234567)
 
 @dataclass
 class Client:
-    """Whoever registered."""
+    """A client who registered."""
 
     phone: str
     code: str
@@ -59,11 +59,11 @@ class Server:
     data_dir: Path
     output: Path
     errors: Path
-    secrets: list[str] = field(default_factory=list)  # that nothing may tell
+    secrets: list[str] = field(default_factory=list)  # must appear in no output
     codes: list[str] = field(default_factory=list)
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
     @property
@@ -82,8 +82,8 @@ class Server:
 
     @property
     def port(self) -> int:
-        match = re.search(r"http://127\.0\.0\.1:(\d+)/graphql", self.said)
-        assert match, self.said
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/graphql", self.printed)
+        assert match, self.printed
         return int(match[1])
 
     @property
@@ -122,7 +122,7 @@ class Server:
     @property
     def metrics(self) -> str:
         """What Prometheus reads, where that is to be had."""
-        match = re.search(r"http://[\d.:]+/metrics", self.said)
+        match = re.search(r"http://[\d.:]+/metrics", self.printed)
         return HTTP.get(match[0]).text if match and self.process.poll() is None else ""
 
     @property
@@ -157,16 +157,16 @@ def serving(data_dir: Path, *options: str, port: int = 0, **settings: str) -> It
     ):
         server = Server(process, data_dir, Path(output.name), Path(errors.name))
         try:
-            eventually(lambda: "Stop with" in server.said or process.poll() is not None)
+            eventually(lambda: "Stop with" in server.printed or process.poll() is not None)
             assert process.poll() is None, server.errors.read_text()
             assert server.is_ready
             yield server
             metrics = server.metrics
             process.terminate()
             assert process.wait(timeout=10) in {0, -signal.SIGKILL}
-            told = server.said + server.errors.read_text() + metrics
-            assert not [secret for secret in server.secrets if secret in told]
-            assert leaks(told, server.codes) == []
+            written = server.printed + server.errors.read_text() + metrics
+            assert not [secret for secret in server.secrets if secret in written]
+            assert leaks(written, server.codes) == []
         finally:
             process.kill()
 
@@ -192,7 +192,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The environment, without the settings of whoever runs the tests."""
+    """Return the environment without the settings of the shell that runs the tests."""
     ours = {name.upper() for name in (*Settings.model_fields, *RENAMED)}
     outer = {name: value for name, value in os.environ.items() if name not in ours}
     source = str(Path(connect_hub.__file__).parents[1])  # PYTHONPATH may be relative

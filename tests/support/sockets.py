@@ -36,7 +36,7 @@ class Socket:
         await self.send("subscribe", id=name, payload={"query": query, **more})
 
     async def ping(self) -> None:
-        """Wait for what was sent before to be done."""
+        """Wait until earlier messages are handled."""
         await self.send("ping")
         assert await self.receive() == {"type": "pong"}
 
@@ -50,14 +50,14 @@ class Socket:
         return [(await self.event())["id"] for _ in range(count)]
 
     async def refusal(self, name: str = "1") -> Any:
-        """Tell the one error by which an operation is refused."""
+        """Receive the one error for which an operation is rejected."""
         message = await self.receive()
         assert (message["type"], message["id"]) == ("error", name), message
         (error,) = message["payload"]
         return error
 
     async def end(self) -> tuple[int | None, str | None]:
-        """Wait for the server to close, whatever it sends before, and tell how."""
+        """Wait until the server closes; return the code and the reason."""
         with suppress(ConnectionClosed):
             async with asyncio.timeout(PATIENCE):
                 while True:

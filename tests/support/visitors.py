@@ -1,4 +1,4 @@
-"""People at browsers, where nothing may go wrong unseen."""
+"""People at browsers; a test fails if the console has an error that it does not expect."""
 
 import re
 import sys
@@ -47,7 +47,7 @@ async def browsing(config: pytest.Config) -> AsyncIterator[Browser]:
 
 @dataclass
 class Visitor:
-    """Somebody with a browser of their own."""
+    """A person with a browser context of their own."""
 
     context: BrowserContext
     page: Page
@@ -55,9 +55,9 @@ class Visitor:
     requests: list[Request] = field(default_factory=list)  # of all tabs
     wrong: list[str] = field(default_factory=list)
 
-    def hear(self, said: ConsoleMessage) -> None:
-        if said.type in {"error", "warning"}:
-            self.wrong.append(said.text)
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.wrong.append(message.text)
 
     def see(self, thrown: WebError) -> None:
         self.wrong.append(str(thrown.error))
@@ -80,7 +80,7 @@ class Visitor:
         return self.page.locator("input.digits")
 
     async def type_code(self, code: str) -> None:
-        """Type a code; its last digit sends it off."""
+        """Type a code; its last digit submits it."""
         await expect(self.code_field()).to_be_focused()
         await self.page.keyboard.type(code)
 
@@ -111,7 +111,7 @@ class Visitor:
         ]
 
     def asking_by_others_than(self, authorization: str) -> set[Page]:
-        """Tell which tabs have asked by another token."""
+        """Return the tabs that have sent another token."""
         return {
             request.frame.page
             for request in self.requests
@@ -119,7 +119,7 @@ class Visitor:
         }
 
     def forgive(self, pattern: str, *, certain: bool = True) -> None:
-        """Take it that this went wrong: the browser says so of each refused request."""
+        """Expect this error: the browser logs each rejected request."""
         assert not certain or [text for text in self.wrong if re.search(pattern, text)]
         self.wrong[:] = [text for text in self.wrong if not re.search(pattern, text)]
 
@@ -128,7 +128,7 @@ class Visitor:
 async def visiting(
     browser: Browser, server: Server, path: str = "/", **how: Any
 ) -> AsyncIterator[Visitor]:
-    """Open the page; in the end nothing must have gone wrong, nor been asked of another origin."""
+    """Open the page; check at the end for errors, and for requests to other origins."""
     origin = f"http://127.0.0.1:{server.port}"
     context = await browser.new_context(base_url=origin, **how)
     context.set_default_timeout(PATIENCE)
@@ -160,7 +160,7 @@ async def visits(browser: Browser, server: Server) -> AsyncIterator[Visit]:
 
 
 async def record_texts(page: Page) -> None:
-    """Remember every text that the page shows from now on, however briefly."""
+    """Record every text that the page shows from now on, even briefly."""
     await page.evaluate(
         """() => {
             window.texts = [];

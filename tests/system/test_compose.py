@@ -101,7 +101,7 @@ def test_compose_migrates_a_database_of_a_former_version_and_serves_as_the_new_r
 
 
 async def _as_the_image_makes_it(data_dir: Path) -> None:
-    """Make what the image of PostgreSQL makes of POSTGRES_USER, and ask all for passwords."""
+    """Create what the image of PostgreSQL creates for POSTGRES_USER, and require passwords."""
     host = str(embedded.socket_folder(data_dir))
     connection = await asyncpg.connect(host=host, user="postgres", database="postgres")
     password = ENV["POSTGRES_PASSWORD"].replace("'", "''")

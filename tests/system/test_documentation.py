@@ -81,7 +81,7 @@ def test_the_documentation_has_every_setting_and_its_default(tmp_path: Path) -> 
 
 
 def test_the_documentation_names_only_settings_that_exist() -> None:
-    """Other names in capitals are of docker compose, the build, libraries or the code."""
+    """Other names in capitals belong to docker compose, the build, libraries or the code."""
     named = {
         word
         for page in PAGES

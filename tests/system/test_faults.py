@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 
 @pytest.fixture(scope="module")
 async def stand() -> AsyncIterator[Stand]:
-    """Everything as after some load, in which nothing went wrong."""
+    """The state after some load in which nothing went wrong."""
     async with standing(servers=1) as stand:
         async with stand.load():
             await asyncio.sleep(LOAD)
@@ -237,7 +237,7 @@ async def test_a_connection_whose_other_end_is_gone_is_noticed_by_the_system(sta
 
 
 async def test_no_request_waits_for_a_statement_to_be_cancelled(stand: Stand) -> None:
-    """Which takes as long as the database does not answer."""
+    """The cancellation takes until the database answers again."""
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
         watch = asyncio.create_task(connections.enforce_deadlines())
@@ -260,7 +260,7 @@ async def test_no_request_waits_for_a_statement_to_be_cancelled(stand: Stand) ->
 async def test_silent_connections_are_removed_from_the_pool(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though they were left by somebody who would not wait: others take their place."""
+    """Their client has given up waiting; new connections replace them."""
     monkeypatch.setattr(connections, "_CANCEL_TIMEOUT", timedelta(seconds=0.3))
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
@@ -287,7 +287,7 @@ def _settings(stand: Stand) -> Settings:
 
 
 def _someone(journal: Journal) -> Person:
-    """Choose somebody about whom nothing is in doubt: registered, invited and signed in."""
+    """Choose a client whose state is certain: registered, invited and signed in."""
     return next(
         person
         for person in journal.people
@@ -298,7 +298,7 @@ def _someone(journal: Journal) -> Person:
 
 
 def _told(journal: Journal) -> tuple[Following, Subscription]:
-    """Choose somebody who was told, by a subscription, first of somebody who is still there."""
+    """Choose a subscriber whose first event is about a client who still exists."""
     there = {person.id for person in journal.people if person.deleted == {False}}
     return next(
         (following, subscription)

@@ -85,7 +85,7 @@ class Fleet:
         return self._running[port][1]
 
     def restart(self, port: int) -> None:
-        """Stop one by SIGTERM, start another in its place and wait until it is asked."""
+        """Stop a server by SIGTERM, start another in its place, and wait until it gets requests."""
         stack, server = self._running.pop(port)
         server.process.send_signal(signal.SIGTERM)
         eventually(
@@ -123,7 +123,7 @@ def fleet(folder: Path) -> Iterator[Fleet]:
 
 
 class Load:
-    """Requests on many connections, until it is told to end."""
+    """Requests on many connections, until it is stopped."""
 
     def __init__(self, address: str, client: Client) -> None:
         self._address = address
@@ -165,7 +165,7 @@ def _apply(address: str, ann: Client, ben: Client) -> None:
 
 
 class Subscriber:
-    """One who listens, and connects again whenever it is told to."""
+    """A subscriber that connects again after each close."""
 
     def __init__(self, address: str, client: Client) -> None:
         self._address = address.replace("http", "ws", 1)

@@ -171,11 +171,11 @@ async def test_a_session_that_was_ended_elsewhere_leads_back_to_the_start(
 
 @pytest.mark.parametrize("refusal_first", [True, False])
 async def test_sign_out_affects_all_tabs(visit: Visit, *, refusal_first: bool) -> None:
-    """And none takes it for the act of somebody else, in whatever order it hears of it."""
+    """No tab shows it as the act of another device, in any order of events."""
     ann = await visit()
     await ann.sign_in()
     other = await ann.context.new_page()
-    await other.route_web_socket("**", lambda _: None)  # only the first tab hears of the end
+    await other.route_web_socket("**", lambda _: None)  # only the first tab gets the event
     await other.goto("/")
     await other.get_by_role("button", name="Sign out").wait_for()
     refreshing, may_sign_out, may_hear = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -200,7 +200,7 @@ async def test_sign_out_affects_all_tabs(visit: Visit, *, refusal_first: bool) -
         async with ann.page.expect_event("requestfinished") if event is may_hear else nullcontext():
             event.set()
         await expect(heading(ann.page, "Sign in")).to_be_visible()
-    await ann.page.wait_for_timeout(300)  # for a notice to come, were there one
+    await ann.page.wait_for_timeout(300)  # a wrong notice would appear by now
     await expect(heading(other, "Sign in")).to_be_visible()
     assert not await has_shown(ann.page, "You were signed out")
     ann.forgive("401", certain=False)
@@ -271,7 +271,7 @@ async def test_tabs_refresh_once_for_all_of_them(browser: Browser, folder: Path)
             before = len(ann.asked("RefreshSession"))
             server.process.terminate()
             server.process.wait()
-            # Access tokens are none of this server's, refresh tokens are.
+            # The access tokens are invalid, the refresh tokens are valid.
             heir = serving(folder / "tabs", port=server.port, **MANY, AUDIENCE="after")
             later.enter_context(heir)
             former = ann.asked("Me")[-1]["authorization"]
@@ -281,7 +281,7 @@ async def test_tabs_refresh_once_for_all_of_them(browser: Browser, folder: Path)
                     break
                 await asyncio.sleep(0.05)
             assert ann.asking_by_others_than(former) == {ann.page, other}
-            await ann.page.wait_for_timeout(500)  # for a second refresh to come, were there one
+            await ann.page.wait_for_timeout(500)  # a second refresh would be sent by now
             assert len(ann.asked("RefreshSession")) == before + 1
             for page in (ann.page, other):
                 await expect(heading(page, "Invite people")).to_be_visible()

@@ -178,10 +178,10 @@ async def test_list_stays_as_long_as_it_was_after_a_reconnect(visit: Visit, serv
             }).observe(list, {childList: true});
         }"""
     )
-    invite()  # heard of at once
+    invite()  # is shown at once
     await expect(people).to_have_count(41)
     await connections[-1].close(code=1012)
-    invite()  # missed, or told by the next connection
+    invite()  # is missed, or sent by the next connection
     await expect(ann.page.locator(".count")).to_have_text("47")
     for _ in range(100):
         if len(connections) > 1:
@@ -208,7 +208,7 @@ async def test_deletion_of_the_account_is_not_shown_as_an_end_by_others_in_any_t
 
     async def slow(route: Route) -> None:
         answer = await route.fetch()
-        await ann.page.wait_for_timeout(1000)  # the first tab hears of it meanwhile
+        await ann.page.wait_for_timeout(1000)  # the first tab gets the event meanwhile
         await route.fulfill(response=answer)
 
     await other.route("**/graphql", slow)

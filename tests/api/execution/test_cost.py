@@ -103,7 +103,7 @@ def test_attacks_cost_a_limited_number_of_calls(kind: str) -> None:
 
 
 def _plan(attack: Attack) -> None:
-    """Do what is done for a document before it is executed, and for one that is refused."""
+    """Prepare a document for execution, or collect the errors for which it is rejected."""
     documents = Documents(SCHEMA, introspection=True)
     try:
         known = documents.prepare(attack.query)

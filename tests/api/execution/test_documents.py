@@ -23,7 +23,7 @@ BY_HASH = [
 
 
 async def _asked(settings: Settings, body: dict[str, Any], **changed: Any) -> httpx.Response:
-    """Ask an application with other settings."""
+    """Send a request to an application with other settings."""
     app = create_app(settings.model_copy(update=changed))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:

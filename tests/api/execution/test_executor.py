@@ -40,7 +40,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # 500 in CI
 
 
 class Broken:
-    """A value that nothing can be made of."""
+    """A value that no type can serialize."""
 
     def __str__(self) -> str:
         raise ValueError("this has no text")
@@ -121,7 +121,7 @@ class Refused(Trouble):
 
 @strawberry.type
 class Declined(Trouble):
-    """What an exception of Refusal becomes where Refused is none of the field's union."""
+    """The type for a Refusal in fields whose union does not have Refused."""
 
 
 class Refusal(Exception):  # noqa: N818 (as in domain/refusals.py)
@@ -320,7 +320,7 @@ class Documents:
 
 
 def _is_unknown(name: str, field: Any, *, listed: bool) -> bool:
-    """Tell whether plans have to leave a field to graphql-core."""
+    """Return whether only graphql-core supports a field."""
     has_resolver = name in {"computed", "later", "failing", "node"}
     return (listed and has_resolver) or is_interface_type(get_named_type(field.type))
 

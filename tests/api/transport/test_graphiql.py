@@ -32,7 +32,7 @@ async def visitor(browser: Browser, server: Server) -> AsyncIterator[Visitor]:
 
 
 async def write(visitor: Visitor, editor: str, text: str) -> None:
-    """Replace what stands in one of the editors."""
+    """Replace the text of one of the editors."""
     lines = visitor.page.get_by_role("region", name=editor).locator(".view-lines")
     await lines.filter(visible=True).click()
     await visitor.page.keyboard.press("Control+A")

@@ -1,4 +1,4 @@
-"""Connections by WebSocket: who is let in, for how long, and what they may ask."""
+"""Connections by WebSocket: which are accepted, for how long, and for which operations."""
 
 import asyncio
 import json
@@ -482,7 +482,7 @@ async def _refused(sockets: Sockets, **options: Any) -> tuple[int, str] | None:
 
 
 async def _expiring(person: Person, settings: Settings, *, left: timedelta) -> str:
-    """Sign an access token that is accepted for so long, or up to a second less."""
+    """Sign an access token that is accepted for this time, or up to a second less."""
     assert settings.secret_key
     life = timedelta(minutes=1)
     tokens = AccessTokens(

