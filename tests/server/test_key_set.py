@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from connect_hub.security.keys import new_secret
-from tests.support.documentation import ADDRESS, blocks
+from tests.support.documentation import ADDRESS, blocks, section
 from tests.support.hub import Hub
 from tests.support.processes import Server, serving
 
@@ -45,7 +45,7 @@ async def test_key_set_may_be_cached_and_read_by_any_origin(hub: Hub) -> None:
 def test_documented_code_for_other_services_verifies_our_tokens(
     postgres: str, folder: Path
 ) -> None:
-    (lines,) = blocks("python")
+    (lines,) = blocks("python", section("Our tokens in another service"))
     settings = {"SECRET_KEY": new_secret(), "AUDIENCES": "billing:5 min"}
     with serving(folder / "served", port=0, DATABASE_URL=postgres, **settings) as one:
         service: dict[str, Callable[[str], str]] = {}

@@ -9,7 +9,7 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connect_hub.domain.invitations import CODE_ALPHABET
+from connect_hub.domain.invitation_codes import CODE_ALPHABET
 from connect_hub.security.refresh_tokens import RefreshTokens, parse_refresh_token
 from tests.bench.servers import statements
 from tests.bench.servers.floor.answers import answer, moment, shown, variables_of
