@@ -38,7 +38,7 @@ from tests.support.hub import Hub, Person
 
 MAX_LENGTH = 16 * 1024
 GIVE_UP = 3.0  # seconds
-REPETITIONS = 5  # of a document; the least counts, for this machine does other things too
+REPETITIONS = 5  # of a document; the fastest counts, since the machine has other work
 
 
 class Attack(NamedTuple):
@@ -502,7 +502,7 @@ def anything_by_socket(draw: Random) -> Attack:
 
 @dataclass
 class Server:
-    """The application, asked without a network between."""
+    """The application, called without a network."""
 
     app: Starlette
     person: Person
@@ -511,7 +511,7 @@ class Server:
     _seen: list[Any] = field(default_factory=list)
 
     async def cost(self, attack: Attack, *, known: bool = False) -> tuple[float, str]:
-        """Measure milliseconds of CPU from the text to the answer, and tell the answer's gist."""
+        """Measure milliseconds of CPU from the text to the response, and summarize the response."""
         ask = self._by_socket if attack.by_socket else self._by_http
         costs = []
         for _ in range(REPETITIONS):

@@ -21,12 +21,12 @@ _PAGE = "{ totalCount nodes { id phone } edges { cursor node { id phone } } }"
 
 
 def small(number: int) -> str:
-    """Ask for one field."""
+    """Select one field."""
     return f"query Q{number} {{ me {{ id }} }}"
 
 
 def long(number: int) -> str:
-    """Ask for as much as the limits allow."""
+    """Select as much as the limits allow."""
     pages = "".join(f"a{n}: invitedClients {_PAGE} " for n in range(10))
     return f"query Q{number} {{ me {{ {pages} {'id ' * 5} }} }}"
 
@@ -57,7 +57,7 @@ KINDS: dict[str, Callable[[int], str]] = {
 
 
 def grown(server: Server, documents: int, *, plans: bool = False) -> Iterator[tuple[str, float]]:
-    """Send so many documents of each kind; tell by how many MB the process has grown after each.
+    """Send documents of each kind; return by how many MB the process has grown after each kind.
 
     Args:
         server: just started, in one process.

@@ -31,7 +31,7 @@ from tests.support.processes import Client, Server, serving
 ATTACKERS = 5
 RATE = 25  # applications of others in a second
 SECONDS = 5  # of each measurement
-CONNECTIONS = 10  # of the others, who take turns
+CONNECTIONS = 10  # of the other clients, used in turn
 CODES = [f"HST{n:03}" for n in range(10)]  # that the others apply
 
 NO_LIMIT = "1000/s"

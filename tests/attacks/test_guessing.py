@@ -37,7 +37,7 @@ class Comparisons:
 
     @contextmanager
     def growing(self) -> Iterator[Callable[[int], int]]:
-        """Tell how many wrong ones of a length were added since the block began."""
+        """Return how many wrong guesses of a length were added within the block."""
         before = self.wrong.copy()
         yield lambda length: self.wrong[length] - before[length]
 
@@ -63,7 +63,7 @@ def _names(answers: list[Any]) -> Counter[str]:
 
 
 async def _guess_for_an_hour(attacker: Hub, tries: int) -> int:
-    """Guess code after code as long as the server goes along; tell how many guesses it took."""
+    """Guess until the server rejects the attempts; return the number of guesses."""
     guesses = 0
     while (sent := await attacker.request_code(PHONE))["__typename"] == "CodeSent":
         answer = {"attemptsLeft": 1}
@@ -248,7 +248,7 @@ async def test_a_right_code_with_the_wrong_verb_gives_back_its_own_guess_only(
         )
         assert compared.wrong[4] <= spent
         while (await hub.login(PHONE, wrong(code)))["attemptsLeft"]:
-            pass  # what right ones held when the others came is free again
+            pass  # the guesses that right codes reserved are refunded
         await hub.login(PHONE, wrong(code))
         assert compared.wrong[4] == spent
         await pass_time(30)
@@ -291,7 +291,7 @@ async def test_of_all_guesses_at_a_code_exactly_one_is_right(
 
 
 def _is_right(answer: Any) -> bool:
-    """Nobody has registered: a right code says so, and stays alive."""
+    """Return whether a code was right: the phone is not registered, so the code stays valid."""
     return bool(answer["__typename"] == "ClientNotFoundError")
 
 
@@ -321,7 +321,7 @@ def test_a_guesser_succeeds_as_often_as_the_arithmetic_says() -> None:
 
 
 def _outside(low: int, high: int, *, mean: float) -> float:
-    """Tell the probability that a Poisson number is none of low to high."""
+    """Return the probability that a Poisson number is outside of low to high."""
     return 1 - sum(exp(n * log(mean) - mean - lgamma(n + 1)) for n in range(low, high + 1))
 
 
@@ -342,7 +342,7 @@ hmac.compare_digest = counted
 
 
 class InTurn(httpx.AsyncBaseTransport):
-    """Hands requests to several transports, each in its turn."""
+    """Sends requests to several transports in turn."""
 
     def __init__(self, transports: list[httpx.AsyncHTTPTransport]) -> None:
         self._all = transports
@@ -358,13 +358,13 @@ class InTurn(httpx.AsyncBaseTransport):
 
 @dataclass
 class Pair:
-    """Two workers, asked in turn, and what they note."""
+    """Two workers that get requests in turn, and their logs."""
 
     hub: Hub
     notes: Path
 
     def compared(self) -> Counter[int]:
-        """Tell how many guesses they have compared with codes, by length."""
+        """Return how many guesses they compared with codes, by length."""
         return Counter(int(line) for line in self.notes.read_text().splitlines())
 
 
@@ -399,7 +399,7 @@ async def pair(two_workers: Server, hub: Hub, folder: Path) -> AsyncIterator[Pai
     del hub
     (folder / "comparisons").write_text("")
     transports = []
-    for stopped in two_workers.workers:  # meanwhile the other takes all connections
+    for stopped in two_workers.workers:  # the other worker accepts all connections meanwhile
         os.kill(stopped, signal.SIGSTOP)
         try:
             transports.append(await _connected(f"http://127.0.0.1:{two_workers.port}/healthz"))

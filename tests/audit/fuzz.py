@@ -41,7 +41,7 @@ APPLY_INVITE = """mutation($code: String!) {
 }"""
 CURSOR = "{ me { invitedClients(first: 1) { pageInfo { endCursor } } } }"
 SESSIONS = "{ me { sessions { id } } }"
-# Whoever does one of these is somebody new, for whom nothing is lost.
+# These operations run as a new person, so that no other test loses its session.
 ENDING = re.compile("refreshSession|endSession|endOtherSessions|changePhone|deleteAccount")
 UNREACHABLE = {
     "CountryNotServedError",
@@ -71,7 +71,7 @@ turns = count()
 
 
 def somebody() -> tuple[str, str, str]:
-    """Register somebody: their token, invitation code and refresh token."""
+    """Register a person; return token, invitation code and refresh token."""
     phone = f"+{next(numbers)}"
     code = ask(REQUEST_CODE, phone=phone)["smsCode"]
     signed_in = ask(REGISTER, phone=phone, code=code)
@@ -86,7 +86,7 @@ for token, *_ in people[1:]:
 
 @schemathesis.hook
 def before_call(_ctx: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Put real things in place of the words for them, and ask for every `__typename`."""
+    """Replace placeholders by real values, and select every `__typename`."""
     token, *_ = people[0]
     query = print_ast(visit(parse(str(case.body)), Typenames()))
     query = query.replace('"PHONE"', f'"+{next(numbers)}"')
@@ -123,7 +123,7 @@ def invitation() -> tuple[str, str]:
 
 
 class Typenames(Visitor):
-    """Asks for `__typename` everywhere."""
+    """Selects `__typename` everywhere."""
 
     def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
         typename = FieldNode(name=NameNode(value="__typename"), arguments=(), directives=())

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 (a program of its own, in an environment of its own)
-"""The documented story, told by the client that is generated from the schema: story.py URL."""
+"""The documented story, run by the client that is generated from the schema: story.py URL."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-// The documented story, told by the client that is generated from the schema: node story.js URL [HOW]
+// The documented story, run by the client that is generated from the schema: node story.js URL [HOW]
 // HOW documents are sent: as `query`, or only their hashes, as `documentId` or `persistedQuery`.
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";

@@ -1,4 +1,4 @@
-"""A filled database, and the servers on it that were asked for."""
+"""A filled database, and the servers that run on it."""
 
 import asyncio
 import itertools
@@ -42,7 +42,7 @@ class Bench:
         self.inviters = self.fill(self.url, invited)
 
     def url_of(self, name: str) -> str:
-        """Tell where a database of this PostgreSQL is."""
+        """Return the URL of a database of this PostgreSQL."""
         socket = quote(str(embedded.socket_folder(self.folder)), safe="")
         return f"postgresql://{embedded.USER}@/{name}?host={socket}"
 
@@ -55,7 +55,7 @@ class Bench:
         return data.fill(url, invited)
 
     def server(self, name: str) -> Server:
-        """Find a server; it is started when it is asked for first."""
+        """Return a server; it is started at its first use."""
         if name not in self._servers:
             started = fleet.running(
                 name,
@@ -67,7 +67,7 @@ class Bench:
         return self._servers[name]
 
     def token(self, invited: int) -> str:
-        """Sign in the client who invited so many."""
+        """Sign in the client with this number of invited clients."""
         return self.token_of(self.inviters[invited])
 
     def token_of(self, client: UUID) -> str:
@@ -76,7 +76,7 @@ class Bench:
         return self._tokens.issue(client, session_id=client, generation=0, now=now).value
 
     def newcomers(self, count: int) -> list[UUID]:
-        """Make clients whom nobody invited."""
+        """Create clients whom nobody invited."""
         self._newcomers += count
         return data.newcomers(self.url, self._newcomers - count, count)
 
@@ -91,7 +91,7 @@ class Bench:
     def same(
         self, names: list[str], operation: Operation, *, token: str, **variables: Any
     ) -> dict[str, Contender]:
-        """Let servers be asked the same again and again.
+        """Measure servers that get the same request again and again.
 
         Raises:
             WrongAnswerError: they do not answer the same.

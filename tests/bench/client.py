@@ -32,7 +32,7 @@ class Connections:
     def ask(
         self, requests: Iterator[bytes], count: int, is_right: Callable[[bytes], bool]
     ) -> list[float]:
-        """Send so many requests and tell how long each took, in seconds.
+        """Send requests, and return the seconds that each took.
 
         Raises:
             WrongAnswerError: an answer is not 200, or `is_right` does not take its body.

@@ -1,4 +1,4 @@
-"""What is in a database of the bench: clients who invited some or very many, and newcomers."""
+"""The data of the bench: clients with few and with very many invited clients, and newcomers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -64,7 +64,7 @@ def log_statements(url: str, *, on: bool) -> None:
 
 
 def fill(url: str, invited: Sequence[int]) -> dict[int, UUID]:
-    """Make for each number a client who invited so many; one more invited all of these.
+    """Create a client for each number of invited clients; one more client invited these.
 
     Each has a session.
 
@@ -110,7 +110,7 @@ def some_clients(url: str, count: int) -> list[UUID]:
 
 
 def newcomers(url: str, number: int, count: int) -> list[UUID]:
-    """Make clients whom nobody invited, each with a session."""
+    """Create clients whom nobody invited, each with a session."""
 
     async def make() -> list[UUID]:
         async with connected(url) as database:

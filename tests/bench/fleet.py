@@ -52,7 +52,7 @@ def install() -> None:
 
 
 def environment(secret: str, **settings: str) -> dict[str, str]:
-    """Set what servers read, ours and the others."""
+    """Set the environment of all servers."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     token_key = Keys(secret).derive("access token")[0]
     public_key = Ed25519PrivateKey.from_private_bytes(token_key).public_key()

@@ -1,4 +1,4 @@
-"""What the operations that write are asked: variables and tokens, each once, without end.
+"""The inputs of mutations: an endless supply of variables and tokens, each used once.
 
 Whatever is asked is made in batches beforehand, so that it does not count.
 """
@@ -20,7 +20,7 @@ _OWNERS = 100  # whose invitation codes are applied
 
 
 class Input(NamedTuple):
-    """What one request asks."""
+    """The input of one request."""
 
     variables: dict[str, str]
     token: str | None = None

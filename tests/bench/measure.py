@@ -45,7 +45,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Contender:
-    """A server and what it is asked, without end."""
+    """A server, and an endless supply of requests to it."""
 
     server: Server
     requests: Iterator[bytes]
@@ -79,7 +79,7 @@ class Ratio:
 def measure(
     contenders: Mapping[str, Contender], *, cycles: int, connections: int = CONNECTIONS
 ) -> dict[str, list[Slice]]:
-    """Let all contenders take turns."""
+    """Measure all contenders in turns."""
     slices: dict[str, list[Slice]] = {name: [] for name in contenders}
     with ExitStack() as stack:
         open_to = {
@@ -96,7 +96,7 @@ def measure(
 def latencies(
     contenders: Mapping[str, Contender], *, turns: int, connections: int
 ) -> dict[str, list[float]]:
-    """Keep each contender busy for some seconds; tell how long each request took, in seconds."""
+    """Keep each contender busy for some seconds; return the seconds that each request took."""
     took: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(turns):
         for name in random.sample(list(contenders), len(contenders)):

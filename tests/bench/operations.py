@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Operation(NamedTuple):
-    """A document, and what tells a right answer."""
+    """A document, and the check of its response."""
 
     route: str  # of the floor
     document: str

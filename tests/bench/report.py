@@ -18,7 +18,7 @@ from tests.bench.parts import PARTS
 from tests.bench.parts.recording import Result
 from tests.bench.table import comparison, tables
 
-LONGEST = 20 * 60  # seconds, whatever hangs
+LONGEST = 20 * 60  # seconds, even if a server hangs
 ALL = [part for part in PARTS if part != "me"]  # it is among the peers
 INVITED = [10, 100, 1_000, 10_000, 100_000, 1_000_000]
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
@@ -26,7 +26,7 @@ NEED_A_MILLION = {"page", "growth", "memory", "chains"}
 
 
 def main() -> None:
-    """Measure, print tables, write the files that are asked for."""
+    """Measure, print tables, and write the files that the options name."""
     arguments = _arguments()
     parts = arguments.only or ALL
     for number in _STOPS:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, whatever is installed
+sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, not an installed package
 
 from tests.bench import builds
 

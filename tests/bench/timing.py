@@ -1,4 +1,4 @@
-"""Does the time of an answer tell of which kind a phone is? `python tests/bench/timing.py`.
+"""Does the time of a response reveal the kind of a phone? `python tests/bench/timing.py`.
 
 A server of its own is started, with raised limits and no delay of the simulated SMS. Of each
 operation, 500 pairs of calls are made in shuffled order, for a known phone and an unknown one, or a
@@ -68,7 +68,7 @@ random = Random()  # noqa: S311 (an order, no secret)
 
 
 class Client:
-    """One connection, asked from a new address each time."""
+    """One connection, with a new client address for each request."""
 
     def __init__(self, port: int) -> None:
         self._http = HTTPConnection("127.0.0.1", port, timeout=30)
@@ -120,12 +120,12 @@ class Measured:
 
 
 def median_difference(pairs: Pairs) -> float:
-    """Milliseconds by which the second of a pair is slower, in the middle."""
+    """Median milliseconds by which the second of a pair is slower."""
     return median(second - first for first, second in pairs)
 
 
 def fast_difference(pairs: Pairs) -> float:
-    """Milliseconds between the 10th percentiles: noise only adds, so the fastest tell the most."""
+    """Milliseconds between the 10th percentiles: noise only adds, so the fastest are exact."""
     firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
     return quantiles(seconds, n=10)[0] - quantiles(firsts, n=10)[0]
 
@@ -156,7 +156,7 @@ def main() -> None:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[int]:
-    """Run a server and tell its port."""
+    """Run a server, and return its port."""
     environment = {"PATH": "", **SETTINGS, "DATA_DIR": str(folder / "data")}
     source = str(Path(connect_hub.__file__).parents[1])
     output = folder / "output"
@@ -190,7 +190,7 @@ def _port(process: "subprocess.Popen[bytes]", output: Path) -> int:
 
 
 async def make_known(folder: Path) -> None:
-    """Register the known phones as if long ago: nothing else is remembered of them."""
+    """Register the known phones as if long ago, without traces in the rate limits."""
     connection = await asyncpg.connect(
         host=str(embedded.socket_folder(folder / "data")),
         user=embedded.USER,
@@ -255,7 +255,7 @@ def measure(client: Client) -> dict[str, Pairs]:
 
 
 def compare(call: Callable[[str], float], first: list[str], second: list[str]) -> Pairs:
-    """Call for each pair of phones, the one or the other before, after some pairs to warm up."""
+    """Call for each pair of phones in random order, after some pairs to warm up."""
     pairs: Pairs = []
     for phones in random.sample(list(zip(first, second, strict=True)), len(first)):
         took = {phone: call(phone) for phone in random.sample(phones, 2)}

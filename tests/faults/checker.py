@@ -14,7 +14,7 @@ from tests.faults.postgres import Postgres
 
 _BUSY = "SELECT FROM pg_stat_activity WHERE application_name = 'connect-hub' AND state <> 'idle'"
 _AGAIN = 0.1  # seconds
-_LATE = timedelta(seconds=10)  # what came later may not have been told when a connection ends
+_LATE = timedelta(seconds=10)  # a later event may not have been sent when a connection ends
 
 Rows = dict[str, dict[str, Any]]
 
@@ -31,7 +31,7 @@ class Facts:
 
 
 async def read(postgres: Postgres | Cluster) -> Facts:
-    """Read the tables once nothing runs that nobody waits for any more."""
+    """Read the tables once all abandoned statements have ended."""
     while await postgres.execute(_BUSY):  # noqa: ASYNC110 - of others
         await asyncio.sleep(_AGAIN)
     connection = await postgres.connect()
@@ -61,7 +61,7 @@ async def _rows(connection: Any, table: str, key: str) -> Rows:
 
 
 def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
-    """Say all that is not as it was answered."""
+    """Return all differences between the database and the responses."""
     return [
         *journal.wrong,
         *_people(journal, facts),

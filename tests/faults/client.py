@@ -13,7 +13,7 @@ _PATIENCE = 40  # seconds until a client gives up, which is a finding
 
 
 class UnknownError(Exception):
-    """There is no answer, or SERVICE_UNAVAILABLE: it may have been done or not."""
+    """There is no response, or SERVICE_UNAVAILABLE: the operation may have been executed or not."""
 
 
 class UnauthenticatedError(Exception):
@@ -26,7 +26,7 @@ class Record:
 
     answers: list[tuple[float, float, str]] = field(default_factory=list)  # end, seconds, outcome
     told: list[tuple[float, float]] = field(default_factory=list)  # when, and seconds later than so
-    unsent: list[float] = field(default_factory=list)  # when codes were asked for in vain
+    unsent: list[float] = field(default_factory=list)  # when requests for codes failed
     wrong: list[str] = field(default_factory=list)
 
     def note(self, began: float, outcome: str) -> None:
@@ -36,12 +36,12 @@ class Record:
             self.wrong.append(f"an answer took {now - began:.1f} s ({outcome})")
 
     def between(self, start: float, end: float) -> Iterator[tuple[float, str]]:
-        """Give seconds and outcome of what was answered meanwhile."""
+        """Return seconds and outcome of the responses in this time."""
         return ((took, outcome) for at, took, outcome in self.answers if start <= at < end)
 
 
 class Connection:
-    """A keep-alive connection to one of several servers; where one fails, the next is taken."""
+    """A keep-alive connection to one of several servers; if it fails, the next one is used."""
 
     def __init__(self, ports: list[int], record: Record, *, first: int) -> None:
         self.record = record
@@ -69,7 +69,7 @@ class Connection:
 
     @property
     def port(self) -> int:
-        """Of the server that is asked."""
+        """The port of the current server."""
         return self._ports[self._turn % len(self._ports)]
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ async def _postgres_killed(stand: Stand) -> None:
 
 
 async def _backend_killed(stand: Stand) -> None:
-    """PostgreSQL then ends all other connections too, and recovers."""
+    """Kill a backend; PostgreSQL then ends all other connections too, and recovers."""
     sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'connect-hub' LIMIT 1"
     (row,) = await stand.postgres.execute(sql)
     os.kill(row["pid"], signal.SIGKILL)
@@ -108,7 +108,7 @@ async def _nothing(_: Stand) -> None:
 
 
 def _clock(offset: str) -> Fault:
-    """Let one server live in another hour.
+    """Shift the clock of one server by hours.
 
     Nothing of the database may depend on it. A bearer token of one server is then refused by the
     others, as design has it: only a sign-in or a refresh there helps.
@@ -192,7 +192,7 @@ async def _leader_frozen(stand: Stand) -> None:
 
 
 async def _sockets(stand: Stand) -> None:
-    """Open very many, and leave them: some say nothing, some begin to ask, some are WebSockets."""
+    """Open very many connections: silent ones, unfinished requests and WebSockets."""
     begins = (b"", b"POST /graphql HTTP/1.1\r\nHost:", _UPGRADE)
     with ExitStack() as stack:
         for number in range(_SOCKETS):

@@ -1,4 +1,4 @@
-"""Somebody who subscribes and stays: told of all who come, each once, and soon."""
+"""A subscriber, who must get each event once and soon."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ _REFUSED = {4401, 4403}
 
 
 class Follower(Teller):
-    """Does as docs/live-updates.md says: connect, ask what was missed, subscribe, and again."""
+    """Follows docs/live-updates.md: connect, query missed events, subscribe, and connect again."""
 
     async def _story(self) -> None:
         _, session = await self._begin()
@@ -45,7 +45,7 @@ class Follower(Teller):
             await self._refresh(session)
 
     async def _follow(self, session: Session) -> None:
-        """Be told until the connection ends."""
+        """Receive events until the connection ends."""
         began, headers = time.monotonic(), {"X-Forwarded-For": self._address}
         try:
             sockets = Sockets(self._connection.port)

@@ -1,4 +1,4 @@
-"""What was acknowledged, and what may have been done besides: written while the load runs.
+"""A journal of acknowledged operations, and of those whose response was lost.
 
 Where an answer is lost, the journal keeps all that may be true, until another answer settles it.
 """
@@ -43,7 +43,7 @@ class Code:
 
 @dataclass
 class Person:
-    """Somebody who registers, and what the database may say of them."""
+    """A person who registers, and the states that the database may have for them."""
 
     phones: set[str]
     id: str | None = None
@@ -56,7 +56,7 @@ class Person:
 
 @dataclass
 class Subscription:
-    """Who was told of by one connection, and when that was open."""
+    """The events of one connection, and when it was open."""
 
     since: datetime
     until: datetime | None = None
@@ -65,7 +65,7 @@ class Subscription:
 
 @dataclass
 class Following:
-    """What somebody knows of who applied their code, by a query or a subscription."""
+    """What a client knows about applications of its code, by queries and subscriptions."""
 
     known: set[str] = field(default_factory=set)  # ids
     subscriptions: list[Subscription] = field(default_factory=list)

@@ -14,7 +14,7 @@ _CHUNK = 1 << 16
 
 @dataclass
 class Proxy:
-    """Passes on what comes, as long as it is left alone."""
+    """A TCP proxy that forwards everything, until a fault is set."""
 
     target: Path
     port: int = 0
@@ -28,7 +28,7 @@ class Proxy:
         return len(self._open) // 2
 
     def stall(self) -> None:
-        """Take everything, also new connections, and pass on nothing."""
+        """Accept everything, also new connections, and forward nothing."""
         self._flows.clear()
 
     def cut(self) -> None:
@@ -79,7 +79,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxying(target: Path, host: str, port: int = 0) -> AsyncIterator[Proxy]:
-    """Listen as long as this lasts, on a free port unless one is given."""
+    """Listen until the context ends, by default on a free port."""
     proxy = Proxy(target)
     proxy.heal()
     server = await asyncio.start_server(proxy._serve, host, port)  # noqa: SLF001 (its own class)

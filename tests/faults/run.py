@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, whatever is installed
+sys.path[:1] = [str(CHECKOUT), str(CHECKOUT / "src")]  # this checkout, not an installed package
 
 from tests.faults.faults import FAULTS
 from tests.faults.stand import standing
@@ -45,7 +45,7 @@ async def main() -> None:
 
 
 def _stop_when_told() -> None:
-    """Let everything that was started end, whoever stops this."""
+    """End everything that was started, on any signal."""
     running = asyncio.current_task()
     assert running
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -29,7 +29,7 @@ HOSTS = ("127.0.0.1", "127.0.0.2")  # of the database and its standby
 CONNECTIONS = 32
 FOLLOWERS = 8
 DISK = 600  # megabytes
-_HEARD_WITHIN = 2  # seconds, of whoever came last
+_HEARD_WITHIN = 2  # seconds until the last event is received
 _ENDS_WITHIN = 20  # seconds
 
 _LIMITS = {  # raised: all clients are one machine, and are slow to be refused
@@ -70,17 +70,17 @@ class Server:
 
     @property
     def memory(self) -> float:
-        """Tell the resident megabytes."""
+        """Return the resident megabytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     async def restart(self, **settings: str) -> None:
-        """End it well and start it, with other settings."""
+        """Stop it by SIGTERM, and start it with other settings."""
         await self.end()
         await self.start(**settings)
 
     async def end(self) -> None:
-        """End it well, if it has not ended, read what it said to the last, and tidy up."""
+        """Stop it by SIGTERM if it still runs, read the rest of its output, and clean up."""
         if self._running:
             self.process.terminate()
             await asyncio.to_thread(self.process.wait, _ENDS_WITHIN)
@@ -102,7 +102,7 @@ class Server:
 
 
 class Inbox(Mapping[str, str]):
-    """The codes that the gateway was asked to send."""
+    """The codes that the gateway received."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
@@ -134,7 +134,7 @@ class Stand:
     ) -> None:
         self.stack = AsyncExitStack()  # ends what is started later
         self.disk, self.make, self.peer = disk, make, peer
-        self.postgres = self.other = postgres  # the other is its standby, where there is one
+        self.postgres = self.other = postgres  # the other is its standby, if there is one
         self.proxy, self.other_proxy = proxies
         self.journal, self.record = Journal(), Record()
         self.cluster: Cluster | None = None  # has taken the place of the other databases
@@ -158,7 +158,7 @@ class Stand:
 
     @asynccontextmanager
     async def load(self, *, clocks_differ: bool = False) -> AsyncIterator[None]:
-        """Tell stories over all connections, and follow who comes, as long as this lasts."""
+        """Run stories over all connections, and followers, until the context ends."""
         ports = [server.port for server in self.servers]
         invitations = Invitations()
 
@@ -180,13 +180,13 @@ class Stand:
             await asyncio.sleep(_HEARD_WITHIN)
 
     def rate(self, seconds: float) -> float:
-        """Tell how many requests a second were answered of late."""
+        """Return how many requests a second were answered lately."""
         now = time.monotonic()
         answered = [o for _, o in self.record.between(now - seconds, now) if o == "answered"]
         return len(answered) / seconds
 
     async def findings(self) -> list[str]:
-        """Say all that is wrong and was not said yet."""
+        """Return all new findings."""
         facts = await checker.read(self.database)
         found = Counter([*self.record.wrong, *checker.check(self.journal, facts, keys=self.keys)])
         for server in self.servers:

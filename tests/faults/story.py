@@ -1,4 +1,4 @@
-"""The whole story, told again and again over one connection, each time by somebody new."""
+"""The whole story, run again and again over one connection, each time by a new person."""
 
 import asyncio
 import json
@@ -20,9 +20,9 @@ _numbers = count()
 _AGAIN = 0.3  # seconds until what was not answered is sent again
 _PAUSE = 0.25  # at most, between two steps
 _ELSEWHERE = 0.1  # of the requests go to another server than the last
-_FOLLOWED = 0.3  # of the codes that are applied are of who follows it
-_MAY_REFUSE = {"InvitationRingError", "InvitationCodeNotFoundError"}  # codes of whom none follows
-_LATEST = 200  # codes of others, of which one is applied
+_FOLLOWED = 0.3  # of the applied codes belong to followers
+_MAY_REFUSE = {"InvitationRingError", "InvitationCodeNotFoundError"}  # codes without a follower
+_LATEST = 200  # other codes, of which one is applied
 
 
 class StoppedError(Exception):
@@ -35,7 +35,7 @@ class WrongError(Exception):
 
 @dataclass
 class Invitations:
-    """Codes to apply: of those who follow who comes, and of the latest others."""
+    """Codes to apply: those of followers, and the latest others."""
 
     followed: list[str] = field(default_factory=list)
     latest: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Invitations:
 
 
 class Teller:
-    """Tells stories, and writes what it was answered into the journal."""
+    """Runs stories, and writes the responses into the journal."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class Teller:
     ) -> None:
         self._connection, self._journal = connection, journal
         self._invitations = invitations
-        self._inbox = inbox  # what a gateway was told to send, by phone
+        self._inbox = inbox  # messages to the gateway, by phone
         self._clocks_differ = clocks_differ  # then another server may refuse a token
         self.stopped = False
 
     async def tell(self) -> None:
-        """Tell stories until it is stopped."""
+        """Run stories until it is stopped."""
         while not self.stopped:
             try:
                 await self._story()
@@ -105,7 +105,7 @@ class Teller:
             await self._stranger(_phone())
 
     async def _begin(self) -> tuple[str, Session]:
-        """Be somebody new."""
+        """Start with a new person."""
         phone = _phone()
         self._person = Person({phone})
         self._journal.people.append(self._person)
@@ -113,7 +113,7 @@ class Teller:
         return phone, await self._register(phone)
 
     async def _register(self, phone: str) -> Session:
-        """Register, whatever becomes of the answers."""
+        """Register, even if responses are lost."""
         verb, code = "register", await self._code(phone)
         if random.random() < 0.5:
             await self._guess_wrong(verb, code)
@@ -207,7 +207,7 @@ class Teller:
         return me
 
     async def _apply(self, session: Session) -> None:
-        """Apply somebody's invitation code, once and for all."""
+        """Apply an invitation code."""
         person, own = self._person, self._person.invitation_code
         code = self._invitations.choose()
         while True:
@@ -231,7 +231,7 @@ class Teller:
             return
 
     async def _refresh(self, session: Session) -> None:
-        """Refresh; an answer that is lost is asked for again, and sometimes one that is not."""
+        """Refresh; repeat it if the response was lost, and sometimes if it was not."""
         asked, former = session.refresh_token, session.generation
         for _ in range(random.randint(1, 2)):
             query = hub.REFRESH + hub.CLIENT
@@ -337,7 +337,7 @@ class Teller:
         return session
 
     async def _surely(self, query: str, **asked: Any) -> Any:
-        """Ask until it is answered: for what may be done twice."""
+        """Repeat an idempotent request until there is a response."""
         while True:
             try:
                 return await self._ask(query, **asked)

@@ -25,7 +25,7 @@ class Trial:
     after: float
     slowest: float  # seconds
     outcomes: Counter[str]  # of requests while the fault lasted, and in the recovery
-    told: int  # who came, to those who follow
+    told: int  # events sent to followers
     late: float  # seconds, the last that were told once all is well
     findings: list[str]
 
@@ -80,7 +80,7 @@ def _meanwhile(result: Trial, fault: Fault, afterwards: Counter[str]) -> list[st
 
 
 async def flatness(stand: Stand, seconds: int) -> bool:
-    """Load for so long, and tell whether memory and connections stay as they were once settled."""
+    """Run load for a time; return whether memory and connections stay constant once settled."""
     for server in stand.servers:
         await server.restart()  # memory that a fault took and left would hide what grows
     async with stand.load():

@@ -15,12 +15,12 @@ _BUSY = 32  # connections
 
 
 def me(bench: Bench, result: Result) -> None:
-    """Ask for the viewer with 10 invited: the floor and ours."""
+    """Query the viewer with 10 invited clients: the floor and our server."""
     _me(bench, result, ["floor", "ours"])
 
 
 def peers(bench: Bench, result: Result) -> None:
-    """Ask all servers for the same."""
+    """Send the same query to all servers."""
     _me(bench, result, ["floor", "ours", *fleet.PEERS])
 
 
@@ -31,14 +31,14 @@ def _me(bench: Bench, result: Result, names: list[str]) -> None:
 
 
 def page(bench: Bench, result: Result) -> None:
-    """Ask for the first 100 of all invited."""
+    """Query the first 100 of all invited clients."""
     names = ["floor", "ours", "mercurius"]
     contenders = _viewing(bench, names, PAGE, invited=bench.clients, first=100)
     record(result, "page_of_1m", measure(contenders, cycles=CYCLES))
 
 
 def unseen(bench: Bench, result: Result) -> None:
-    """Ask for the viewer with 10 invited, by documents that were never seen before."""
+    """Query the viewer with 10 invited clients, by new documents."""
     contenders = {name: _unseen(bench, name) for name in ("ours", "mercurius")}
     for contender in contenders.values():
         warm(contender, _WARM_UP)

@@ -20,7 +20,7 @@ _verified: dict[str, tuple["Viewer", float]] = {}
 
 
 class Viewer(NamedTuple):
-    """Who asks, as the statement VIEWER takes it."""
+    """The viewer, as the statement VIEWER reads it."""
 
     session_id: UUID
     generation: int
@@ -28,7 +28,7 @@ class Viewer(NamedTuple):
 
 
 def viewer_of(headers: Mapping[str, str]) -> Viewer:
-    """Tell whose token came; it may have expired since it was verified."""
+    """Return the viewer of a token, which may have expired since it was verified."""
     token = headers["authorization"].removeprefix("Bearer ")
     if token not in _verified:
         if len(_verified) > _REMEMBERED:

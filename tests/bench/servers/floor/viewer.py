@@ -1,4 +1,4 @@
-"""What a signed-in client asks for: itself, and that a code is applied."""
+"""The operations of a signed-in client: `me` and `applyInvite`."""
 
 from collections.abc import Iterable
 from datetime import timedelta
