@@ -113,7 +113,7 @@ async def sockets(app: Starlette) -> AsyncIterator[Sockets]:
 
 @pytest.fixture
 async def hub(app: Starlette, sender: SimulatedSender) -> AsyncIterator[Hub]:
-    """Give a client of the running server; every table is empty."""
+    """Return a client of the running server; every table is empty."""
     for table in (
         "invited_count",
         "session",

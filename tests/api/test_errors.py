@@ -1,4 +1,4 @@
-"""Which limit refused a request, and what a client may do then, in machine-readable form."""
+"""Rejections by a limit say in machine-readable form which limit it is, and until when."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -261,7 +261,7 @@ async def test_a_code_replaced_under_a_burst_takes_three_guesses_too(
     hub: Hub, compared: Comparisons
 ) -> None:
     for spent in (3, 6, 9):
-        burst = [hub.login(PHONE, "x") for _ in range(50)]  # no code has it
+        burst = [hub.login(PHONE, "x") for _ in range(50)]  # no code looks like this
         burst.insert(25, hub.request_code(PHONE))
         await asyncio.gather(*burst)
         assert compared.wrong[4] <= spent

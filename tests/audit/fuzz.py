@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 (loaded by schemathesis, in an environment of its own)
-"""What schemathesis cannot know: people, their codes and tokens, and what an answer may hold.
+"""Hooks for schemathesis: real people, codes and tokens, and checks of responses.
 
 The server's address is in the environment, as SERVER.
 """

@@ -42,7 +42,7 @@ from generated.python import (
 
 
 class RefusedError(Exception):
-    """What the server refused with is the argument."""
+    """The server rejected an operation; the argument is its error."""
 
 
 async def code_for(client: Client, phone: str) -> str:
@@ -121,7 +121,7 @@ def bearing(token: str) -> dict[str, str]:
 async def tell(client: Client) -> None:
     anns_phone, bens_phone = (f"+7916{randbelow(10**7):07}" for _ in range(2))
 
-    # Ann registers, at the second try.
+    # Ann registers, after a wrong code.
     code = await code_for(client, anns_phone)
     wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
     mistyped = (await client.register(anns_phone, wrong)).register

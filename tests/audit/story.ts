@@ -130,7 +130,7 @@ async function registered(phone: string) {
   return succeeded((await ask(Register, { phone, code })).register);
 }
 
-// Ann registers, at the second try.
+// Ann registers, after a wrong code.
 const [annsPhone, bensPhone] = [somePhone(), somePhone()];
 const code = await codeFor(annsPhone);
 const wrong = code.replace(/^./, (digit) => String((Number(digit) + 1) % 10));

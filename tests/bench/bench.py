@@ -113,7 +113,7 @@ class Bench:
         operation: Operation,
         inputs: Iterable[tuple[dict[str, str], str | None]],
     ) -> dict[str, Contender]:
-        """Let servers share inputs, of which each is asked once: variables and a token."""
+        """Measure servers that share inputs, each used once: variables and a token."""
 
         def requests(name: str) -> Iterator[bytes]:
             for variables, token in inputs:

@@ -71,7 +71,7 @@ def enter() -> None:
 
 
 def install(wanted: list[Path], folder: Path, commands: list[list[str]]) -> None:
-    """Fill a folder that git ignores, anew once the files that say what is wanted have changed."""
+    """Fill a folder that git ignores; do it again when the requirements have changed."""
     texts = "".join(file.read_text() for file in wanted)
     done = folder / ".installed"
     if not done.exists() or done.read_text() != texts:

@@ -34,7 +34,7 @@ COMMANDS = {
     "strawberry": [sys.executable, "-m", "tests.bench.servers.strawberry_server"],
 }
 PEERS = ["mercurius", "yoga", "ariadne", "strawberry"]
-WARMED = {"mercurius", "yoga"}  # what is compiled while it runs
+WARMED = {"mercurius", "yoga"}  # are compiled while they run
 
 _READY_WITHIN = 30  # seconds
 _ENDS_WITHIN = 15
@@ -109,7 +109,7 @@ def running(
 
 @contextmanager
 def _on(cpus: set[int]) -> Iterator[None]:
-    """Be on these CPUs while a child is started: it stays there."""
+    """Run on these CPUs while a child is started; the child stays there."""
     ours = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cpus)
     try:

@@ -108,7 +108,7 @@ def latencies(
 
 
 def warm(contender: Contender, requests: int) -> None:
-    """Let a server see so many requests before it is measured."""
+    """Send some requests to a server before it is measured."""
     with connected(contender.server.port, CONNECTIONS) as connections:
         connections.ask(contender.requests, requests, contender.is_right)
 

@@ -1,4 +1,4 @@
-"""What `run.py` does in its environment: measure, print tables, write files."""
+"""The main function of `run.py`, in its environment: measures, prints tables, writes files."""
 
 import argparse
 import json

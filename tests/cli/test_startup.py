@@ -1,4 +1,4 @@
-"""What the surroundings of the commands may be like: the shell, files, folders, ports."""
+"""The environment of the commands: the shell, files, folders and ports."""
 
 import os
 import re

@@ -25,7 +25,7 @@ async def _send(hub: Hub) -> Any:
 
 
 async def _guess(hub: Hub) -> Any:
-    return await hub.login("+79991234567", "1234")  # no code is alive
+    return await hub.login("+79991234567", "1234")  # there is no live code
 
 
 def _accepted(answers: list[Any]) -> int:

@@ -96,7 +96,7 @@ async def _closes_a_ring(
     await one.execute(APPLY, ANN, BEN)
     second = asyncio.create_task(other.execute(APPLY, CID, DAN))
     while not (second.done() or await watch.fetch(WAITS, other.get_server_pid())):
-        pass  # neither is through yet
+        pass  # neither has ended yet
     await first.commit()
     await second
     inviters = dict(await watch.fetch("SELECT id, inviter_id FROM client"))

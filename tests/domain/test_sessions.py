@@ -165,7 +165,7 @@ async def test_quiet_thief_is_detected_at_the_second_refresh(
     owner = await hub.person()
     thief = Person(**vars(owner))
     order = [thief, owner] if first == "thief" else [owner, thief]
-    for holder in order:  # neither uses what it gets
+    for holder in order:  # neither uses its new tokens
         assert _name(await holder.refresh()) == "SignedIn"
         await pass_time(apart)
     assert _name(await order[0].refresh()) == "SignedIn"

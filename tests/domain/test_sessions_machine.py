@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class Session:
-    """What a session must be, in seconds of the model."""
+    """The expected state of a session, in seconds of the model."""
 
     client: str
     id: str
@@ -60,7 +60,7 @@ class Session:
         return not self.ended and now - self.used < IDLE and now - self.created < ABSOLUTE
 
     def note_use(self, generation: int, now: int) -> None:
-        """Be written once a minute, and when tokens of a generation first come back."""
+        """Expect a write once a minute, and when tokens of a generation are first seen."""
         first = generation == self.generation and self.seen is None
         if first or now - self.used >= MINUTE:
             self.used = now

@@ -22,7 +22,7 @@ class UnauthenticatedError(Exception):
 
 @dataclass
 class Record:
-    """What came of all requests."""
+    """The outcomes of all requests."""
 
     answers: list[tuple[float, float, str]] = field(default_factory=list)  # end, seconds, outcome
     told: list[tuple[float, float]] = field(default_factory=list)  # when, and seconds later than so

@@ -1,4 +1,4 @@
-"""What can go wrong around a server: each brings it about, and ends it."""
+"""The faults around a server: each context causes one, and ends it."""
 
 import asyncio
 import os
@@ -42,14 +42,14 @@ _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 @dataclass
 class Fault:
-    """What to do to a stand, and how its servers are started for it."""
+    """A fault of a stand, and the settings of its servers for it."""
 
     bring: Callable[[Stand], Awaitable[None]]
     prepare: Callable[[Stand], Awaitable[dict[str, str]]] | None = None  # and tell settings
     of_one: dict[str, str] = field(default_factory=dict)  # settings of the first server
     clocks_differ: bool = False
     kills: bool = False  # a server, whose connections then break
-    lacks: Callable[[Stand], str] = field(default=lambda _: "")  # what it needs that is not here
+    lacks: Callable[[Stand], str] = field(default=lambda _: "")  # names a missing requirement
     by_hand: bool = False  # only if it is named: it needs more, and takes long
 
 
@@ -132,7 +132,7 @@ def _without_small_disk(stand: Stand) -> str:
 async def _disk_full(stand: Stand) -> None:
     """Fill it while PostgreSQL writes; where that ends it, start it again."""
     filling = stand.disk / "filling"
-    with filling.open("wb", buffering=0) as file:  # what a buffer kept would be written at the end
+    with filling.open("wb", buffering=0) as file:  # a buffer would be written at the end
         try:
             while True:
                 file.write(bytes(1 << 16))

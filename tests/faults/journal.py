@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Life(Enum):
-    """What an acknowledged session may be."""
+    """The possible states of an acknowledged session."""
 
     ALIVE = "alive"
     ENDED = "ended"
@@ -18,7 +18,7 @@ class Life(Enum):
 
 @dataclass
 class Session:
-    """Where a client is signed in, as it was answered."""
+    """A session, as the responses describe it."""
 
     id: str
     token: str = field(repr=False)
@@ -51,7 +51,7 @@ class Person:
     inviters: set[str | None] = field(default_factory=lambda: {None})  # by their codes
     deleted: set[bool] = field(default_factory=lambda: {False})
     sessions: dict[str, Session] = field(default_factory=dict)
-    registering: bool = False  # somebody may be registered whose id nobody was told
+    registering: bool = False  # a registration whose response was lost
 
 
 @dataclass

@@ -116,7 +116,7 @@ class Postgres:
 
 @contextmanager
 def postgresqls(folder: Path) -> Iterator[Any]:
-    """Give what makes servers in folders of one; they end with the context."""
+    """Return a function that starts servers in subfolders; they end with the context."""
     with ExitStack() as stack:
         nothing = os.open(os.devnull, os.O_RDONLY)
         stack.callback(os.close, nothing)

@@ -42,7 +42,7 @@ class Proxy:
         self._end(_RESET)
 
     def heal(self) -> None:
-        """Be left alone again: what was stalled flows on."""
+        """End the fault; stalled data flows on."""
         self.refusing, self.delay = False, 0
         self._flows.set()
 

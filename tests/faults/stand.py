@@ -121,7 +121,7 @@ class Inbox(Mapping[str, str]):
 
 
 class Stand:
-    """What a fault is brought about in."""
+    """The servers, the database and the gateway that a fault affects."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Stand:
 
     @property
     def database(self) -> Postgres | Cluster:
-        """What the servers use."""
+        """The database of the servers."""
         return self.cluster or self.postgres
 
     async def use_cluster(self) -> Cluster:

@@ -145,7 +145,7 @@ class Teller:
             elif answer is not None:
                 raise WrongError(f"login with a right code: {answer}")
         session = self._signed_in(answer)
-        if random.random() < 0.5:  # what is spent is spent
+        if random.random() < 0.5:  # a used code is rejected
             again = await self._try("login", code)
             if again and again["__typename"] != "InvalidCodeError":
                 raise WrongError(f"login with a spent code: {again}")

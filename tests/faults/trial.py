@@ -19,7 +19,7 @@ _LOOK_EVERY = 30
 
 @dataclass
 class Trial:
-    """What came of it."""
+    """The result of a trial."""
 
     before: float  # answers a second
     after: float

@@ -67,7 +67,7 @@ def test_request_is_a_span_with_its_statements_and_no_personal_data(folder: Path
             )
             assert answer.json() == {"data": {"anyName": {"id": client.id}}}
             assert {line["level"] for line in server.logged} == {"info"}
-        spans = spans_of(bodies)  # what was left was sent at the end
+        spans = spans_of(bodies)  # the rest is sent at the end
     asked = {span.name: span for span in spans if span.kind == 2}  # of a server
     assert {"requestCode", "register", "me", "request"} == asked.keys()
     me = asked["me"]

@@ -156,7 +156,7 @@ async def test_gateway_with_wrong_credentials_fails_over_to_the_next(peer: Peer,
 
 
 async def test_rejection_by_vonage_with_status_200_counts_as_sent(peer: Peer) -> None:
-    """As docs/sms.md warns: should apprise learn to read the answer, this is to be deleted."""
+    """docs/sms.md warns of this. Delete the test once apprise reads the response."""
     assert await send(VONAGE.replace(gateways.SECRET, "wrongwrongwrongw"), SMSC) == "vonage"
     assert peer.asked == ["sms"]
 

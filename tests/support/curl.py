@@ -1,4 +1,4 @@
-"""As much of curl as the documented story needs, for a machine without curl."""
+"""The options of curl that the documented story needs, for machines without curl."""
 
 import argparse
 import sys

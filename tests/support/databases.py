@@ -25,7 +25,7 @@ class Database:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a server on it takes from the environment."""
+        """The environment of a server that uses it."""
         return {"DATABASE_URL": self.url, "SECRET_KEY": new_secret()}
 
     def execute(self, sql: str, *values: object) -> list[Any]:

@@ -128,7 +128,7 @@ def serving_gateways() -> Iterator[Peer]:
 
 
 def reached_by_apprise(peer: Peer, patch: pytest.MonkeyPatch) -> None:
-    """Let apprise find the gateways here: only the hosts of its plugins' URLs are changed."""
+    """Redirect apprise to these gateways: only the hosts in the URLs of its plugins change."""
     for schema, (name, host) in _HOSTS.items():
         plugin = apprise.plugins.N_MGR[schema]
         genuine = getattr(plugin, name)

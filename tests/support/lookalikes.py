@@ -43,7 +43,7 @@ class _Backend:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    client: asyncio.StreamWriter | None  # who uses it now
+    client: asyncio.StreamWriter | None  # the client that uses it now
     prepared: set[bytes] = field(default_factory=set)
     hidden: int = 0  # answers to a Parse of ours
 

@@ -121,7 +121,7 @@ class Server:
 
     @property
     def metrics(self) -> str:
-        """What Prometheus reads, where that is to be had."""
+        """What Prometheus reads; empty if it is not served."""
         match = re.search(r"http://[\d.:]+/metrics", self.printed)
         return HTTP.get(match[0]).text if match and self.process.poll() is None else ""
 

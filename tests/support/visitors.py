@@ -103,7 +103,7 @@ class Visitor:
         assert await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     def asked(self, operation: str) -> list[dict[str, str]]:
-        """Give the headers of the requests for an operation."""
+        """Return the headers of the requests for an operation."""
         return [
             request.headers
             for request in self.requests
@@ -150,7 +150,7 @@ Visit = Callable[..., Awaitable[Visitor]]
 
 @asynccontextmanager
 async def visits(browser: Browser, server: Server) -> AsyncIterator[Visit]:
-    """Let any number of people visit; each has to be content in the end."""
+    """Open the page for any number of people; check each for errors at the end."""
     async with AsyncExitStack() as stack:
 
         async def visit(path: str = "/", **how: Any) -> Visitor:

@@ -15,6 +15,6 @@ async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def visit(browser: Browser, server: Server) -> AsyncIterator[Visit]:
-    """Give visitors of the module's server."""
+    """Return a function that opens the module's server in a browser."""
     async with visits(browser, server) as visit:
         yield visit

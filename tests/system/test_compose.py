@@ -18,7 +18,7 @@ from tests.support.processes import run
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 SERVERS = ["app-1", "app-2", "app-3"]
-ENV = {  # what the documented line writes to .env
+ENV = {  # as the documented line writes it to .env
     "SECRET_KEY": new_secret(),
     "POSTGRES_PASSWORD": "the owner's: @/%",
     "APP_PASSWORD": "0123456789abcdef",
@@ -40,7 +40,7 @@ def interpolated(text: str, **env: str) -> str:
 
 
 def settings_of(service: str, **env: str) -> dict[str, str]:
-    """What a container of a service has in its environment: `.env`, then `environment`."""
+    """Return the environment of a service's container: `.env`, then `environment`."""
     given = SERVICES[service]["environment"]
     return env | {name: interpolated(str(value), **env) for name, value in given.items()}
 

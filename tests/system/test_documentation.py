@@ -159,7 +159,7 @@ def test_the_documentation_has_every_line_about_a_client() -> None:
 
 
 def test_the_documentation_s_gateways_are_such_as_apprise_takes() -> None:
-    real = {  # where apprise knows how such a value looks
+    real = {  # if apprise checks the form of such a value
         "ACCOUNT_SID": "AC" + "a" * 32,
         "AUTH_TOKEN": "b" * 32,
         "API_KEY": "a" * 8,

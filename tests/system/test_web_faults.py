@@ -27,7 +27,7 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 async def hang(page: Page, operation: str) -> None:
-    """Let the server leave an operation without an answer."""
+    """Let the server never answer an operation."""
 
     async def left(route: Route) -> None:
         if f'"operationName":"{operation}"' not in (route.request.post_data or ""):

@@ -41,7 +41,7 @@ async def is_told(visitor: Visitor, server: Server, code: str) -> None:
 
 
 async def meets(visitor: Visitor, meet: Callable[[int, WebSocketRoute], bool]) -> list[None]:
-    """Let each connection of a visitor meet something first; true passes it on to the server."""
+    """Intercept each connection of a visitor; true passes it on to the server."""
     connections: list[None] = []
 
     def connect(socket: WebSocketRoute) -> None:
@@ -123,7 +123,7 @@ async def test_visitor_signs_in_again_once_a_refreshed_token_is_refused(visit: V
     await ann.type_code(await ann.ask_for_code())
     await expect(ann.page.get_by_role("heading", name="Sign in")).to_be_visible()
     await expect(ann.page.get_by_text("You were signed out")).to_be_visible()
-    await ann.page.wait_for_timeout(1500)  # for another attempt, were there one
+    await ann.page.wait_for_timeout(1500)  # another attempt would be made by now
     assert len(ann.asked("RefreshSession")) == 1
     assert len(connections) == 2
 

@@ -254,7 +254,7 @@ async def test_country_is_guessed_by_the_language_and_shown(
         await expect(ann.page.get_by_text(shown)).to_be_visible()
         await field.fill("+49 170 1234567")
         await expect(ann.page.get_by_text("+49 170 1234567")).to_be_visible()
-        await field.fill("49 170 1234567")  # no national number anywhere here
+        await field.fill("49 170 1234567")  # not a national number of this country
         await expect(ann.page.get_by_text(country)).to_be_visible()
 
 

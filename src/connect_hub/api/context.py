@@ -37,7 +37,7 @@ class Context:
 
     @property
     def log(self) -> RequestLog:
-        """What the log says about this request."""
+        """The log entry of this request."""
         return request_log(self.scope)
 
     @property

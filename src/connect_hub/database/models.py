@@ -171,7 +171,7 @@ class Event(Model):
 
     id = fields.UUIDField(primary_key=True)  # the webhook's id
     type = fields.CharField(max_length=40)  # such as `client.registered`
-    client_id = fields.UUIDField()  # whom it concerns
+    client_id = fields.UUIDField()  # the client that it is about
     data: dict[str, str | None] = fields.JSONField()  # the rest of the webhook's data
     created_at = fields.DatetimeField()
     actor = fields.CharField(max_length=8)  # `client`, `operator` or `system`

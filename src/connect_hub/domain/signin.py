@@ -1,4 +1,4 @@
-"""Signing in by phone: whoever types the code that was sent to a phone owns the phone."""
+"""Sign-in by phone: a person proves to hold a phone by the code that was sent to it."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta

@@ -49,7 +49,7 @@ def _settings(variables: Iterable[tuple[str, str | None]]) -> Mapping[str, str |
 
 
 def renamed_settings() -> list[str]:
-    """Say the new name of each setting that is set by its old name, one line each.
+    """Return one line with the new name of each setting that is set by its old name.
 
     Raises:
         StartupError: `.env` cannot be read.

@@ -107,7 +107,7 @@ async def _try(breaker: CircuitBreaker, message: Message, *, timeout: timedelta)
 
 
 def _number_duplicates(gateways: Sequence[Gateway]) -> None:
-    """Give the second gateway of a name a 2, so that logs and metrics tell them apart."""
+    """Add a number to repeated names of gateways, so that logs and metrics distinguish them."""
     seen: Counter[str] = Counter()
     for gateway in gateways:
         seen[gateway.name] += 1

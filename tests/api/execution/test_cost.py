@@ -1,4 +1,4 @@
-"""What a document may cost, in calls of functions: seconds depend on the machine."""
+"""The cost of documents, counted in function calls, because seconds depend on the machine."""
 
 import sys
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class TooMuchWorkError(BaseException):
 
 @contextmanager
 def at_most(calls: int) -> Iterator[None]:
-    """Let Python call so many functions, and fail at the next."""
+    """Fail after this number of function calls."""
     made = 0
 
     def count(_frame: Any, event: str, _argument: Any) -> None:

@@ -1,4 +1,4 @@
-"""What documents and plans that are kept may cost, by estimates and by what Python allocates."""
+"""The memory of cached documents and plans: the estimates, and what Python allocates."""
 
 import gc
 import tracemalloc

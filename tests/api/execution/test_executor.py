@@ -116,7 +116,7 @@ class Trouble:
 
 @strawberry.type
 class Refused(Trouble):
-    """What an exception of Refusal becomes."""
+    """The type for a Refusal."""
 
 
 @strawberry.type

@@ -1,4 +1,4 @@
-"""What the internet sends: each has its exact answer, and the server answers the next one."""
+"""Hostile requests: each gets an exact response, and the server answers the next request."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What is measured, part by part; each writes its figures into the result."""
+"""The parts of the benchmark; each writes its figures into the result."""
 
 from collections.abc import Callable
 

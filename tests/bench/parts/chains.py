@@ -1,4 +1,4 @@
-"""What the trigger that rejects rings takes: after many applications, and in a long chain."""
+"""The time of the trigger that rejects rings: after many applications, and in a long chain."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What grows with the number of rows."""
+"""Costs that may grow with the number of rows."""
 
 from itertools import cycle
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What the process itself takes: memory, and the time until it answers."""
+"""The process itself: its memory, and the time until it answers."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""What subscribers cost, and how soon they get an event."""
+"""Subscribers: their memory, and how soon they get an event."""
 
 import asyncio
 import json

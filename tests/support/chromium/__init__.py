@@ -74,7 +74,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _from_npm(new: Path, kept: Path) -> None:
     for path in (new, kept):
-        shutil.rmtree(path, ignore_errors=True)  # what an interrupted download has left
+        shutil.rmtree(path, ignore_errors=True)  # the rest of an interrupted download
     shutil.copytree(NPM, new)
     subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=new, check=True)
     environment = os.environ | {"TMPDIR": str(new / "unpacked")}

@@ -8,7 +8,7 @@ import { useTexts } from "../i18n";
 import { Button } from "../components/Button";
 import { ProblemMessage } from "../components/ProblemMessage";
 
-/** Deletes the account, asked twice. */
+/** Deletes the account, after a confirmation. */
 export function DeleteAccount() {
   const { deleteAccount: texts } = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
