@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 from starlette.applications import Starlette
@@ -43,6 +43,7 @@ from connect_hub.settings.origins import Origins
 from connect_hub.sms import texts
 from connect_hub.sms.exposure import SIMULATION_NOTICE
 from connect_hub.webhooks import delivering
+from connect_hub.webhooks.registration_hook import RegistrationHook
 
 GRAPHQL = "/graphql"
 
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
 
     config = serving_config(settings).tortoise
     live = LiveUpdates(direct_config(settings))
+    hook = RegistrationHook.of(settings, keys)
     services = Services(
         settings=settings,
         sender=sender,
@@ -86,6 +88,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         live_updates=live,
         addresses=addresses,
         connection_limits=limits,
+        registration_hook=hook,
     )
 
     @asynccontextmanager
@@ -100,6 +103,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             ),
             live.running(),
             delivering(settings, keys),
+            hook.running() if hook else nullcontext(),
         ):
             with tracing.export_traces(settings), shutdown.install():
                 yield {CONNECTION_LIMITS: limits}

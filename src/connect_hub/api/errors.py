@@ -90,6 +90,14 @@ class PhoneAlreadyRegisteredError(UserError):
 
 
 @strawberry.type(
+    description="The operator's backend refused the registration, or could not be asked. The code"
+    " was right and still works. `message` is the backend's, for people."
+)
+class RegistrationRefusedError(UserError):
+    """Shows `refusals.RegistrationRefused`."""
+
+
+@strawberry.type(
     description="The phone is not registered. The code was right and still works: call `register`."
 )
 class ClientNotFoundError(UserError):
@@ -151,6 +159,7 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
     refusals.SmsNotSent: SmsNotSentError,
     refusals.InvalidCode: InvalidCodeError,
     refusals.PhoneAlreadyRegistered: PhoneAlreadyRegisteredError,
+    refusals.RegistrationRefused: RegistrationRefusedError,
     refusals.ClientNotFound: ClientNotFoundError,
     refusals.InvalidRefreshToken: InvalidRefreshTokenError,
     refusals.SessionNotFound: SessionNotFoundError,

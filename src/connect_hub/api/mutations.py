@@ -1,5 +1,6 @@
 """All mutations of the schema, each a short resolver that calls the domain."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import strawberry
@@ -60,11 +61,14 @@ class Mutation:
     ) -> results.RegisterResult | None:
         """Create a client and a session."""
         context, services = info.context, info.context.services
-        async with ConnectionScope():
+        # The hook takes seconds, in which the request must not hold a connection.
+        async with nullcontext() if services.registration_hook else ConnectionScope():
             client = await signin.register(
                 phone,
                 code,
                 invitation_code=_given(invitation_code),
+                hook=services.registration_hook,
+                device=context.device,
                 address=context.address,
                 keys=services.keys,
                 settings=services.settings,

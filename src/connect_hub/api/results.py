@@ -159,7 +159,8 @@ RegisterResult = Annotated[
     | errors.TooManyRequestsError
     | errors.PhoneAlreadyRegisteredError
     | errors.InvitationCodeNotFoundError
-    | errors.InvitationUsedUpError,
+    | errors.InvitationUsedUpError
+    | errors.RegistrationRefusedError,
     strawberry.union(
         "RegisterResult", description="The new client is signed in, or the reason why not."
     ),

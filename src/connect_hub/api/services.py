@@ -11,6 +11,7 @@ from connect_hub.server.client_address import ClientAddresses
 from connect_hub.server.connection_limits import ConnectionLimits
 from connect_hub.settings import Settings
 from connect_hub.sms import SmsSender
+from connect_hub.webhooks.registration_hook import RegistrationHook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,3 +27,4 @@ class Services:
     live_updates: LiveUpdates
     addresses: ClientAddresses
     connection_limits: ConnectionLimits
+    registration_hook: RegistrationHook | None  # BEFORE_REGISTER_URL

@@ -69,6 +69,21 @@ class PhoneAlreadyRegistered(Refusal):
     """This phone is registered; call login with the same code, or choose another phone."""
 
 
+class RegistrationRefused(Refusal):
+    """The operator does not allow this registration; ask the people who run the app."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__()
+        self._message = message  # of the operator, for people
+
+    def __str__(self) -> str:
+        return self._message or super().__str__()
+
+
+class RegistrationNotChecked(RegistrationRefused):
+    """The registration could not be checked; try again in a minute."""
+
+
 class ClientNotFound(Refusal):
     """This phone is not registered; call register with the same code."""
 

@@ -1,5 +1,6 @@
 """Sign-in by phone: a person proves to hold a phone by the code that was sent to it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from connect_hub.domain import (
     invitation_codes,
     phone_numbers,
     rate_limits,
+    registration_check,
     send_limits,
     sms_pumping,
 )
@@ -30,12 +32,14 @@ from connect_hub.domain.refusals import (
     Limit,
     PhoneAlreadyRegistered,
     Refusal,
+    RegistrationRefused,
     SmsNotSent,
     TooManyRequests,
 )
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
+from connect_hub.webhooks.registration_hook import RegistrationHook
 
 _BLOCKED_RETRY_AFTER = timedelta(days=1)  # the answer to a blocked client
 _TEST_GATEWAY = "test"  # the gateway of test phones in metrics; they get no SMS
@@ -141,7 +145,9 @@ async def register(  # noqa: PLR0913 (as above)
     code: str,
     *,
     invitation_code: str | None,
+    hook: RegistrationHook | None,
     address: str,
+    device: str,
     keys: Keys,
     settings: Settings,
 ) -> Client:
@@ -151,24 +157,36 @@ async def register(  # noqa: PLR0913 (as above)
         number: the phone number as typed.
         code: the code as typed.
         invitation_code: somebody else's invitation code as typed, if any.
+        hook: may refuse the registration; no connection may be held while it is asked.
         address: the network of the request.
+        device: the User-Agent header.
         keys: compute the expected code.
         settings: the limits.
 
     Raises:
         InvalidPhone, InvalidCode, TooManyRequests
         PhoneAlreadyRegistered: the code is right, and remains valid for `login`.
-        InvitationCodeNotFound, InvitationUsedUp: the code is right, and remains valid.
+        InvitationCodeNotFound, InvitationUsedUp, RegistrationRefused: the code is right, and
+            remains valid.
     """
     phone = phone_numbers.parse(number, country=settings.default_country)
     applied_code = None if invitation_code is None else invitation_codes.parse(invitation_code)
     with failures.log_refusals("register", phone, address=address, keys=keys):
         verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
+
+        async def check() -> None:
+            if hook:
+                origin = {"address": address, "device": device}
+                await registration_check.check(
+                    verified, applied_code, hook=hook, **origin, keys=keys, settings=settings
+                )
+
         try:
             if applied_code is None:
+                await check()
                 return await _create_client(verified, None, settings=settings)
             return await _create_invited_client(
-                verified, applied_code, keys=keys, settings=settings
+                verified, applied_code, check=check, keys=keys, settings=settings
             )
         except Refusal:
             await codes.release(verified)
@@ -176,15 +194,21 @@ async def register(  # noqa: PLR0913 (as above)
 
 
 async def _create_invited_client(
-    verified: codes.VerifiedCode, applied_code: str, *, keys: Keys, settings: Settings
+    verified: codes.VerifiedCode,
+    applied_code: str,
+    *,
+    check: Callable[[], Awaitable[None]],
+    keys: Keys,
+    settings: Settings,
 ) -> Client:
     """Create a client, and count the invitation code as an attempt if nobody has it."""
     limit = invitation_codes.unknown_limit(verified.phone.e164, keys=keys, settings=settings)
     hits = await rate_limits.consume(limit)
     try:
+        await check()
         counted = replace(verified, hits=[*verified.hits, *hits])
         return await _create_client(counted, applied_code, settings=settings)
-    except (PhoneAlreadyRegistered, InvitationUsedUp):
+    except (PhoneAlreadyRegistered, InvitationUsedUp, RegistrationRefused):
         await rate_limits.refund(hits)
         raise
 

@@ -107,6 +107,12 @@ WEBHOOKS_DROPPED = Counter(
     "Events that became older than EVENTS_KEPT before an endpoint accepted them.",
     registry=REGISTRY,
 )
+REGISTRATION_HOOK = Counter(
+    "connect_hub_registration_hook",
+    "Calls of BEFORE_REGISTER_URL.",
+    ["result"],
+    registry=REGISTRY,
+)
 POOL = Gauge(
     "connect_hub_pool_connections",
     "Connections to the database.",

@@ -23,7 +23,7 @@ from connect_hub.settings.origins import canonical_host, canonical_origin
 from connect_hub.settings.paths import FilePath, default_data_dir
 from connect_hub.settings.phones import AndroidHash, Countries, Country, TestPhones
 from connect_hub.settings.sources import EnvFile, Environment
-from connect_hub.settings.webhooks import WebhookUrls
+from connect_hub.settings.webhooks import HookUrl, WebhookUrls
 
 SIMULATED = "simulated://"  # SMS_URLS begins with it if no gateway is used
 LONG_CODE = 8  # digits of the codes of a phone under attack
@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     webhook_urls: WebhookUrls = Field(default=(), repr=False)
     # At least as long as the retries of an event take.
     events_kept: Lifetime = Field(default=timedelta(days=30), ge=timedelta(days=2))
+    before_register_url: HookUrl | None = Field(default=None, repr=False)
     graphiql: bool = True
     introspection: bool = True
     trusted_documents: FilePath | None = None

@@ -8,7 +8,6 @@ nothing over the result of another one.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import uniform
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -79,7 +78,7 @@ def _delivery(row: Row) -> Delivery:
     )
 
 
-def payload(event_type: str, *, timestamp: datetime, data: dict[str, Any]) -> bytes:
+def payload(event_type: str, *, timestamp: datetime, data: object) -> bytes:
     """Return the body of a webhook."""
     content = {"type": event_type, "version": _VERSION, "timestamp": timestamp, "data": data}
     return orjson.dumps(content, option=orjson.OPT_UTC_Z)

@@ -47,14 +47,16 @@ class SignedRequests:
         url: in its canonical form.
         keys: derive the secrets of the URL.
         concurrency: how many requests may be open.
+        keep_alive: whether connections stay open. The receiver may close one just when a request
+            uses it, which then fails.
     """
 
-    def __init__(self, url: str, *, keys: Keys, concurrency: int) -> None:
+    def __init__(self, url: str, *, keys: Keys, concurrency: int, keep_alive: bool = True) -> None:
         self._url = url
         self._proxy = _proxy_for(url)
         self._secrets = signing.secrets_of(url, keys=keys)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=concurrency),
+            connector=aiohttp.TCPConnector(limit=concurrency, force_close=not keep_alive),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": _USER_AGENT, "Content-Type": "application/json"},
             timeout=aiohttp.ClientTimeout(total=None),

@@ -108,6 +108,7 @@ export const en = {
     PhoneAlreadyRegisteredError: () => "This number belongs to another account.",
     ClientNotFoundError: () => "Nobody is registered with this number.",
     InvitationCodeNotFoundError: () => "Nobody has this code. Check its letters and digits.",
+    RegistrationRefusedError: ({ message }) => message,
     InvitationUsedUpError: () => "This code is used up or has ended. Ask for another one.",
     InvitationAlreadyAppliedError: ({ someoneInvitationCode }) =>
       `You have already applied the code ${someoneInvitationCode}.`,

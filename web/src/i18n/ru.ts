@@ -109,6 +109,7 @@ export const ru: Texts = {
     PhoneAlreadyRegisteredError: () => "Этот номер принадлежит другому аккаунту.",
     ClientNotFoundError: () => "С этим номером никто не зарегистрирован.",
     InvitationCodeNotFoundError: () => "Такого кода ни у кого нет. Проверьте буквы и цифры.",
+    RegistrationRefusedError: ({ message }) => message,
     InvitationUsedUpError: () => "Этот код исчерпан или больше не действует. Попросите другой.",
     InvitationAlreadyAppliedError: ({ someoneInvitationCode }) =>
       `Вы уже применили код ${someoneInvitationCode}.`,
