@@ -170,6 +170,24 @@ async def test_a_deleted_client_gives_no_use_back(hub: Hub, settings: Settings) 
     assert (await owner.me())["invitedClients"]["totalCount"] == 0
 
 
+async def test_a_client_sees_how_many_invitations_are_left(hub: Hub, settings: Settings) -> None:
+    owner, guest, late = await hub.people(3)
+    left = "{ me { invitationsLeft } }"
+
+    async def shown() -> Any:
+        return (await hub.data(left, token=owner.token))["me"]["invitationsLeft"]
+
+    assert await shown() is None
+    with changed(settings, invitations_per_client=2):
+        assert await shown() == 2
+        await guest.apply(owner.invitation_code)
+        await late.apply(owner.invitation_code)
+        await late.delete()
+        assert await shown() == 0
+    with changed(settings, invitations_per_client=1):
+        assert await shown() == 0
+
+
 async def test_registrations_and_applications_keep_the_order_of_their_commits(hub: Hub) -> None:
     """Follow the list by `invited_at` while others apply: nobody appears before the last seen."""
     (owner,) = await hub.people(1)

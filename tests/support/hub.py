@@ -76,6 +76,14 @@ mutation { deleteAccount {
   __typename ... on AccountDeleted { phone } ... on UserError { message }
 } }
 """
+RENEW = """
+mutation { renewInvitationCode {
+  __typename
+  ... on InvitationCodeRenewed { client { ...Client } }
+  ... on TooManyRequestsError { limit retryAt }
+  ... on UserError { message }
+} }
+"""
 APPLY_INVITE = """
 mutation($code: String!) { applyInvite(invitationCode: $code) {
   __typename
@@ -107,6 +115,13 @@ class Person:
     async def apply(self, code: str) -> Any:
         answer = await self.hub.data(APPLY_INVITE + CLIENT, token=self.token, code=code)
         return answer["applyInvite"]
+
+    async def renew(self) -> Any:
+        """Get a new invitation code, which is kept."""
+        answer = (await self.hub.data(RENEW + CLIENT, token=self.token))["renewInvitationCode"]
+        if answer["__typename"] == "InvitationCodeRenewed":
+            self.invitation_code = answer["client"]["invitationCode"]
+        return answer
 
     async def sign_in(self, **headers: str) -> "Person":
         """Sign in once more, from another device."""
@@ -254,6 +269,7 @@ _OLDER = [
         "session": ("seen_at", "created_at", "last_used_at", "expires_at"),
         "allowance": ("refused_until", "expires_at"),
         "number_block": ("since", "alarmed_at"),
+        "campaign": ("created_at", "expires_at", "ended_at"),
         "event": ("created_at",),
         "webhook_delivery": ("created_at", "due_at"),
         "webhook_endpoint": (

@@ -21,7 +21,7 @@ from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.api.services import Services
 from connect_hub.database.connections import ConnectionScope
 from connect_hub.database.models import Client, Session
-from connect_hub.domain import account, invitations, session_refresh, sessions, signin
+from connect_hub.domain import account, invitations, renewal, session_refresh, sessions, signin
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.sms.exposure import SIMULATION_NOTICE
 
@@ -104,6 +104,18 @@ class Mutation:
                 viewer.client, invitation_code, keys=services.keys, settings=services.settings
             )
         return results.InviteApplied(client=types.Client.of(client, session_id=viewer.session_id))
+
+    @strawberry.mutation(
+        description="Give the viewer a new invitation code. The former one stops working at once;"
+        " those who applied it stay invited. Needs a bearer token."
+    )
+    async def renew_invitation_code(self, info: Info) -> results.RenewInvitationCodeResult | None:
+        """Replace the viewer's invitation code."""
+        viewer = await info.context.signed_in()
+        client = await renewal.renew_invitation_code(viewer.client, keys=info.context.services.keys)
+        return results.InvitationCodeRenewed(
+            client=types.Client.of(client, session_id=viewer.session_id)
+        )
 
     @strawberry.mutation(description="Exchange a refresh token for a new pair of tokens.")
     async def refresh_session(

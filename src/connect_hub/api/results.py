@@ -102,6 +102,15 @@ class InviteApplied:
     client: Client = field(description="The viewer, with the applied code.")
 
 
+@strawberry.type(
+    description="The viewer has a new invitation code. The former one does not work any more."
+)
+class InvitationCodeRenewed:
+    """Shows the viewer after the change."""
+
+    client: Client = field(description="The viewer, with the new code.")
+
+
 @strawberry.type(description="The session has ended. Its tokens no longer work.")
 class SessionEnded:
     """Names the session that ended."""
@@ -183,6 +192,12 @@ ApplyInviteResult = Annotated[
     | errors.TooManyRequestsError,
     strawberry.union(
         "ApplyInviteResult", description="The code was applied, or the reason why not."
+    ),
+]
+RenewInvitationCodeResult = Annotated[
+    InvitationCodeRenewed | errors.TooManyRequestsError,
+    strawberry.union(
+        "RenewInvitationCodeResult", description="The viewer has a new code, or the reason why not."
     ),
 ]
 RefreshSessionResult = Annotated[

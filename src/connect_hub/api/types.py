@@ -7,10 +7,11 @@ from uuid import UUID
 import strawberry
 from strawberry import field
 
+from connect_hub.api.arguments import Info
 from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, Page
 from connect_hub.database import models
-from connect_hub.domain import sessions
+from connect_hub.domain import invitations, sessions
 from connect_hub.domain.phone_numbers import PhoneNumber
 
 
@@ -88,6 +89,14 @@ class Client:
         if not 1 <= first <= MAX_PAGE:
             raise BadUserInputError(f"`first` must be 1 to {MAX_PAGE}, not {first}.")
         return InvitedClientConnection(page=Page(self.row, first=first, after=after or None))
+
+    @strawberry.field(
+        description="How often this client's codes may still be applied; null means without limit."
+    )
+    async def invitations_left(self, info: Info) -> int | None:
+        """Read the count."""
+        max_uses = info.context.services.settings.invitations_per_client
+        return await invitations.invitations_left(self.row, max_uses=max_uses)
 
     @strawberry.field(description="The client's active sessions, last used first.")
     async def sessions(self) -> list[Session]:

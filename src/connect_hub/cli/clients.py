@@ -79,12 +79,18 @@ async def _describe(client: Client) -> str:
         "registered": _format_time(client.created_at),
         "blocked": _format_time(client.blocked_at) if client.blocked_at else "no",
         "invitation code": client.invitation_code,
-        "invited by": client.inviter.invitation_code if client.inviter else "nobody",
+        "applied code": _applied_code(client) or "none",
         "invited": invited,
         "sessions": len(signed_in),
     }
     lines = [f"{name:<16} {value}" for name, value in fields.items()]
     return "\n".join([*lines, *map(_describe_session, signed_in)])
+
+
+def _applied_code(client: Client) -> str | None:
+    if client.applied_invitation_code is None and client.inviter:
+        return client.inviter.invitation_code
+    return client.applied_invitation_code
 
 
 def _describe_session(session: Session) -> str:

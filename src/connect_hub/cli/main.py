@@ -14,6 +14,7 @@ from connect_hub.cli.clients import clients
 from connect_hub.cli.doctor import doctor
 from connect_hub.cli.events import events
 from connect_hub.cli.import_demo import import_demo
+from connect_hub.cli.invitations import invitations
 from connect_hub.cli.migrate import migrate
 from connect_hub.cli.serve import serve
 from connect_hub.cli.sms_test import sms_test
@@ -61,7 +62,18 @@ def main() -> None:
     """
 
 
-for command in (clients, doctor, events, import_demo, migrate, serve, sms_test, stats, webhooks):
+for command in (
+    clients,
+    doctor,
+    events,
+    import_demo,
+    invitations,
+    migrate,
+    serve,
+    sms_test,
+    stats,
+    webhooks,
+):
     main.add_command(command)
 
 

@@ -1,13 +1,13 @@
 """Invitation codes: how they are drawn, read and found, and what limits their use."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from secrets import choice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from asyncpg import IntegrityConstraintViolationError
+from asyncpg import IntegrityConstraintViolationError, UniqueViolationError
 
 from connect_hub.database.connections import fetch
 from connect_hub.domain.rate_limits import RateLimit
@@ -22,9 +22,13 @@ from connect_hub.domain.user_input import MAX_LENGTH, compact
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 
+RESULT = TypeVar("RESULT")
+
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L
 _CODE_LENGTH = 6
 _CODE = re.compile(r"[0-9A-Z]{6}")  # clients of the demo have codes with any letters and digits
+_MAX_DRAWS = 20
+_TAKEN = {"client_invitation_code_key", "campaign_code_key"}
 _REFUSAL_OF_CONSTRAINT: dict[str, type[Refusal]] = {
     "client_no_ring": InvitationRing,
     "client_inviter_lives": InvitationCodeNotFound,  # deleted or renewed at the same time
@@ -32,9 +36,15 @@ _REFUSAL_OF_CONSTRAINT: dict[str, type[Refusal]] = {
 }
 
 
-def new_code() -> str:
-    """Draw a random invitation code."""
-    return "".join(choice(CODE_ALPHABET) for _ in range(_CODE_LENGTH))
+async def draw(store: Callable[[list[str]], Awaitable[RESULT]], *, count: int = 1) -> RESULT:
+    """Store new random codes by one statement; draw again while one of them is taken."""
+    for _ in range(_MAX_DRAWS):
+        try:
+            return await store([new_code() for _ in range(count)])
+        except UniqueViolationError as error:
+            if error.constraint_name not in _TAKEN:
+                raise
+    raise RuntimeError(f"{_MAX_DRAWS} invitation codes in a row are taken; too few are left")
 
 
 def parse(text: str) -> str:
@@ -61,6 +71,11 @@ def unknown_limit(phone: str | None, *, keys: Keys, settings: Settings) -> RateL
         kind=Limit.INVITATIONS,
         keys=keys,
     )
+
+
+def new_code() -> str:
+    """Draw a random code, which may be taken."""
+    return "".join(choice(CODE_ALPHABET) for _ in range(_CODE_LENGTH))
 
 
 class Invitation(NamedTuple):

@@ -167,6 +167,19 @@ async def invited_since(
 _count = PreparedQuery(lambda: InvitedCount.filter(client_id=ANY_ID))
 
 
+async def invitations_left(client: Client, *, max_uses: int | None) -> int | None:
+    """Return how often this client's codes may still be applied.
+
+    Args:
+        client: the inviter.
+        max_uses: how often they may be applied in all; None means without limit.
+    """
+    if max_uses is None:
+        return None
+    row = await _count.one(client.id)
+    return max(0, max_uses - row.count - row.deleted) if row else max_uses
+
+
 async def invited_count(client: Client) -> int:
     """Return how many clients applied this client's code."""
     row = await _count.one(client.id)

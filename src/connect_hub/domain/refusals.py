@@ -30,6 +30,7 @@ class Limit(Enum):
     SERVER = "Codes sent by this server, in total or to similar numbers."
     GUESSES = "Wrong sign-in codes from this network."
     INVITATIONS = "Refused invitation codes from this phone."
+    RENEWALS = "New invitation codes of this client."
     BLOCKED = "The operator of the server has blocked this client."
 
 

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from asyncpg import UniqueViolationError
 from tortoise.expressions import F
 from tortoise.functions import Coalesce
 
@@ -44,7 +43,6 @@ from connect_hub.webhooks.registration_hook import RegistrationHook
 _BLOCKED_RETRY_AFTER = timedelta(days=1)  # the answer to a blocked client
 _TEST_GATEWAY = "test"  # the gateway of test phones in metrics; they get no SMS
 _RECORD_TIMEOUT = timedelta(seconds=2)  # reserved after sending, to record its result
-_MAX_DRAWS = 20  # attempts to draw an invitation code that is not taken
 
 
 @dataclass(frozen=True, repr=False)
@@ -216,24 +214,19 @@ async def _create_invited_client(
 async def _create_client(
     verified: codes.VerifiedCode, applied_code: str | None, *, settings: Settings
 ) -> Client:
-    for _ in range(_MAX_DRAWS):
-        try:
-            client = await codes.consume_for_registration(
-                verified,
-                invitation_code=invitation_codes.new_code(),
-                applied_code=applied_code,
-                max_uses=settings.invitations_per_client,
-            )
-        except UniqueViolationError as error:
-            if error.constraint_name != "client_invitation_code_key":
-                raise
-        else:
-            if client:
-                return client
-            if applied_code and not await Client.exists(phone=verified.phone.e164):
-                raise InvitationCodeNotFound
-            raise PhoneAlreadyRegistered
-    raise RuntimeError(f"{_MAX_DRAWS} invitation codes in a row are taken; too few are left")
+    async def store(new_codes: list[str]) -> Client | None:
+        return await codes.consume_for_registration(
+            verified,
+            invitation_code=new_codes[0],
+            applied_code=applied_code,
+            max_uses=settings.invitations_per_client,
+        )
+
+    if client := await invitation_codes.draw(store):
+        return client
+    if applied_code and not await Client.exists(phone=verified.phone.e164):
+        raise InvitationCodeNotFound
+    raise PhoneAlreadyRegistered
 
 
 _by_phone = PreparedQuery(
