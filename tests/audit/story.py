@@ -12,6 +12,7 @@ from generated.python import (
     ApplyInviteApplyInviteInvitationAlreadyAppliedError,
     ApplyInviteApplyInviteInvitationCodeNotFoundError,
     ApplyInviteApplyInviteInvitationRingError,
+    ApplyInviteApplyInviteInvitationUsedUpError,
     ApplyInviteApplyInviteInviteApplied,
     ApplyInviteApplyInviteOwnInvitationCodeError,
     ApplyInviteApplyInviteTooManyRequestsError,
@@ -30,7 +31,10 @@ from generated.python import (
     RefreshSessionRefreshSessionSignedIn,
     RegisterRegisterInvalidCodeError,
     RegisterRegisterInvalidPhoneError,
+    RegisterRegisterInvitationCodeNotFoundError,
+    RegisterRegisterInvitationUsedUpError,
     RegisterRegisterPhoneAlreadyRegisteredError,
+    RegisterRegisterRegistrationRefusedError,
     RegisterRegisterSignedIn,
     RegisterRegisterTooManyRequestsError,
     RequestCodeRequestCodeCodeSent,
@@ -72,7 +76,10 @@ async def register(client: Client, phone: str, code: str) -> RegisterRegisterSig
         case (
             RegisterRegisterInvalidCodeError()
             | RegisterRegisterInvalidPhoneError()
+            | RegisterRegisterInvitationCodeNotFoundError()
+            | RegisterRegisterInvitationUsedUpError()
             | RegisterRegisterPhoneAlreadyRegisteredError()
+            | RegisterRegisterRegistrationRefusedError()
             | RegisterRegisterTooManyRequestsError()
             | None
         ) as refusal:
@@ -105,6 +112,7 @@ async def apply(client: Client, code: str, token: str) -> ApplyInviteApplyInvite
             ApplyInviteApplyInviteInvitationAlreadyAppliedError()
             | ApplyInviteApplyInviteInvitationCodeNotFoundError()
             | ApplyInviteApplyInviteInvitationRingError()
+            | ApplyInviteApplyInviteInvitationUsedUpError()
             | ApplyInviteApplyInviteOwnInvitationCodeError()
             | ApplyInviteApplyInviteTooManyRequestsError()
             | None

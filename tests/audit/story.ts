@@ -101,6 +101,8 @@ function told(refusal: Refusal): string {
     case "SessionNotFoundError":
     case "ReauthenticationRequiredError":
     case "InvitationCodeNotFoundError":
+    case "InvitationUsedUpError":
+    case "RegistrationRefusedError":
     case "OwnInvitationCodeError":
     case "InvitationRingError":
       return refusal.message;
