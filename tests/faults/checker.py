@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from connect_hub.security.keys import Keys
+from tests.faults import outbox
 from tests.faults.journal import Code, Journal, Life, Person
 from tests.faults.patroni import Cluster
 from tests.faults.postgres import Postgres
@@ -28,6 +29,8 @@ class Facts:
     codes: Rows  # by phone
     counts: dict[str, int]  # by client
     guesses: dict[bytes, int]  # by the key of the allowance
+    events: Rows  # by id
+    undelivered: set[str]  # ids of events
 
 
 async def read(postgres: Postgres | Cluster) -> Facts:
@@ -53,6 +56,8 @@ async def facts(connection: Any) -> Facts:
             for id_, row in (await _rows(connection, "invited_count", "client_id")).items()
         },
         guesses={row["key"]: row["uses"] for row in await connection.fetch(guesses)},
+        events=await _rows(connection, "event", "id"),
+        undelivered=set(await _rows(connection, "webhook_delivery", "event_id")),
     )
 
 
@@ -69,6 +74,13 @@ def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
         *_invitations(facts),
         *_following(journal, facts),
         *_codes(journal, facts, keys),
+        *outbox.check(
+            facts.events,
+            clients=facts.clients,
+            sessions=facts.sessions,
+            undelivered=facts.undelivered,
+            received=journal.received,
+        ),
     ]
 
 

@@ -79,6 +79,7 @@ class Journal:
     following: dict[str, Following] = field(default_factory=dict)  # by the id of who follows
     codes: dict[tuple[str, str], Code] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)  # answers that cannot be right
+    received: set[str] = field(default_factory=set)  # ids of events that the receiver accepted
 
     def code(self, phone: str, digits: str, expires_at: str) -> Code:
         """Find the code that was sent, or note it."""

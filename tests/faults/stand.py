@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connect_hub.security.keys import Keys, new_secret
-from tests.faults import checker
+from tests.faults import checker, outbox
 from tests.faults.client import Connection, Record
 from tests.faults.follower import Follower
 from tests.faults.journal import Journal
@@ -156,6 +156,10 @@ class Stand:
         self.journal = Journal()
         return self.cluster
 
+    def keep_event(self, id_: str) -> None:
+        """Note that the receiver accepted an event."""
+        self.journal.received.add(id_)
+
     @asynccontextmanager
     async def load(self, *, clocks_differ: bool = False) -> AsyncIterator[None]:
         """Run stories over all connections, and followers, until the context ends."""
@@ -225,6 +229,8 @@ async def standing(servers: int = 3) -> AsyncIterator[Stand]:
         peer = stack.enter_context(serving_gateways())
         stand = Stand(disk, make, postgres=postgres, proxies=(proxy, other), peer=peer)
         await stack.enter_async_context(stand.stack)
+        received = outbox.receiving(stand.keep_event)
+        stand.settings["WEBHOOK_URLS"] = await stack.enter_async_context(received)
         for _ in range(servers):
             server = Server(folder, stand.settings)
             stack.push_async_callback(server.end)

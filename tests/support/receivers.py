@@ -36,11 +36,12 @@ class Received:
 
 @dataclass
 class Receiver:
-    """A server that keeps every request."""
+    """A server that keeps its requests."""
 
     port: int = 0
     answer: Answer = field(default_factory=lambda: status(204))
     requests: list[Received] = field(default_factory=list)
+    keeps: bool = True  # whether it keeps the requests
     open: int = 0  # requests that have no answer yet
     most_open: int = 0
 
@@ -61,7 +62,8 @@ class Receiver:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 request = await _read(reader)
-                self.requests.append(request)
+                if self.keeps:
+                    self.requests.append(request)
                 self.open += 1
                 self.most_open = max(self.most_open, self.open)
                 try:

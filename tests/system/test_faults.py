@@ -70,6 +70,16 @@ PLANTED = [
         "are counted",
     ),
     ("DELETE FROM session WHERE client_id = $1", "is not there"),
+    ("DELETE FROM event WHERE client_id = $1", "has 0 events client.registered"),
+    ("DELETE FROM event WHERE type = 'session.ended' AND client_id <> $1", "events of its end"),
+    ("DELETE FROM event WHERE type = 'session.started' AND client_id = $1", "of its start"),
+    (
+        (
+            "INSERT INTO event SELECT gen_random_uuid(), type, client_id, data, created_at, actor"
+            " FROM event WHERE client_id = $1 AND type = 'client.registered'"
+        ),
+        "(client.registered) is lost",
+    ),
     ("UPDATE session SET generation = 9 WHERE client_id = $1", "is of generation 9"),
     (
         (
@@ -125,6 +135,13 @@ async def test_a_deleted_client_that_lives_is_found(stand: Stand) -> None:
         _someone(journal).deleted = {True}
 
     assert any(finding.endswith("is not deleted") for finding in await _found(stand, plant))
+
+
+async def test_an_event_without_a_change_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        journal.received.add("00000000-0000-0000-0000-000000000000")
+
+    assert any("its change does not exist" in finding for finding in await _found(stand, plant))
 
 
 async def test_a_code_accepted_twice_is_found(stand: Stand) -> None:
