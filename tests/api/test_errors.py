@@ -33,7 +33,7 @@ def reveals_no_code(answer: dict[str, Any]) -> bool:
     return answer["liveCode"] is None
 
 
-async def test_resend_wait_tells_of_live_code(hub: Hub) -> None:
+async def test_resend_wait_shows_the_live_code(hub: Hub) -> None:
     sent = await hub.request_code(PHONE)
     answer = await refused(hub.at("192.0.2.1"), REQUEST, phone=PHONE)
     assert answer["limit"] == "RESEND_WAIT"
@@ -45,7 +45,7 @@ async def test_resend_wait_tells_of_live_code(hub: Hub) -> None:
     }
 
 
-async def test_resend_wait_tells_of_long_code(hub: Hub, settings: Settings) -> None:
+async def test_resend_wait_shows_the_long_code(hub: Hub, settings: Settings) -> None:
     with changed(settings, guesses_per_phone=(Rate(1, timedelta(days=1)),)):
         await hub.login(PHONE, wrong(await hub.code_for(PHONE)))
         assert reveals_no_code(await refused(hub, REQUEST, phone=PHONE))  # the short one is void
@@ -54,7 +54,7 @@ async def test_resend_wait_tells_of_long_code(hub: Hub, settings: Settings) -> N
         assert (await refused(hub, REQUEST, phone=PHONE))["liveCode"]["codeLength"] == 8
 
 
-async def test_resend_wait_does_not_tell_of_guessed_or_expired_code(hub: Hub) -> None:
+async def test_resend_wait_does_not_show_a_guessed_or_expired_code(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     for _ in range(3):
         await hub.login(PHONE, wrong(code))
@@ -113,7 +113,7 @@ async def _applied(person: Person) -> dict[str, Any]:
     return await refused(person.hub, APPLY, token=person.token, code="ABC234")
 
 
-async def test_only_the_right_code_tells_that_a_client_is_blocked(hub: Hub) -> None:
+async def test_only_the_right_code_reveals_that_a_client_is_blocked(hub: Hub) -> None:
     ann = await hub.person()
     await account.block(await Client.get(id=ann.id))
     code = await hub.code_for(ann.phone)

@@ -164,7 +164,7 @@ async def test_a_whole_48_and_a_thousand_phones(
         await pass_time(HOUR)
 
 
-async def test_a_code_sent_again_takes_no_more_guesses(hub: Hub, compared: Comparisons) -> None:
+async def test_resent_code_allows_no_more_guesses(hub: Hub, compared: Comparisons) -> None:
     first = await hub.code_for(PHONE)
     nonce = await _nonce()
     for wait in (30, 60, 120):
@@ -257,7 +257,7 @@ async def test_a_right_code_with_the_wrong_verb_gives_back_its_own_guess_only(
     assert compared.wrong[4] == 10
 
 
-async def test_a_code_replaced_under_a_burst_takes_three_guesses_too(
+async def test_code_replaced_during_a_burst_allows_three_guesses(
     hub: Hub, compared: Comparisons
 ) -> None:
     for spent in (3, 6, 9):
@@ -295,7 +295,7 @@ def _is_right(answer: Any) -> bool:
     return bool(answer["__typename"] == "ClientNotFoundError")
 
 
-def test_a_guesser_succeeds_as_often_as_the_arithmetic_says() -> None:
+def test_guesser_succeeds_as_often_as_computed() -> None:
     keys = Keys(new_secret())
     (key_id,) = keys.code_key_ids
     days, guesses = 300_000, 10  # all different, at a code each day
@@ -492,7 +492,7 @@ async def test_twenty_refreshes_at_once_by_two_workers_get_working_pairs_of_one_
         person = devices[-1]
 
 
-async def test_an_ended_session_is_dead_for_each_of_two_workers_at_once(pair: Pair) -> None:
+async def test_ended_session_is_rejected_at_once_by_both_workers(pair: Pair) -> None:
     person = await pair.hub.person(PHONE)
     for _ in range(5):
         other = await person.sign_in()

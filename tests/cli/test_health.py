@@ -64,7 +64,7 @@ HOSTS = ["", "0.0.0.0", "127.0.0.1", "127.0.0.2", "localhost", "::", "::1", "[::
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_server_is_found_alive_wherever_it_listens(database: dict[str, str], host: str) -> None:
+def test_health_check_finds_the_server_at_any_host(database: dict[str, str], host: str) -> None:
     with server(**database, HOST=host) as port:
         found = healthcheck(**database, HOST=host, PORT=port)
         assert (found.returncode, found.stdout, found.stderr) == (0, "", "")

@@ -143,7 +143,7 @@ def test_token_of_a_registration_identifies_the_client(server: Server) -> None:
     assert server.ask(ME) is None
 
 
-def test_a_connection_may_be_reused_after_longer_than_uvicorn_keeps_it(server: Server) -> None:
+def test_connection_can_be_reused_after_the_default_timeout_of_uvicorn(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         for pause in (6, 0):  # uvicorn's default is 5
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -182,7 +182,7 @@ def test_the_line_of_a_viewer_names_the_client_and_the_network(server: Server) -
     assert "client" not in server.line_about(server.post(ME, token=client.token[:-1]))
 
 
-def test_a_request_id_of_the_client_stands_beside_ours(server: Server) -> None:
+def test_request_id_of_the_client_is_logged_beside_ours(server: Server) -> None:
     answer = server.get("/healthz", **{"X-Request-ID": "Run-1_a.b"})
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
     assert server.line_about(answer)["client_request_id"] == "Run-1_a.b"

@@ -44,7 +44,7 @@ async def backend(folder: Path) -> AsyncIterator[Backend]:
             await asyncio.to_thread(starting.__exit__, None, None, None)
 
 
-async def test_a_server_delivers_what_the_printed_secret_verifies(backend: Backend) -> None:
+async def test_printed_secret_verifies_the_deliveries_of_a_server(backend: Backend) -> None:
     client = await backend.register()
     requests = await backend.receiver.wait_for(2)
     printed = (await backend.run("webhooks", "secret", backend.receiver.url)).stdout.strip()
@@ -97,7 +97,7 @@ async def test_status_names_failures_until_the_endpoint_works_again(backend: Bac
 
 
 @pytest.mark.parametrize("command", ["enable", "test", "secret"])
-async def test_a_text_that_is_no_url_is_rejected(command: str, folder: Path) -> None:
+async def test_text_that_is_not_a_url_is_rejected(command: str, folder: Path) -> None:
     done = await asyncio.to_thread(
         run, "webhooks", command, "https://user:password@host/", DATA_DIR=str(folder / "none")
     )

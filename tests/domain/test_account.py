@@ -26,7 +26,7 @@ async def _change(person: Person, phone: str = NEXT) -> Any:
     return await person.change_phone(phone, await person.hub.code_for(phone))
 
 
-async def test_the_account_moves_to_another_phone(hub: Hub) -> None:
+async def test_client_changes_the_phone_of_its_account(hub: Hub) -> None:
     person, guest = await hub.person(FORMER), await hub.person()
     await guest.apply(person.invitation_code)
     changed = await _change(person)
@@ -214,7 +214,7 @@ async def test_a_ring_is_refused_through_deleted_clients(hub: Hub) -> None:
     assert _name(await first.apply(last.invitation_code)) == "InvitationRingError"
 
 
-async def test_the_phone_of_a_deleted_client_registers_anew(hub: Hub) -> None:
+async def test_phone_of_a_deleted_client_can_register_again(hub: Hub) -> None:
     owner, person = await hub.people(2)
     await person.apply(owner.invitation_code)
     await person.delete()

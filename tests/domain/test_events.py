@@ -203,7 +203,7 @@ async def test_blocking_writes_events_only_where_it_changes_something(hub: Hub) 
     assert {row["actor"] for row in rows} == {"client", "operator"}
 
 
-async def test_a_session_that_the_operator_ends_says_so(hub: Hub) -> None:
+async def test_event_of_a_session_that_the_operator_ended_has_this_reason(hub: Hub) -> None:
     ann = await hub.person()
     await sessions.sign_out(await client(ann))
 

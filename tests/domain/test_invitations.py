@@ -109,7 +109,7 @@ async def test_a_ring_is_refused_when_all_of_it_is_closed_at_once(hub: Hub, leng
         assert names == ["InvitationRingError"] + ["InviteApplied"] * (length - 1)
 
 
-async def test_invitations_are_a_forest_whatever_is_applied_at_once(
+async def test_concurrent_applications_leave_a_forest(
     hub: Hub, untriggered: asyncpg.Connection
 ) -> None:
     draw = random.Random(20)  # noqa: S311 (which pairs, no secret)
@@ -175,7 +175,7 @@ async def test_a_long_chain_is_walked_once(hub: Hub, untriggered: asyncpg.Connec
     assert 1000 < after["idx_scan"] - before["idx_scan"] < 1100
 
 
-async def test_invited_at_increases_though_the_clock_steps_back(hub: Hub) -> None:
+async def test_invited_at_increases_although_the_clock_steps_back(hub: Hub) -> None:
     owner, *guests = await hub.people(12)
     await guests[0].apply(owner.invitation_code)
     await fetch("UPDATE client SET invited_at = invited_at + interval '1 hour'")

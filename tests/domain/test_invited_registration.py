@@ -54,7 +54,9 @@ async def test_the_invitation_is_looked_up_only_after_the_sms_code_is_confirmed(
         assert refused["__typename"] == "InvalidCodeError"
 
 
-async def test_a_registered_phone_is_told_so_whatever_it_applies(hub: Hub) -> None:
+async def test_registration_of_a_registered_phone_is_rejected_with_any_invitation_code(
+    hub: Hub,
+) -> None:
     owner, guest = await hub.people(2)
     code = await hub.code_for(guest.phone)
     for invitation in (owner.invitation_code, UNKNOWN):
@@ -89,7 +91,7 @@ async def test_too_many_unknown_codes_refuse_the_right_one_and_leave_the_sms_cod
     assert (await hub.register(PHONE, code))["__typename"] == "SignedIn"
 
 
-async def test_unknown_codes_that_are_tried_at_once_are_all_counted(hub: Hub) -> None:
+async def test_concurrent_unknown_codes_are_all_counted(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     names: list[str] = []
     for _ in range(15):
@@ -120,7 +122,7 @@ async def test_a_client_and_its_invitation_are_stored_together_or_not_at_all(
 
 
 @pytest.mark.parametrize("uses", [10, 1])
-async def test_a_thousand_who_apply_a_code_at_once_use_it_as_often_as_it_may_be(
+async def test_code_applied_concurrently_by_a_thousand_clients_is_used_up_exactly(
     hub: Hub, settings: Settings, uses: int
 ) -> None:
     owner, former = await hub.people(2)

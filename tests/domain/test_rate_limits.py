@@ -81,7 +81,7 @@ async def test_a_phone_whose_guesses_are_spent_gets_codes_of_eight_digits(hub: H
     assert (await hub.request_code(PHONE))["codeLength"] == 4
 
 
-async def test_a_short_code_dies_when_the_guesses_of_its_phone_are_spent(hub: Hub) -> None:
+async def test_short_code_expires_when_its_phone_has_no_guesses_left(hub: Hub) -> None:
     await hub.person(PHONE)
     await guess_until_spent(hub, PHONE, 9)
     await pass_time(2 * HOUR)
@@ -115,7 +115,7 @@ async def test_long_code_allows_a_hundred_guesses(hub: Hub) -> None:
     assert _name(await hub.login(PHONE, code)) == "InvalidCodeError"
 
 
-async def test_the_owner_signs_in_while_the_attack_goes_on_from_a_hundred_addresses(
+async def test_owner_signs_in_during_an_attack_from_a_hundred_addresses(
     hub: Hub,
 ) -> None:
     await hub.person(PHONE)
@@ -284,7 +284,7 @@ async def test_an_application_that_is_repeated_is_not_counted(hub: Hub) -> None:
            fragment F on Mutation { register(phone: %s, code: %s) { __typename } }""",
     ],
 )
-async def test_a_mutation_takes_one_field(hub: Hub, document: str) -> None:
+async def test_mutation_has_at_most_one_field(hub: Hub, document: str) -> None:
     await hub.code_for(PHONE)
     response = await hub.post(document.replace("%s", '"1"'))
     (error,) = response.json()["errors"]
@@ -294,7 +294,7 @@ async def test_a_mutation_takes_one_field(hub: Hub, document: str) -> None:
     assert row["guesses"] == 0
 
 
-async def test_a_mutation_takes_its_typename_besides(hub: Hub) -> None:
+async def test_mutation_may_also_select_typename(hub: Hub) -> None:
     answer = await hub.data('mutation { __typename login(phone: "1", code: "1") { __typename } }')
     assert answer["login"]["__typename"] == "InvalidPhoneError"
 

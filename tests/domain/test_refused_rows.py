@@ -147,7 +147,7 @@ async def test_right_code_leaves_no_guesses(hub: Hub) -> None:
     assert left["allowance"] == before["allowance"]
 
 
-async def test_refused_applications_leave_one_row_of_their_limit_and_garbled_tokens_nothing(
+async def test_rejected_applications_leave_one_row_and_invalid_tokens_leave_none(
     hub: Hub,
 ) -> None:
     ann, ben = await hub.people(2)

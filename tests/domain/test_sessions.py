@@ -54,7 +54,7 @@ async def test_a_refresh_gives_a_new_pair_for_the_same_client(hub: Hub) -> None:
     assert await _generations() == [1]
 
 
-async def test_an_access_token_works_beside_its_successor(hub: Hub) -> None:
+async def test_old_access_token_stays_valid_after_a_refresh(hub: Hub) -> None:
     person = await hub.person()
     former = person.token
     await person.refresh()
@@ -260,7 +260,7 @@ def _changed(token: str, *, part: int, by: str) -> str:
     return ".".join(parts)
 
 
-async def test_garbage_is_refused_and_ends_nothing(hub: Hub) -> None:
+async def test_invalid_refresh_token_is_rejected_and_ends_no_session(hub: Hub) -> None:
     person, other_person = await hub.people(2)
     token = person.refresh_token
     await person.refresh()
@@ -306,7 +306,7 @@ async def test_a_session_ends_thirty_days_after_its_last_use(hub: Hub) -> None:
     assert _name(await person.refresh()) == "InvalidRefreshTokenError"
 
 
-async def test_a_session_ends_180_days_after_the_sign_in_however_it_is_used(hub: Hub) -> None:
+async def test_session_ends_180_days_after_the_sign_in_even_if_it_is_used(hub: Hub) -> None:
     person = await hub.person()
     for _ in range(17):
         await pass_time(10 * DAY)

@@ -27,7 +27,7 @@ async def test_invitation_code_has_six_unambiguous_characters(hub: Hub) -> None:
     assert not set(CODE_ALPHABET) & set("01OIL")
 
 
-async def test_a_taken_invitation_code_is_drawn_again(
+async def test_invitation_code_in_use_is_drawn_again(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await hub.person()
@@ -103,7 +103,7 @@ async def test_a_wrong_code_is_refused_and_counted(hub: Hub) -> None:
     assert spent["attemptsLeft"] == 0
 
 
-async def test_a_right_code_is_taken_after_two_wrong_guesses(hub: Hub) -> None:
+async def test_right_code_is_accepted_after_two_wrong_guesses(hub: Hub) -> None:
     code = await hub.code_for(PHONE)
     await hub.register(PHONE, wrong(code))
     await hub.register(PHONE, wrong(code))
@@ -170,7 +170,7 @@ async def test_register_of_a_known_phone_leaves_the_code_for_login(hub: Hub) -> 
     assert (await hub.login(PHONE, code))["__typename"] == "SignedIn"
 
 
-async def test_register_of_a_known_phone_is_no_error_of_the_database(
+async def test_register_of_a_known_phone_causes_no_database_error(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await hub.person(PHONE)

@@ -56,13 +56,13 @@ async def code_for(hub: Hub) -> str:
     return await hub.code_for(PHONE)
 
 
-async def test_code_is_read_with_what_is_pasted_around_it(person: Hub) -> None:
+async def test_code_is_read_with_pasted_text_around_it(person: Hub) -> None:
     for around in AROUND:
         code = await code_for(person)
         await signs_in(person, around.format(code), code)
 
 
-async def test_code_is_read_with_what_stands_between_its_digits(person: Hub) -> None:
+async def test_code_is_read_with_separators_between_its_digits(person: Hub) -> None:
     for between in BETWEEN:
         code = await code_for(person)
         await signs_in(person, between.join(code), code)
@@ -77,7 +77,7 @@ async def test_code_is_read_in_digits_of_any_script(person: Hub) -> None:
 @pytest.mark.parametrize(
     "typed", ["", "x", "\u200b", "12345", "1234.5", "½", "1" * 5000, "\u0661" * 64]
 )
-async def test_what_cannot_be_a_code_costs_one_guess(hub: Hub, typed: str) -> None:
+async def test_text_that_cannot_be_a_code_costs_one_guess(hub: Hub, typed: str) -> None:
     await hub.request_code(PHONE)
     left = [(await hub.login(PHONE, typed))["attemptsLeft"] for _ in range(3)]
     assert left == [2, 1, 0]
@@ -168,7 +168,9 @@ async def test_phone_is_read_as_people_write_it(hub: Hub, written: str) -> None:
         "+49 170 1234567" + " " * 250,
     ],
 )
-async def test_what_is_not_one_international_number_is_refused(hub: Hub, written: str) -> None:
+async def test_text_that_is_not_one_international_number_is_rejected(
+    hub: Hub, written: str
+) -> None:
     assert (await hub.request_code(written))["__typename"] == "InvalidPhoneError"
 
 

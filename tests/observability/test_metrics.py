@@ -84,7 +84,7 @@ def request_and_register(server: Server, peer: Peer, phone: str) -> Any:
     return server.ask(REGISTER, phone=phone, code=peer.texts[-1][:7])
 
 
-def test_all_workers_count_and_a_dead_one_s_counts_are_kept(server: Server, peer: Peer) -> None:
+def test_counts_of_all_workers_are_summed_even_of_dead_ones(server: Server, peer: Peer) -> None:
     second = f"json://127.0.0.1:{peer.port} 2"
     for n in range(1, 13):
         if n == 6:
@@ -206,7 +206,7 @@ def test_without_a_temporary_folder_several_workers_do_not_start(
         pass
 
 
-def test_a_port_that_is_taken_stops_the_start(settings: Settings) -> None:
+def test_port_in_use_stops_the_start(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (

@@ -350,9 +350,7 @@ async def test_another_code_can_be_requested_at_once_after_all_gateways_failed(
     assert len(set(peer.texts)) == 1
 
 
-async def test_a_resend_that_failed_leaves_the_code_as_it_was(
-    peer: Peer, hub_with: WITH_HUB
-) -> None:
+async def test_failed_resend_does_not_change_the_code(peer: Peer, hub_with: WITH_HUB) -> None:
     async with hub_with(peer.gateway("own")) as hub:
         await hub.request_code(PHONE)
         await pass_time(31)

@@ -45,7 +45,7 @@ def settings_of(service: str, **env: str) -> dict[str, str]:
     return env | {name: interpolated(str(value), **env) for name, value in given.items()}
 
 
-def test_only_this_machine_reaches_it_unless_publish_says_so() -> None:
+def test_ports_are_published_only_to_this_machine_by_default() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert {interpolated(port) for port in published} == {
         "127.0.0.1:80:80",

@@ -115,7 +115,7 @@ def test_the_template_has_every_setting_and_its_default(tmp_path: Path) -> None:
     assert Settings(_env_file=said) == Settings(_env_file=None)
 
 
-def test_the_template_changes_nothing_as_it_is() -> None:
+def test_unchanged_template_sets_nothing() -> None:
     assert all(line.startswith("#") for line in TEMPLATE.splitlines() if line)
 
 
@@ -158,7 +158,7 @@ def test_the_documentation_has_every_line_about_a_client() -> None:
     assert set(table("line")) == set(lines)
 
 
-def test_the_documentation_s_gateways_are_such_as_apprise_takes() -> None:
+def test_documented_gateways_are_valid_for_apprise() -> None:
     real = {  # if apprise checks the form of such a value
         "ACCOUNT_SID": "AC" + "a" * 32,
         "AUTH_TOKEN": "b" * 32,
@@ -176,7 +176,7 @@ def test_the_documentation_s_gateways_are_such_as_apprise_takes() -> None:
         Gateway(written, position=1)
 
 
-def test_the_documentation_s_numbers_are_no_test_phones() -> None:
+def test_documented_numbers_are_not_accepted_as_test_phones() -> None:
     assert set(re.findall(r"\+[1-9]\d{6,14}\b", TEXT + TEMPLATE + SCHEMA)) == DOCUMENTED_NUMBERS
 
 

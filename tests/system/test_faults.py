@@ -39,7 +39,7 @@ async def stand() -> AsyncIterator[Stand]:
         yield stand
 
 
-async def test_nothing_is_found_where_nothing_is_wrong(stand: Stand) -> None:
+async def test_checker_finds_nothing_in_a_correct_database(stand: Stand) -> None:
     assert await _found(stand) == []
 
 
@@ -123,14 +123,14 @@ async def test_a_fault_planted_in_the_database_is_found(stand: Stand, sql: str, 
     assert any(said in finding for finding in checker.check(stand.journal, facts, keys=stand.keys))
 
 
-async def test_an_ended_session_that_lives_is_found(stand: Stand) -> None:
+async def test_ended_session_that_is_still_stored_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         next(iter(_someone(journal).sessions.values())).life = Life.ENDED
 
     assert any(finding.endswith("is there") for finding in await _found(stand, plant))
 
 
-async def test_a_deleted_client_that_lives_is_found(stand: Stand) -> None:
+async def test_deleted_client_that_is_still_stored_is_found(stand: Stand) -> None:
     def plant(journal: Journal) -> None:
         _someone(journal).deleted = {True}
 
@@ -224,7 +224,7 @@ async def test_an_answer_that_no_server_may_give_is_found(
     assert bool(record.wrong) == wrong
 
 
-def test_an_answer_that_comes_late_is_found() -> None:
+def test_late_response_is_found() -> None:
     record = Record()
     record.note(time.monotonic() - 16, "answered")
     assert record.wrong == ["an answer took 16.0 s (answered)"]

@@ -20,7 +20,7 @@ def test_links_of_the_readme_name_the_page_to_which_they_lead() -> None:
         assert text == target.partition("#")[0]
 
 
-def test_the_readme_repeats_what_the_pages_say() -> None:
+def test_readme_agrees_with_the_pages() -> None:
     readme, pages = README.read_text(), "".join(page.read_text() for page in PAGES[1:])
     speed = re.findall(r"^\| .* \| [\d.]+ \| \d+ \| \d+ \|$", readme, re.MULTILINE)
     (compose,) = re.findall(r"^```sh\n(touch .*?)^```$", readme, re.DOTALL | re.MULTILINE)

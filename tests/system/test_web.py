@@ -57,7 +57,7 @@ async def test_new_person_registers_after_a_wrong_code(visit: Visit) -> None:
     await expect(heading(ann.page, "Invite people")).to_be_visible()
 
 
-async def test_a_code_is_sent_again_once_its_time_has_come(visit: Visit) -> None:
+async def test_code_can_be_resent_after_the_wait(visit: Visit) -> None:
     ann = await visit()
     await ann.ask_for_code()
     await ann.page.get_by_role("button", name="Send it again", exact=True).click()
@@ -76,7 +76,7 @@ async def test_invalid_phone_is_rejected_beside_its_field(visit: Visit) -> None:
     )
 
 
-async def test_a_link_s_code_is_kept_through_sign_in_and_applied(visit: Visit) -> None:
+async def test_code_of_a_link_is_kept_through_sign_in_and_applied(visit: Visit) -> None:
     ann = await visit()
     code = await ann.sign_in()
     ben = await visit(f"/i/{code.lower()}")
@@ -91,7 +91,7 @@ async def test_a_link_s_code_is_kept_through_sign_in_and_applied(visit: Visit) -
     await expect(ann.page.get_by_role("listitem")).to_contain_text(ben.phone)
 
 
-async def test_a_link_s_code_is_read_however_the_link_is_written(visit: Visit) -> None:
+async def test_code_of_a_link_is_read_in_any_notation(visit: Visit) -> None:
     links = [
         "/i/abc234/",
         "/I/ABC234",
@@ -221,7 +221,7 @@ async def test_other_sessions_are_listed_and_ended(visit: Visit) -> None:
     ann.forgive("401", certain=False)
 
 
-async def test_the_account_moves_to_another_phone(visit: Visit) -> None:
+async def test_client_changes_the_phone_of_its_account(visit: Visit) -> None:
     ann = await visit()
     await ann.sign_in()
     await ann.page.get_by_text("Change your phone number").click()

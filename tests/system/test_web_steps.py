@@ -79,7 +79,7 @@ async def test_code_step_of_a_new_phone_survives_a_reload(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("lost", ["by another number", "by a new tab"])
-async def test_live_code_is_asked_for_although_it_is_too_early_for_another(
+async def test_code_step_opens_for_a_live_code_during_the_resend_wait(
     visit: Visit, lost: str
 ) -> None:
     ann = await visit()
@@ -94,7 +94,7 @@ async def test_live_code_is_asked_for_although_it_is_too_early_for_another(
     await signs_in(ann, code)
 
 
-async def test_live_code_is_asked_for_although_no_more_are_sent(
+async def test_code_step_opens_for_a_live_code_when_no_more_are_sent(
     browser: Browser, folder: Path
 ) -> None:
     settings = {**ROOMY, "SENDS_PER_PHONE": "1/hour", "RESEND_AFTER": "0"}
@@ -108,7 +108,7 @@ async def test_live_code_is_asked_for_although_no_more_are_sent(
             await signs_in(ann, code)
 
 
-async def test_dead_code_is_not_asked_for(visit: Visit) -> None:
+async def test_code_step_does_not_open_for_an_expired_code(visit: Visit) -> None:
     ann = await visit()
     code = await ann.ask_for_code()
     for _ in range(3):
@@ -146,9 +146,7 @@ async def test_expired_simulated_code_is_not_shown(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("hours", [-30, -3, 3, 30])
-async def test_device_clock_that_is_wrong_by_hours_changes_no_wait(
-    visit: Visit, hours: int
-) -> None:
+async def test_wrong_device_clock_does_not_change_waits(visit: Visit, hours: int) -> None:
     ann = await visit("about:blank")
     await ann.context.clock.install(time=datetime.now(UTC) + timedelta(hours=hours))
     await ann.page.goto("/")
@@ -264,7 +262,7 @@ def elsewhere(folder: Path) -> Iterator[Server]:
         yield server
 
 
-async def test_resent_message_keeps_its_distance(browser: Browser, folder: Path) -> None:
+async def test_resent_message_has_a_margin(browser: Browser, folder: Path) -> None:
     with serving(folder / "again", **ROOMY, RESEND_AFTER="0") as server:
         async with visits(browser, server) as visit:
             ann = await visit()

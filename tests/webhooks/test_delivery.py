@@ -155,7 +155,7 @@ async def test_a_failed_attempt_is_repeated_with_the_same_id(
     assert (await state())["failing_since"] is None
 
 
-async def test_a_success_counts_whatever_its_body_is(
+async def test_success_with_any_body_counts(
     hub: Hub, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a body without an end, 4 KiB are read; one that stalls ends with the attempt."""
@@ -226,7 +226,7 @@ async def test_retry_after_is_honoured_for_the_whole_endpoint(
 
 
 @pytest.mark.parametrize("value", ["99999999999999999999", "-1", "soon", "Sat, 99 Nov 2026", ""])
-async def test_a_senseless_retry_after_neither_stops_the_endpoint_nor_breaks_anything(
+async def test_invalid_retry_after_neither_stops_the_endpoint_nor_breaks_anything(
     hub: Hub, settings: Settings, receiver: Receiver, value: str
 ) -> None:
     receiver.answer = receivers.status(503, Retry_After=value)
@@ -240,7 +240,7 @@ async def test_a_senseless_retry_after_neither_stops_the_endpoint_nor_breaks_any
         await until_sent()
 
 
-async def test_an_endpoint_that_is_gone_is_disabled_and_its_events_wait(
+async def test_endpoint_that_answers_410_is_disabled_and_its_events_wait(
     hub: Hub, settings: Settings, receiver: Receiver
 ) -> None:
     receiver.answer = receivers.status(410)
@@ -283,7 +283,7 @@ async def test_five_days_of_failures_disable_an_endpoint(
     assert (await state())["disabled_at"]
 
 
-async def test_a_dead_receiver_delays_no_other_and_its_requests_are_limited(
+async def test_dead_receiver_does_not_delay_others_and_its_requests_are_limited(
     hub: Hub, settings: Settings, receiver: Receiver
 ) -> None:
     receiver.answer = receivers.stall
@@ -329,7 +329,7 @@ async def test_several_servers_send_each_event_once(
     assert len(ids) == len(set(ids)) == 60
 
 
-async def test_the_events_of_a_server_that_died_are_sent_by_another(
+async def test_events_of_a_killed_server_are_sent_by_another(
     hub: Hub, settings: Settings, receiver: Receiver
 ) -> None:
     await registered(receiver.url)
