@@ -352,9 +352,9 @@ async def test_the_result_of_an_expired_lease_changes_nothing(hub: Hub, receiver
     (endpoint,) = Settings(_env_file=None, webhook_urls=receiver.url).webhook_urls
     await registered(receiver.url)
     await hub.person()
-    slow = await deliveries.lease(endpoint, limit=1)
+    slow = await deliveries.record_and_lease(endpoint, limit=1)
     await pass_time(31)
-    leased = await deliveries.lease(endpoint, limit=9)
+    leased = await deliveries.record_and_lease(endpoint, limit=9)
     await deliveries.record_failure(slow[0], endpoint, "HTTP 500", retry_after=None)
     await deliveries.record_gone(slow[0], endpoint, "HTTP 410")
 

@@ -40,7 +40,7 @@ async def test_each_event_has_the_data_of_its_schema(hub: Hub) -> None:
     await account.unblock(client)
     await ben.delete()
 
-    sent = [json.loads(each.body) for each in await deliveries.lease(endpoint, limit=99)]
+    sent = [json.loads(each.body) for each in await deliveries.record_and_lease(endpoint, limit=99)]
     assert {event["type"] for event in sent} == set(EVENT_TYPES)
     for event in sent:
         schema = data_schemas()[event["type"]]

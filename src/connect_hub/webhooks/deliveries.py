@@ -5,6 +5,7 @@ dead server has expired. Its new `due_at` names the lease: a server that was too
 nothing over the result of another one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import uniform
@@ -46,8 +47,17 @@ class Delivery:
     trace: str | None  # `traceparent` of the request that made the change
 
 
-_LEASE = """
-    WITH due AS (
+# One statement for both, since a busy endpoint needs it often. The row of the endpoint is updated
+# once a minute unless the endpoint failed before, so that many servers do not wait for its lock.
+_RECORD_AND_LEASE = """
+    WITH accepted AS (DELETE FROM webhook_delivery WHERE id = ANY ($4::uuid[])),
+    succeeded AS (
+        UPDATE webhook_endpoint
+        SET delivered_at = now(), failing_since = NULL, failure = NULL, paused_until = NULL
+        WHERE id = $1 AND cardinality($4::uuid[]) > 0
+        AND (failing_since IS NOT NULL OR paused_until IS NOT NULL
+            OR coalesce(delivered_at < now() - interval '1 minute', true))
+    ), due AS (
         SELECT id FROM webhook_delivery WHERE endpoint = $1 AND due_at <= now()
         AND (SELECT disabled_at IS NULL AND coalesce(paused_until <= now(), true)
              FROM webhook_endpoint WHERE id = $1)
@@ -60,9 +70,18 @@ _LEASE = """
 """
 
 
-async def lease(endpoint: Endpoint, *, limit: int) -> list[Delivery]:
-    """Lease deliveries that are due, the oldest first."""
-    return [_delivery(row) for row in await fetch(_LEASE, endpoint.id, limit, LEASE)]
+async def record_and_lease(
+    endpoint: Endpoint, *, accepted: Sequence[UUID] = (), limit: int
+) -> list[Delivery]:
+    """Delete deliveries that the endpoint accepted, and lease those that are due, oldest first.
+
+    Args:
+        endpoint: gets the events.
+        accepted: ids of deliveries.
+        limit: how many are leased at most.
+    """
+    rows = await fetch(_RECORD_AND_LEASE, endpoint.id, limit, LEASE, list(accepted))
+    return [_delivery(row) for row in rows]
 
 
 def _delivery(row: Row) -> Delivery:
@@ -82,21 +101,6 @@ def payload(event_type: str, *, timestamp: datetime, data: object) -> bytes:
     """Return the body of a webhook."""
     content = {"type": event_type, "version": _VERSION, "timestamp": timestamp, "data": data}
     return orjson.dumps(content, option=orjson.OPT_UTC_Z)
-
-
-# The endpoint is updated once a minute unless it failed before, so that its row is no bottleneck.
-_RECORD_SUCCESS = """
-    WITH accepted AS (DELETE FROM webhook_delivery WHERE id = $1)
-    UPDATE webhook_endpoint
-    SET delivered_at = now(), failing_since = NULL, failure = NULL, paused_until = NULL
-    WHERE id = $2 AND (failing_since IS NOT NULL OR paused_until IS NOT NULL
-        OR coalesce(delivered_at < now() - interval '1 minute', true))
-"""
-
-
-async def record_success(delivery: Delivery, endpoint: Endpoint) -> None:
-    """Delete a delivery that the endpoint accepted."""
-    await fetch(_RECORD_SUCCESS, delivery.id, endpoint.id)
 
 
 _RECORD_FAILURE = """

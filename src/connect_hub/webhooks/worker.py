@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from random import uniform
+from uuid import UUID
 
 import structlog
 
@@ -29,6 +30,7 @@ class Worker:
         self._endpoint = endpoint
         self._requests = SignedRequests(endpoint.url, keys=keys, concurrency=CONCURRENCY)
         self._open: set[asyncio.Task[None]] = set()
+        self._accepted: list[UUID] = []  # deliveries whose success is not recorded yet
 
     async def run(self) -> None:
         """Send events until cancelled. Another server then sends those that were not answered."""
@@ -48,11 +50,14 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
             await self._requests.close()
+            if self._accepted:
+                await deliveries.record_and_lease(self._endpoint, accepted=self._accepted, limit=0)
 
     async def _start_attempts(self) -> None:
         """Start attempts for the deliveries that are due, then wait until there may be more."""
-        free = CONCURRENCY - len(self._open)
-        leased = await deliveries.lease(self._endpoint, limit=free)
+        free, accepted = CONCURRENCY - len(self._open), self._accepted[:]
+        leased = await deliveries.record_and_lease(self._endpoint, accepted=accepted, limit=free)
+        del self._accepted[: len(accepted)]
         for delivery in leased:
             task = asyncio.create_task(self._attempt(delivery))
             self._open.add(task)
@@ -80,7 +85,7 @@ class Worker:
             )
 
     async def _send(self, delivery: Delivery) -> str:
-        """Send an event and record the result, which is returned as metrics name it."""
+        """Send an event and note the result, which is returned as metrics name it."""
         try:
             answer = await self._requests.post(
                 delivery.body, message_id=str(delivery.event_id), timeout=ATTEMPT_TIMEOUT
@@ -88,7 +93,7 @@ class Worker:
         except NotAnsweredError as error:
             return await self._record_failure(delivery, str(error), retry_after=None)
         if answer.is_success:
-            await deliveries.record_success(delivery, self._endpoint)
+            self._accepted.append(delivery.id)
             return "delivered"
         failure = f"HTTP {answer.status}"
         if answer.status == _GONE:
