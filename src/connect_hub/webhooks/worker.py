@@ -15,7 +15,7 @@ from connect_hub.webhooks.deliveries import Delivery
 from connect_hub.webhooks.requests import ATTEMPT_TIMEOUT, NotAnsweredError, SignedRequests
 
 CONCURRENCY = 32  # attempts that a process has open at one endpoint
-_POLL_INTERVAL = timedelta(seconds=0.2)
+_POLL_INTERVAL = timedelta(seconds=0.1)
 _BATCH_INTERVAL = timedelta(seconds=0.01)  # in which others end too
 _ERROR_INTERVAL = timedelta(seconds=2)  # after an error of the database
 _GONE = 410  # HTTP: the receiver wants no more requests
