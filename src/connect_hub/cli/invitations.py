@@ -34,7 +34,7 @@ def invitations() -> None:
 def create(uses: int | None, until: datetime | None, note: str | None, count: int | None) -> None:
     """Create a code, and print it."""
     if count and uses not in {None, 1}:
-        raise StartupError("--count creates codes of one use each: leave --uses out.")
+        raise StartupError("--count creates codes of one use each: remove --uses.")
     if note and (len(note) > _MAX_NOTE or not note.isprintable()):
         raise StartupError(f"--note takes one line of at most {_MAX_NOTE} characters: shorten it.")
     expires_at = until.replace(tzinfo=UTC) + timedelta(days=1) if until else None
@@ -71,7 +71,7 @@ def end(code: str) -> None:
     except InvitationCodeNotFound:
         is_ended = False
     if not is_ended:
-        raise StartupError("No campaign has this code: see connect-hub invitations list.")
+        raise StartupError("No campaign has this code: run connect-hub invitations list for the codes.")
     click.echo("Ended.")
 
 

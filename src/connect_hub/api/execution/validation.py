@@ -123,4 +123,4 @@ def _without_cause(error: GraphQLError) -> GraphQLError:
     """Replace an exception: int() raises one for more than 4,300 digits."""
     if error.original_error is None:
         return error
-    return GraphQLError("This number is out of range: use fewer digits.", error.nodes)
+    return GraphQLError("This number is out of range: send one that its type accepts.", error.nodes)
