@@ -45,7 +45,7 @@ def test_codes_of_one_use_are_printed_as_csv(server: Server) -> None:
         (("end", "ZZZZZZ"), "No campaign has this code"),
         (("end", "nonsense"), "No campaign has this code"),
         (("create", "--until", "2020-01-01"), "--until is in the past"),
-        (("create", "--count", "2", "--uses", "3"), "leave --uses out"),
+        (("create", "--count", "2", "--uses", "3"), "remove --uses"),
         (("create", "--note", "x" * 201), "at most 200 characters"),
         (("create", "--note", "a\nb"), "one line"),
     ],

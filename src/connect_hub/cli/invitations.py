@@ -71,7 +71,7 @@ def end(code: str) -> None:
     except InvitationCodeNotFound:
         is_ended = False
     if not is_ended:
-        raise StartupError("No campaign has this code: run connect-hub invitations list for the codes.")
+        raise StartupError("No campaign has this code: run connect-hub invitations list.")
     click.echo("Ended.")
 
 
