@@ -72,7 +72,7 @@ class Cluster:
         return host
 
     async def freeze_leader(self) -> str:
-        """Stop all processes of the leader, which keep their connections and know of nothing."""
+        """Stop all processes of the leader; their connections stay open."""
         host = await self.find_leader()
         self._signal(host, signal.SIGSTOP)
         return host

@@ -26,7 +26,7 @@ class Trial:
     slowest: float  # seconds
     outcomes: Counter[str]  # of requests while the fault lasted, and in the recovery
     told: int  # events sent to followers
-    late: float  # seconds, the last that were told once all is well
+    late: float  # seconds, of the last event after the fault
     findings: list[str]
 
 

@@ -74,7 +74,7 @@ class Server:
         return [line for line in self.logged if line["event"] == event]
 
     def line_about(self, response: httpx.Response) -> dict[str, Any]:
-        """Wait for it: it is written once the answer is out."""
+        """Wait for the log line of a request, which follows its response."""
         made = response.headers["X-Request-ID"]
         eventually(lambda: any(line["request_id"] == made for line in self.lines("request")))
         (line,) = (line for line in self.lines("request") if line["request_id"] == made)

@@ -79,7 +79,7 @@ def new_code() -> str:
 
 
 class Invitation(NamedTuple):
-    """A code that somebody has."""
+    """A code that can be applied, and its owner."""
 
     inviter_id: UUID | None  # its owner, if this is a client
     campaign_id: UUID | None  # otherwise

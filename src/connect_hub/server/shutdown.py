@@ -6,7 +6,7 @@
 3. uvicorn closes the port, and WebSockets with 1012. Requests in flight have SHUTDOWN_TIMEOUT to
    end, then they are cancelled.
 4. The lifespan of `app.py` ends, in the reverse order of its start: the last traces are sent, then
-   the live updates, the background tasks and the pool of database connections are closed.
+   the webhooks, the live updates, the background tasks and the database pool are closed.
 5. uvicorn raises SIGTERM again, now for the handler of `cli/serve.py`. The process exits with 0,
    after it has closed the contexts of `serve`: the metrics and the embedded PostgreSQL.
 """

@@ -55,7 +55,7 @@ def _of_operations(number: int) -> str:
 
 @pytest.fixture
 def _allocated() -> Iterator[None]:
-    """Look at what is allocated besides what was before."""
+    """Check that a test allocates no more memory than the budget."""
     gc.collect()
     tracemalloc.start()
     yield
