@@ -30,6 +30,11 @@ mutation($phone: String!) { requestCode(phone: $phone) {
   ... on UserError { message }
 } }
 """
+REQUEST_CODE_INVITED = REQUEST_CODE.replace(
+    "$phone: String!) { requestCode(phone: $phone",
+    "$phone: String!, $invitation: String) {"
+    " requestCode(phone: $phone, invitationCode: $invitation",
+)
 SIGN_IN = """
 mutation($phone: String!, $code: String!) { %s(phone: $phone, code: $code) {
   __typename
@@ -205,8 +210,11 @@ class Hub:
         assert "errors" not in answer, answer
         return answer["data"]
 
-    async def request_code(self, phone: str) -> Any:
-        return (await self.data(REQUEST_CODE, phone=phone))["requestCode"]
+    async def request_code(self, phone: str, invitation: str | None = None) -> Any:
+        if invitation is None:
+            return (await self.data(REQUEST_CODE, phone=phone))["requestCode"]
+        answer = await self.data(REQUEST_CODE_INVITED, phone=phone, invitation=invitation)
+        return answer["requestCode"]
 
     async def code_for(self, phone: str) -> str:
         sent = await self.request_code(phone)

@@ -127,6 +127,18 @@ class InvitationCodeNotFoundError(UserError):
 
 
 @strawberry.type(
+    description="The server registers invited people only: call `register` with `invitationCode`."
+)
+class InvitationRequiredError(UserError):
+    """Shows `refusals.InvitationRequired`."""
+
+
+@strawberry.type(description="The server registers nobody. Registered phones sign in by `login`.")
+class RegistrationClosedError(UserError):
+    """Shows `refusals.RegistrationClosed`."""
+
+
+@strawberry.type(
     description="The invitation code has been used as often as it may be, or has ended."
 )
 class InvitationUsedUpError(UserError):
@@ -165,6 +177,8 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
     refusals.SessionNotFound: SessionNotFoundError,
     refusals.ReauthenticationRequired: ReauthenticationRequiredError,
     refusals.InvitationCodeNotFound: InvitationCodeNotFoundError,
+    refusals.InvitationRequired: InvitationRequiredError,
+    refusals.RegistrationClosed: RegistrationClosedError,
     refusals.InvitationUsedUp: InvitationUsedUpError,
     refusals.InvitationAlreadyApplied: InvitationAlreadyAppliedError,
     refusals.OwnInvitationCode: OwnInvitationCodeError,

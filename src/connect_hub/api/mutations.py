@@ -31,9 +31,16 @@ class Mutation:
     """Writes."""
 
     @strawberry.mutation(
-        description="Send a sign-in code to a phone number, whether or not it is registered."
+        description="Send a sign-in code to a phone number, whether or not it is registered. A"
+        " server that registers invited people only sends nothing to strangers without a live"
+        " `invitationCode`, and answers the same."
     )
-    async def request_code(self, info: Info, phone: Phone) -> results.RequestCodeResult | None:
+    async def request_code(
+        self,
+        info: Info,
+        phone: Phone,
+        invitation_code: OptionalInvitationCode = strawberry.UNSET,
+    ) -> results.RequestCodeResult | None:
         """Send a code by SMS."""
         context, services = info.context, info.context.services
         if services.sender.simulated:
@@ -42,6 +49,7 @@ class Mutation:
             phone,
             address=context.address,
             language=context.language,
+            invitation_code=_given(invitation_code),
             sender=services.sender,
             keys=services.keys,
             settings=services.settings,

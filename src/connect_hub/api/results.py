@@ -169,6 +169,8 @@ RegisterResult = Annotated[
     | errors.PhoneAlreadyRegisteredError
     | errors.InvitationCodeNotFoundError
     | errors.InvitationUsedUpError
+    | errors.InvitationRequiredError
+    | errors.RegistrationClosedError
     | errors.RegistrationRefusedError,
     strawberry.union(
         "RegisterResult", description="The new client is signed in, or the reason why not."

@@ -18,6 +18,11 @@ from connect_hub.api.strawberry_internals import fix_is_one_of
 class Query:
     """Reads."""
 
+    @strawberry.field(description="What a sign-in page needs to know about this server.")
+    def config(self, info: Info) -> types.Config:
+        """Show some of the settings."""
+        return types.Config.of(info.context.services.settings)
+
     @strawberry.field(description="The signed-in client, or null for an anonymous request.")
     async def me(self, info: Info) -> types.Client | None:
         """Return the client that authentication read."""

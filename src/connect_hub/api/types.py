@@ -1,6 +1,7 @@
 """Types of the schema for what clients see of themselves."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, Page
 from connect_hub.database import models
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.phone_numbers import PhoneNumber
+from connect_hub.settings import Settings
 
 
 @strawberry.type(description="A sign-in of a client on one device.")
@@ -40,6 +42,45 @@ class Session:
             last_used_at=row.last_used_at,
             device=row.device,
             address=row.address,
+        )
+
+
+@strawberry.enum(description="Who may register.")
+class Registration(Enum):
+    """Shows the setting REGISTRATION."""
+
+    OPEN = strawberry.enum_value("open", description="Everybody.")
+    INVITED = strawberry.enum_value(
+        "invited",
+        description="Those who send the invitation code of a client, with `requestCode` too.",
+    )
+    CLOSED = strawberry.enum_value("closed", description="Nobody.")
+
+
+@strawberry.type(description="What a sign-in page needs to know about this server.")
+class Config:
+    """Shows public settings."""
+
+    registration: Registration = field(description="Who may register.")
+    code_length: int = field(
+        description="The usual number of digits of a code. `CodeSent.codeLength` says how many"
+        " digits a code has."
+    )
+    countries: list[str] = field(
+        description="The countries that get codes, by their ISO 3166 codes; empty means all."
+    )
+    default_country: str | None = field(
+        description="The country whose national numbers are accepted too."
+    )
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Build it from the settings."""
+        return cls(
+            registration=Registration(settings.registration),
+            code_length=settings.code_length,
+            countries=list(settings.sms_countries),
+            default_country=settings.default_country,
         )
 
 

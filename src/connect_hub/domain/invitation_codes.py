@@ -106,6 +106,34 @@ async def find(code: str) -> Invitation:
     raise InvitationCodeNotFound
 
 
+class Admission(NamedTuple):
+    """What a phone and an invitation code entitle to, where registration is not open to all."""
+
+    is_registered: bool  # the phone
+    is_known: bool  # the code
+    is_live: bool  # the code can be applied
+
+
+_ADMISSION = f"""
+    SELECT EXISTS (SELECT FROM client WHERE phone = $1) AS is_registered,
+        EXISTS ({FIND.format(code="$2")}) AS is_known,
+        EXISTS (
+            SELECT FROM client LEFT JOIN invited_count ON client_id = client.id
+            WHERE invitation_code = $2 AND deleted_at IS NULL
+            AND coalesce(count + deleted < $3, true)
+            UNION ALL
+            SELECT FROM campaign WHERE code = $2 AND ended_at IS NULL
+            AND coalesce(expires_at > now(), true) AND coalesce(uses < max_uses, true)
+        ) AS is_live
+"""
+
+
+async def admission(phone: str, code: str | None, *, settings: Settings) -> Admission:
+    """Look up a phone and an invitation code by one statement, the same for all."""
+    (row,) = await fetch(_ADMISSION, phone, code, settings.invitations_per_client)
+    return Admission(**row)
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn what the database refuses in a statement that applies a code into a refusal.

@@ -105,6 +105,14 @@ class InvitationCodeNotFound(Refusal):
     """Nobody has this invitation code; check its 6 letters and digits."""
 
 
+class InvitationRequired(Refusal):
+    """Registration needs an invitation code; ask a client for theirs and send it too."""
+
+
+class RegistrationClosed(Refusal):
+    """This server does not register new clients; sign in with a phone that is registered."""
+
+
 class InvitationUsedUp(Refusal):
     """This invitation code is used up, or has ended; ask for another one."""
 

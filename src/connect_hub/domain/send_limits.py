@@ -28,15 +28,24 @@ class SendHits:
         return self.of_phone + self.others
 
 
-async def consume(phone: Phone, *, address: str, keys: Keys, settings: Settings) -> SendHits:
+async def consume(
+    phone: Phone, *more: RateLimit, address: str, keys: Keys, settings: Settings
+) -> SendHits:
     """Count a send on every limit, or on none of them if one is exhausted.
+
+    Args:
+        phone: that the code is sent to.
+        more: limits beyond those of sending.
+        address: the network of the request.
+        keys: for the keyed hashes.
+        settings: the rates.
 
     Raises:
         TooManyRequests: a limit is exhausted.
     """
     of_phone = _phone_limits(phone, address=address, keys=keys, settings=settings)
     others = _other_limits(address, keys=keys, settings=settings)
-    hits = await rate_limits.consume(*of_phone, *others)
+    hits = await rate_limits.consume(*of_phone, *others, *more)
     phone_keys = {limit.key for limit in of_phone}
     return SendHits(
         of_phone=[hit for hit in hits if hit.key in phone_keys],

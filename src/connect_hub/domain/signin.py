@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from tortoise.expressions import F
 from tortoise.functions import Coalesce
@@ -16,6 +17,7 @@ from connect_hub.domain import (
     failures,
     invitation_codes,
     phone_numbers,
+    quiet_sending,
     rate_limits,
     registration_check,
     send_limits,
@@ -27,10 +29,12 @@ from connect_hub.domain.refusals import (
     ClientNotFound,
     CountryNotServed,
     InvitationCodeNotFound,
+    InvitationRequired,
     InvitationUsedUp,
     Limit,
     PhoneAlreadyRegistered,
     Refusal,
+    RegistrationClosed,
     RegistrationRefused,
     SmsNotSent,
     TooManyRequests,
@@ -62,16 +66,19 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
     *,
     address: str,
     language: str,
+    invitation_code: str | None,
     sender: sms.SmsSender,
     keys: Keys,
     settings: Settings,
 ) -> SentCode:
     """Send a code to a phone, whether or not it is registered.
 
-    A code that is still valid is sent again, and expires no later for it.
+    A code that is still valid is sent again, and expires no later for it. Where registration is not
+    open, strangers get the same answer without an SMS: see `quiet_sending`.
 
     Args:
         number: the phone number as typed.
+        invitation_code: somebody else's invitation code as typed, if any.
         address: the network of the request.
         language: the language of the message.
         sender: sends the message.
@@ -84,13 +91,22 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
     phone = phone_numbers.parse(number, country=settings.default_country)
     if settings.sms_countries and phone.country not in settings.sms_countries:
         raise CountryNotServed
-    hits = await send_limits.consume(phone, address=address, keys=keys, settings=settings)
+    attempt = quiet_sending.attempt(invitation_code, address=address, keys=keys, settings=settings)
+    hits = await send_limits.consume(
+        phone, *attempt.limits, address=address, keys=keys, settings=settings
+    )
     try:
         code = await codes.issue(phone, keys=keys, settings=settings)
         throttle_hits = await _check_traffic(code, address=address, keys=keys, settings=settings)
     except TooManyRequests:
         await rate_limits.refund(hits.all)
         raise
+    if settings.registration != "open":
+        send = partial(_send, code, language=language, sender=sender, settings=settings)
+        shown = await quiet_sending.send(
+            code, attempt, send, hits=hits.all, sender=sender, keys=keys, settings=settings
+        )
+        return _sent(code, shown=shown, now=code.traffic.now)
     try:
         gateway = await _send(code, language=language, sender=sender, settings=settings)
     except sms.NotSentError:
@@ -98,9 +114,13 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
         await rate_limits.refund(hits.of_phone + throttle_hits)
         raise SmsNotSent from None
     now = await codes.record_sent(code, gateway=gateway)
+    return _sent(code, shown=code.digits if sender.simulated else None, now=now)
+
+
+def _sent(code: codes.IssuedCode, *, shown: str | None, now: datetime) -> SentCode:
     return SentCode(
-        phone=phone.e164,
-        code=code.digits if sender.simulated else None,
+        phone=code.phone.e164,
+        code=shown,
         length=len(code.digits),
         expires_at=code.expires_at,
         resend_at=code.resend_at,
@@ -166,7 +186,12 @@ async def register(  # noqa: PLR0913 (as above)
         PhoneAlreadyRegistered: the code is right, and remains valid for `login`.
         InvitationCodeNotFound, InvitationUsedUp, RegistrationRefused: the code is right, and
             remains valid.
+        InvitationRequired, RegistrationClosed: by the setting REGISTRATION, whatever the phone is.
     """
+    if settings.registration == "closed":
+        raise RegistrationClosed
+    if settings.registration == "invited" and invitation_code is None:
+        raise InvitationRequired
     phone = phone_numbers.parse(number, country=settings.default_country)
     applied_code = None if invitation_code is None else invitation_codes.parse(invitation_code)
     with failures.log_refusals("register", phone, address=address, keys=keys):

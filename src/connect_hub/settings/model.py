@@ -79,8 +79,11 @@ class Settings(BaseSettings):
     sends_per_address: Rates = (Rate(60, timedelta(hours=1)),)
     sends_total: RatesOrNone | None = None  # None: not set; (): explicitly unlimited
     pumping_guard: Literal["off", "alarm", "block"] = "alarm"
+    registration: Literal["open", "invited", "closed"] = "open"
     invitations_per_client: int | None = Field(default=None, ge=1, le=1_000_000_000)
     unknown_invitations: Rates = (Rate(10, timedelta(days=1)),)
+    unknown_invitations_per_address: Rates = (Rate(30, timedelta(hours=1)),)
+    sends_per_invitation: Rates = (Rate(20, timedelta(hours=1)),)
     access_token_lifetime: Lifetime = timedelta(minutes=60)
     # The last use of a session is stored to the minute, so its lifetime is some minutes at least.
     session_idle_lifetime: Lifetime = Field(default=timedelta(days=30), ge=timedelta(minutes=2))
