@@ -104,6 +104,7 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
             live.running(),
             delivering(settings, keys),
             hook.running() if hook else nullcontext(),
+            background.finishing(timeout=settings.sms_timeout),
         ):
             with tracing.export_traces(settings), shutdown.install():
                 yield {CONNECTION_LIMITS: limits}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 
@@ -16,6 +17,16 @@ async def running(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def finishing(*, timeout: timedelta) -> AsyncIterator[None]:
+    """Wait at the end of the context until spawned tasks have ended, such as sends of SMS."""
+    try:
+        yield
+    finally:
+        if _tasks:
+            await asyncio.wait(_tasks, timeout=timeout.total_seconds())
 
 
 def spawn(coroutine: Coroutine[Any, Any, object]) -> None:

@@ -110,6 +110,8 @@ export const en = {
     InvitationCodeNotFoundError: () => "Nobody has this code. Check its letters and digits.",
     RegistrationRefusedError: ({ message }) => message,
     InvitationUsedUpError: () => "This code is used up or has ended. Ask for another one.",
+    InvitationRequiredError: () => "You need an invitation code to register here.",
+    RegistrationClosedError: () => "Registration is closed here.",
     InvitationAlreadyAppliedError: ({ someoneInvitationCode }) =>
       `You have already applied the code ${someoneInvitationCode}.`,
     OwnInvitationCodeError: () => "This is your own code. Give it to others.",

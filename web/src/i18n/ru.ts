@@ -111,6 +111,8 @@ export const ru: Texts = {
     InvitationCodeNotFoundError: () => "Такого кода ни у кого нет. Проверьте буквы и цифры.",
     RegistrationRefusedError: ({ message }) => message,
     InvitationUsedUpError: () => "Этот код исчерпан или больше не действует. Попросите другой.",
+    InvitationRequiredError: () => "Для регистрации здесь нужен код приглашения.",
+    RegistrationClosedError: () => "Регистрация здесь закрыта.",
     InvitationAlreadyAppliedError: ({ someoneInvitationCode }) =>
       `Вы уже применили код ${someoneInvitationCode}.`,
     OwnInvitationCodeError: () => "Это ваш собственный код. Передайте его другим.",
