@@ -17,8 +17,8 @@ _CLIENTS = """
     FROM generate_series($2::int, $2::int + $3::int - 1) AS n
 """
 _COUNTS = """
-    INSERT INTO invited_count (client_id, count)
-    SELECT inviter_id, count(*) FROM client WHERE inviter_id IS NOT NULL GROUP BY inviter_id
+    INSERT INTO invited_count (client_id, count, deleted)
+    SELECT inviter_id, count(*), 0 FROM client WHERE inviter_id IS NOT NULL GROUP BY inviter_id
 """
 # Each client has a session, whose id is the client's: so tokens are made without a look here.
 _SESSIONS = """

@@ -8,7 +8,7 @@ from connect_hub.api.execution.compiler import CompiledOperation
 from connect_hub.api.execution.prepared_document import PreparedDocument
 
 BUDGET = 6 * 1024 * 1024  # bytes, by the estimates below
-_PROBATION_SHARE = 0.2  # of the budget; always left to documents that were used once
+_MAX_USED_ONCE = 4096  # hashes of documents
 
 # Estimates in bytes, as tracemalloc measured them, rounded up.
 _PER_DOCUMENT, _PER_BYTE, _PER_TOKEN = 2_000, 2, 480
@@ -21,65 +21,51 @@ class _Entry(NamedTuple):
     cost: int
 
 
-class _Segment(OrderedDict[str, _Entry]):
-    """Documents in the order of their last use, and the sum of their costs."""
-
-    cost = 0
-
-    def put(self, text: str, prepared: PreparedDocument) -> None:
-        """Add or update a document as the one used last, with its present cost."""
-        self.take(text)
-        entry = self[text] = _Entry(prepared, len(prepared.plans), _cost(text, prepared))
-        self.cost += entry.cost
-
-    def take(self, text: str) -> PreparedDocument | None:
-        """Remove a document and return it."""
-        if (entry := self.pop(text, None)) is None:
-            return None
-        self.cost -= entry.cost
-        return entry.prepared
-
-
 class DocumentCache:
-    """A segmented LRU cache: new documents are on probation, and used again they are protected.
+    """An LRU cache of documents that were used at least twice.
 
-    A flood of new documents replaces only those on probation.
+    A flood of new documents evicts nothing, takes no memory, and leaves nothing to the garbage
+    collector: of a document that was used once, only a hash is kept.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._protected = _Segment()
-        self._probation = _Segment()
-
-    @property
-    def cost(self) -> int:
-        """The memory of all documents in bytes, estimated."""
-        return self._protected.cost + self._probation.cost
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by text, the last used last
+        self._used_once: OrderedDict[int, None] = OrderedDict()  # hashes of texts, the last last
+        self.cost = 0  # the memory of all documents in bytes, estimated
 
     def get(self, text: str) -> PreparedDocument | None:
-        """Return a document, and protect it."""
-        entry = self._protected.get(text)
-        if entry and len(entry.prepared.plans) == entry.plan_count:
-            self._protected.move_to_end(text)
-            return entry.prepared
-        prepared = entry.prepared if entry else self._probation.take(text)
-        if prepared:
-            self._protected.put(text, prepared)
-            self._evict()
-        return prepared
+        """Return a document, and mark it as the one used last."""
+        self._count_new_plans()
+        entry = self._entries.get(text)
+        if entry is None:
+            return None
+        self._entries.move_to_end(text)
+        return entry.prepared
 
     def add(self, text: str, prepared: PreparedDocument) -> None:
-        """Add a new document."""
-        self._probation.put(text, prepared)
-        self._evict()
+        """Remember a new document, or keep it if it was used before."""
+        if hash(text) in self._used_once:
+            self._put(text, prepared)
+            return
+        self._used_once[hash(text)] = None
+        if len(self._used_once) > _MAX_USED_ONCE:
+            self._used_once.popitem(last=False)
 
-    def _evict(self) -> None:
-        while self._protected.cost > self._budget * (1 - _PROBATION_SHARE):
-            text, entry = next(iter(self._protected.items()))
-            self._protected.take(text)
-            self._probation.put(text, entry.prepared)
+    def _count_new_plans(self) -> None:
+        """Update the cost of the document that was used last, if it was compiled then."""
+        if self._entries:
+            text = next(reversed(self._entries))
+            entry = self._entries[text]
+            if len(entry.prepared.plans) != entry.plan_count:
+                self.cost -= self._entries.pop(text).cost
+                self._put(text, entry.prepared)
+
+    def _put(self, text: str, prepared: PreparedDocument) -> None:
+        entry = self._entries[text] = _Entry(prepared, len(prepared.plans), _cost(text, prepared))
+        self.cost += entry.cost
         while self.cost > self._budget:
-            self._probation.take(next(iter(self._probation)))
+            self.cost -= self._entries.popitem(last=False)[1].cost
 
 
 def _cost(text: str, prepared: PreparedDocument) -> int:

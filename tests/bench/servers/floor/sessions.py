@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
-from secrets import choice, token_bytes
+from secrets import token_bytes
 from typing import Any
 from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connect_hub.domain.invitation_codes import CODE_ALPHABET
+from connect_hub.domain.invitation_codes import new_code
 from connect_hub.security.refresh_tokens import RefreshTokens, parse_refresh_token
 from tests.bench.servers import statements
 from tests.bench.servers.floor.answers import answer, moment, shown, variables_of
@@ -48,7 +48,7 @@ async def register(request: Request) -> Response:
     asked = await variables_of(request)
     async with request.app.state.pool.acquire() as database:
         verified, hits = await _verify(database, asked["phone"], asked["code"])
-        new = uuid4(), "".join(choice(CODE_ALPHABET) for _ in range(6)), ORIGIN
+        new = uuid4(), new_code(), ORIGIN
         client = await database.fetchrow(statements.REGISTER, *verified, *new)
         await refund(database, hits)
         return answer({"register": await _start(database, client)})

@@ -38,7 +38,9 @@ async def apply_invite(request: Request) -> Response:
         client = await _client(database, statements.VIEWER, viewer_of(request.headers))
         hits = await consume(database, unknown_invitation_codes=client["phone"])
         owner = await database.fetchrow(statements.BY_CODE, code)
-        await database.fetchrow(statements.APPLY, client["id"], owner["id"], ORIGIN)
+        await database.fetchrow(
+            statements.APPLY, client["id"], owner["id"], None, code, None, ORIGIN
+        )
         await refund(database, hits)
     return answer({"applyInvite": {"client": {**shown(client), "someoneInvitationCode": code}}})
 
