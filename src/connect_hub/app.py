@@ -20,9 +20,9 @@ from connect_hub.api.services import Services
 from connect_hub.api.transport.http import GraphQLHTTP
 from connect_hub.api.transport.http_response import failure
 from connect_hub.api.transport.websocket import GraphQLWebSocket
-from connect_hub.database import pool_metrics
 from connect_hub.database.config import direct_config, serving_config
 from connect_hub.database.connections import enforce_deadlines
+from connect_hub.database.connections import metrics as pool_metrics
 from connect_hub.domain import cleanup, phone_numbers
 from connect_hub.domain.live_updates import LiveUpdates
 from connect_hub.observability import logs, tracing

@@ -96,8 +96,8 @@ def test_a_url_of_a_provider_is_accepted_as_it_comes(url: str) -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("connection_limit=5", {"minsize": 5, "maxsize": 5}),
-        ("", {"minsize": 10, "maxsize": 10}),
+        ("connection_limit=5", {"pool_size": 5}),
+        ("", {"pool_size": 10}),
         ("ssl=true", {"ssl": "require"}),
         ("ssl=verify-full", {"ssl": "verify-full"}),
         ("ssl=0", {"ssl": "disable"}),
@@ -109,7 +109,7 @@ def test_what_other_clients_are_told_means_the_same_here(
 ) -> None:
     config = serving_config(_settings(f"postgresql://ann@db/hub?{query}"))
 
-    found = config.connection | config.pool
+    found = config.connection | {"pool_size": config.pool_size}
     assert {name: found[name] for name in expected} == expected
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from connect_hub.database.config import DatabaseConfig
+from connect_hub.database.config import serving_config
 from connect_hub.domain import cleanup
 from connect_hub.domain.invitations import Invited
 from connect_hub.domain.live_updates import LiveUpdates
@@ -216,7 +216,7 @@ def test_port_in_use_stops_the_start(settings: Settings) -> None:
             pass
 
 
-async def test_subscribers_and_their_waits_are_counted() -> None:
+async def test_subscribers_and_their_waits_are_counted(settings: Settings) -> None:
     def counted() -> tuple[Any, Any]:
         count, seconds = "connect_hub_subscribers", "connect_hub_event_seconds_sum"
         read = metrics.REGISTRY.get_sample_value
@@ -224,7 +224,7 @@ async def test_subscribers_and_their_waits_are_counted() -> None:
 
     subscribers, seconds = counted()
     now = datetime.now(UTC)
-    with LiveUpdates(DatabaseConfig({}, {})).invited_stream(
+    with LiveUpdates(serving_config(settings)).invited_stream(
         uuid4(), after=now - timedelta(seconds=60)
     ) as stream:
         stream.put(Invited(uuid4(), PhoneNumber("+79991234567"), now - timedelta(seconds=30)))

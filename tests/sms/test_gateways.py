@@ -14,11 +14,11 @@ import apprise.plugins
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tortoise.connection import get_connection
 
 from connect_hub import sms
 from connect_hub.app import create_app
 from connect_hub.database.connections import fetch
+from connect_hub.database.connections.scopes import current_pool
 from connect_hub.settings import Settings, StartupError, TestPhone
 from connect_hub.sms import failover
 from connect_hub.sms.failover import FailoverSender
@@ -382,12 +382,12 @@ async def test_slow_gateways_hold_neither_the_database_nor_the_event_loop(
 ) -> None:
     peer.answers["slow"] = gateways.hang
     async with hub_with(peer.gateway("slow")) as hub:
-        pool = get_connection("default")._pool  # noqa: SLF001 (Tortoise has no public name)
-        more = pool.get_max_size() * 2
+        pool = await current_pool()
+        more = 20  # twice as many as the pool has connections
         asked = [asyncio.create_task(hub.request_code(f"+7999{n:07}")) for n in range(more)]
         async with asyncio.timeout(5):
             await asyncio.to_thread(eventually, lambda: len(peer.requests) == more)
-            assert pool.get_size() == pool.get_idle_size()
+            assert pool.open_count == pool.idle_count
             assert (await hub.data("{ me { id } }"))["me"] is None
             sql = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
             ((count,),) = [row.values() for row in await fetch(sql)]

@@ -2,18 +2,22 @@
 
 from datetime import UTC, datetime
 
+import orjson
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
 from connect_hub.domain.phone_numbers import PhoneNumber
 
-_RFC3339 = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"  # twice as fast as isoformat
+_SECONDS = slice(1, 20)  # of orjson's "2026-01-31T12:00:00.123456+00:00"
+_MILLISECONDS = slice(1, 24)
 
 
 def _rfc3339(time: datetime) -> str:
-    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
-    day = utc.year, utc.month, utc.day
-    return _RFC3339 % (*day, utc.hour, utc.minute, utc.second, utc.microsecond // 1000)
+    """Write a time with milliseconds; orjson takes a third of the time that `isoformat` takes."""
+    text = orjson.dumps(time if time.tzinfo is UTC else time.astimezone(UTC))
+    if time.microsecond:
+        return str(text[_MILLISECONDS], "ascii") + "Z"
+    return str(text[_SECONDS], "ascii") + ".000Z"  # orjson leaves out a fraction of zero
 
 
 SCALARS: dict[object, ScalarDefinition] = {

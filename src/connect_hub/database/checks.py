@@ -139,8 +139,8 @@ def _connections(facts: Row, needed: int) -> Finding:
         return Finding(
             "connections",
             "FAILED",
-            f"{details}: raise max_connections or the CONNECTION LIMIT, lower WORKERS, or add"
-            " connection_limit to DATABASE_URL (10 for each worker if it is left out)",
+            f"{details}: raise max_connections or the CONNECTION LIMIT, or lower WORKERS or"
+            " POOL_SIZE (connection_limit, if DATABASE_URL has it)",
         )
     capacity = f", so {limit // needed} such servers fit" if needed else ""
     return Finding("connections", "ok", details + capacity)

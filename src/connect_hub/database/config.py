@@ -1,26 +1,21 @@
 """How processes connect to the database: credentials, pool, timeouts and session settings."""
 
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from math import inf
 from typing import Any
 
 import asyncpg
 
 from connect_hub.database import embedded
+from connect_hub.database.connections.tortoise_client import ENGINE
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
 from connect_hub.database.url import parse_url, pool_size
 from connect_hub.observability import tracing
 from connect_hub.settings import Settings, StartupError
 
-_POOL = {
-    "minsize": 10,  # all connections stay open, so that no request waits for a new one
-    "maxsize": 10,
-    "max_queries": inf,  # a connection is not replaced for its age
-    "max_inactive_connection_lifetime": 0,  # nor closed when it is idle
-}
 _CONNECT_TIMEOUT = timedelta(seconds=10)
 _SESSION_TIMEOUTS = {
     "statement_timeout": timedelta(seconds=10),
@@ -29,6 +24,12 @@ _SESSION_TIMEOUTS = {
 }
 # A database or a role may have defaults of its own, which hold unless the session sets them. A
 # default of being read-only is kept: providers use it when a disk is full.
+_PLANNING = {
+    "jit": "off",
+    # Statements are prepared once per connection. Planning them anew for each set of values takes
+    # longer than running them, and no plan depends on a value.
+    "plan_cache_mode": "force_generic_plan",
+}
 _REQUIRED_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "idle_session_timeout": "0",
@@ -44,7 +45,7 @@ _MODELS = "connect_hub.database.models"
 
 # `aerich migrate --offline` reads it to write a new migration, for which it needs only the models.
 AERICH_CONFIG: dict[str, Any] = {
-    "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": {}}},
+    "connections": {"default": {"engine": ENGINE, "credentials": {}}},
     "apps": {"models": {"models": [_MODELS, "aerich.models"], "default_connection": "default"}},
     "use_tz": True,
     "timezone": "UTC",
@@ -59,7 +60,8 @@ class DatabaseConfig:
     """
 
     connection: dict[str, Any]  # arguments of asyncpg.connect
-    pool: dict[str, Any]  # the other arguments of asyncpg.create_pool
+    pool_size: int  # connections of one process
+    prepare: Callable[[Any], Awaitable[None]]  # called with each new connection of the pool
 
     @property
     def user(self) -> str:
@@ -74,8 +76,8 @@ class DatabaseConfig:
     @property
     def aerich(self) -> dict[str, Any]:
         """The configuration of Tortoise with aerich's own models, for migrations."""
-        credentials = self.connection | self.pool
-        default = {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
+        pool = {"maxsize": self.pool_size, "prepare": self.prepare}
+        default = {"engine": ENGINE, "credentials": self.connection | pool}
         return AERICH_CONFIG | {"connections": {"default": default}}
 
     @property
@@ -90,7 +92,7 @@ class DatabaseConfig:
         return replace(
             self,
             connection=self.connection | {"command_timeout": None, "server_settings": session},
-            pool=self.pool | {"minsize": 1, "maxsize": 1},
+            pool_size=1,
         )
 
     async def connect(self) -> Any:
@@ -124,7 +126,7 @@ def serving_config(settings: Settings, *, embedded_user: str = embedded.APP_USER
     Raises:
         StartupError: DATABASE_URL is invalid.
     """
-    size: dict[str, int] = {}
+    size = None
     if settings.database_url is None:
         connection = embedded.credentials(settings.data_dir, embedded_user)
     else:
@@ -132,10 +134,10 @@ def serving_config(settings: Settings, *, embedded_user: str = embedded.APP_USER
         connection, size = parse_url(url), pool_size(url)
     session = _session_settings(connection.get("server_settings", {}))
     timeout = {"timeout": _CONNECT_TIMEOUT.total_seconds()}
-    prepare = partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint))
     return DatabaseConfig(
         connection=timeout | connection | {"server_settings": session},
-        pool=_POOL | {"init": prepare, "reset": _keep_session} | size,
+        pool_size=size or settings.pool_size,
+        prepare=partial(_prepare, traced=bool(settings.otel_exporter_otlp_endpoint)),
     )
 
 
@@ -168,8 +170,7 @@ def max_connections(settings: Settings) -> int:
     """
     if settings.direct_database_url:
         return settings.workers
-    size: int = serving_config(settings).pool["maxsize"]
-    return settings.workers * (size + 1)
+    return settings.workers * (serving_config(settings).pool_size + 1)
 
 
 def _session_settings(from_url: dict[str, str]) -> dict[str, str]:
@@ -177,15 +178,8 @@ def _session_settings(from_url: dict[str, str]) -> dict[str, str]:
         name: f"{timeout / timedelta(milliseconds=1):.0f}"
         for name, timeout in _SESSION_TIMEOUTS.items()
     }
-    defaults = {"application_name": "connect-hub", "timezone": "UTC", "jit": "off", **timeouts}
+    defaults = {"application_name": "connect-hub", "timezone": "UTC", **_PLANNING, **timeouts}
     return {**defaults, **from_url, **_REQUIRED_SETTINGS}
-
-
-async def _keep_session(_connection: object) -> None:
-    """Do nothing where asyncpg would reset the session, which saves a round trip at each release.
-
-    The server changes no session state, and asyncpg has rolled back an open transaction before.
-    """
 
 
 async def _prepare(connection: Any, *, traced: bool) -> None:

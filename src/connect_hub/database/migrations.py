@@ -165,7 +165,7 @@ def table_names() -> list[str]:
 
 
 def _without_transaction_timeout(config: DatabaseConfig) -> DatabaseConfig:
-    return replace(config, pool=config.pool | {"init": _lift_transaction_timeout})
+    return replace(config, prepare=_lift_transaction_timeout)
 
 
 async def _lift_transaction_timeout(connection: Any) -> None:

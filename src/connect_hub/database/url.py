@@ -98,16 +98,15 @@ def parse_url(url: str) -> dict[str, Any]:
     return arguments
 
 
-def pool_size(url: str) -> dict[str, int]:
+def pool_size(url: str) -> int | None:
     """Return the size of the pool if DATABASE_URL has connection_limit, as Prisma's URLs do.
 
     Raises:
         StartupError: as `parse_url` does.
     """
     if not (text := _all_parameters(url).get("connection_limit")):
-        return {}
-    size = _parse_integer("connection_limit", text, limit=_MAX_CONNECTIONS)
-    return {"minsize": size, "maxsize": size}
+        return None
+    return _parse_integer("connection_limit", text, limit=_MAX_CONNECTIONS)
 
 
 def ignores_channel_binding(url: str) -> bool:

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     host: ListenHost = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
+    pool_size: int = Field(default=10, ge=1, le=1000)
     keep_alive: PositiveWait = timedelta(seconds=75)
     shutdown_delay: Wait = timedelta(seconds=0)
     shutdown_timeout: PositiveWait = timedelta(seconds=10)

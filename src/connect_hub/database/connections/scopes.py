@@ -1,9 +1,9 @@
-"""SQL statements on Tortoise's connections: scopes, deadlines and transactions."""
+"""Scopes: blocks whose statements run on one connection, and transactions."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import lru_cache
@@ -13,13 +13,12 @@ import asyncpg
 from tortoise.context import TortoiseContext, require_context
 
 from connect_hub import background
-from connect_hub.database.pool import fair_pool
+from connect_hub.database.connections.deadlines import current_deadline
+from connect_hub.database.connections.pool import ConnectionPool
 
 Row = Mapping[str, Any]  # by column
 
-DEFAULT_TIMEOUT = timedelta(seconds=12)  # longer than PostgreSQL's, whose errors say more
 _CHECK_INTERVAL = timedelta(seconds=0.5)
-_CANCEL_TIMEOUT = timedelta(seconds=5)  # after which a connection is closed
 
 
 async def fetch(sql: str, *values: object) -> list[Row]:
@@ -39,28 +38,22 @@ async def fetch(sql: str, *values: object) -> list[Row]:
 
 async def replace_connections() -> None:
     """Replace all connections: those opened while the database was read-only may stay read-only."""
-    if pool := _client(require_context())._pool:  # noqa: SLF001 (Tortoise has no public name for it)
-        await fair_pool(pool).replace_all()
+    await (await current_pool()).expire_connections()
 
 
-@contextmanager
-def deadline(timeout: timedelta) -> Iterator[None]:
-    """Set one deadline for all statements in the block, instead of one for each."""
-    before = _deadline.set(time.monotonic() + timeout.total_seconds())
-    try:
-        yield
-    finally:
-        _deadline.reset(before)
+async def current_pool() -> ConnectionPool:
+    """Return the pool of Tortoise's current context."""
+    client = _client(require_context())
+    if not client._pool:  # noqa: SLF001 (Tortoise has no public name for it)
+        await client.create_connection(with_db=True)
+    pool: ConnectionPool = client._pool  # noqa: SLF001 (likewise)
+    return pool
 
 
-def timeout_reserving(reserve: timedelta) -> asyncio.Timeout:
-    """Limit work other than statements to the time before the deadline, minus a reserve.
-
-    Args:
-        reserve: what the statements after the block may need.
-    """
-    end = _deadline.get()
-    return asyncio.timeout(end - time.monotonic() - reserve.total_seconds() if end else None)
+@lru_cache(1)
+def _client(context: TortoiseContext) -> Any:
+    """Return Tortoise's client; Tortoise itself would check the event loop at each query."""
+    return context.connections.get("default")
 
 
 async def enforce_deadlines() -> None:
@@ -92,10 +85,7 @@ class ConnectionScope:
         Raises:
             TimeoutError: the deadline has passed already.
         """
-        now = time.monotonic()
-        self.deadline = _deadline.get() or now + DEFAULT_TIMEOUT.total_seconds()
-        if self.deadline < now:
-            raise TimeoutError
+        self.deadline = current_deadline()
         self._task = asyncio.current_task()
         self._outer_scope = _current_scope.set(self)
         _open_scopes.add(self)
@@ -108,15 +98,9 @@ class ConnectionScope:
             TimeoutError: the deadline has passed.
         """
         _current_scope.reset(self._outer_scope)
-        try:
-            if self._connection:
-                await self._pool.release(self._connection)
-        except asyncio.CancelledError:
-            if not self._has_expired:
-                raise
-            kind = asyncio.CancelledError
-        finally:
-            _open_scopes.discard(self)
+        if self._connection:
+            await self._pool.release(self._connection)
+        _open_scopes.discard(self)
         if self._has_expired and self._task:
             cancelled_by_others = self._task.uncancel() > 0
             if kind is asyncio.CancelledError:
@@ -134,29 +118,29 @@ class ConnectionScope:
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         """Run a statement as the function `fetch` does."""
-        if self._connection is None:
-            client = _client(require_context())
-            self._pool = fair_pool(client._pool or await _open_pool(client))  # noqa: SLF001 (Tortoise has no public name for it)
-            connection = await self._pool.acquire()
-            if self not in _open_scopes:  # the scope was closed meanwhile
-                background.spawn(self._pool.release(connection))
-                raise TimeoutError
-            self._connection = connection
+        connection = self._connection or await self._acquire()
         try:
-            rows: list[Row] = await self._connection.fetch(sql, *values)
+            rows: list[Row] = await connection.fetch(sql, *values)
         except asyncpg.ReadOnlySQLTransactionError:
-            await self._pool.replace_all(self._connection)
+            await self._pool.expire_connections(connection)
             raise
         except asyncio.CancelledError:
-            with suppress(asyncpg.InterfaceError):  # the connection was lost
-                if self._has_expired or self._connection.is_in_transaction():
-                    self._connection.terminate()
-            # Otherwise asyncpg cancels the statement on release, which nobody needs to wait for.
-            release = self._pool.release(self._connection, cancel_timeout=_CANCEL_TIMEOUT)
-            background.spawn(release)
             self._connection = None
+            with suppress(asyncpg.InterfaceError):  # the connection was lost
+                if self._has_expired or connection.is_in_transaction():
+                    connection.terminate()
+            background.spawn(self._pool.release_cancelled(connection))
             raise
         return rows
+
+    async def _acquire(self) -> asyncpg.Connection:
+        self._pool = await current_pool()
+        connection = await self._pool.acquire()
+        if self not in _open_scopes:  # the scope was closed meanwhile
+            await self._pool.release(connection)
+            raise TimeoutError
+        self._connection = connection
+        return connection
 
 
 class SharedConnectionScope(ConnectionScope):
@@ -188,19 +172,7 @@ class SharedConnectionScope(ConnectionScope):
         return await fetch(sql, *values)
 
 
-@lru_cache(1)
-def _client(context: TortoiseContext) -> Any:
-    """Return Tortoise's client; Tortoise itself would check the event loop at each query."""
-    return context.connections.get("default")
-
-
-async def _open_pool(client: Any) -> asyncpg.Pool:
-    async with client.acquire_connection():  # Tortoise opens the pool with the first connection
-        return client._pool  # noqa: SLF001 (Tortoise has no public name for it)
-
-
 _current_scope: ContextVar[ConnectionScope | None] = ContextVar("current scope", default=None)
-_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # seconds of `monotonic`
 _open_scopes: set[ConnectionScope] = set()
 
 
