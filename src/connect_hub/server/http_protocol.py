@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from connect_hub.server.connection_limits import PendingBytes, limits_in
 from connect_hub.server.headers import SECURITY
+from connect_hub.server.response_transport import ResponseTransport
 
 MAX_HEAD = 32 * 1024  # bytes of the request line and headers, of chunk framing and trailers
 MAX_PATH = 1024  # bytes; valid paths are shorter, and splitting a long path is slow
@@ -140,6 +141,7 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
             raise ValueError
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            self.cycle.transport = ResponseTransport(self.cycle, self.transport)  # type: ignore[assignment]  # of the methods that a cycle calls
             self._in_body = True
             self.headers = []  # trailers go here, so that the application ignores them
         elif self._should_upgrade():
