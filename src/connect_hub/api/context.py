@@ -10,9 +10,8 @@ from starlette.types import Scope
 
 from connect_hub.api.graphql_errors import UnauthenticatedError
 from connect_hub.api.services import Services
-from connect_hub.domain import sessions
 from connect_hub.domain.events import Actor, Origin, printable_device
-from connect_hub.domain.sessions import Viewer
+from connect_hub.domain.viewer import Viewer, find_viewer, touch_session
 from connect_hub.security.access_tokens import InvalidTokenError
 from connect_hub.server.authentication import RejectedUser, TokenUser
 from connect_hub.server.headers import header
@@ -70,8 +69,11 @@ class Context:
             return self.user.claims.session_id
         return None
 
-    async def authenticate(self) -> Viewer | None:
+    async def authenticate(self, *, page_limit: int = 0) -> Viewer | None:
         """Read the session and the client of the token, and record that the session is in use.
+
+        Args:
+            page_limit: how many invited clients to read in the same statement; 0 reads none.
 
         Returns:
             None if no token was sent.
@@ -83,16 +85,19 @@ class Context:
             raise self.user.reason
         if not isinstance(self.user, TokenUser):
             return None
-        viewer = await sessions.find(self.user.claims)
+        viewer = await find_viewer(self.user.claims, page_limit=page_limit)
         if viewer is None:
             raise InvalidTokenError("The session of this token has ended; sign in again.")
         self.log.client = str(viewer.client.id)
         if viewer.is_touch_due:
-            await sessions.touch(viewer, address=self.address, settings=self.services.settings)
+            await touch_session(viewer, address=self.address, settings=self.services.settings)
         return viewer
 
-    async def viewer(self) -> Viewer | None:
+    async def viewer(self, *, page_limit: int = 0) -> Viewer | None:
         """Return the signed-in client, or None for an anonymous request.
+
+        Args:
+            page_limit: how many invited clients to read too, if this call is the first one.
 
         Raises:
             UnauthenticatedError: a token was sent and is invalid.
@@ -100,7 +105,7 @@ class Context:
         async with self._lock:  # fields that are resolved at once share one query
             if not self._is_viewer_read:
                 try:
-                    self._viewer = await self.authenticate()
+                    self._viewer = await self.authenticate(page_limit=page_limit)
                 except InvalidTokenError as error:
                     raise UnauthenticatedError(str(error)) from None
                 self._is_viewer_read = True

@@ -12,11 +12,13 @@ from uuid import UUID
 import strawberry
 from strawberry import field
 
+from connect_hub.api.execution.resolvers import selected_below
 from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.database import models
 from connect_hub.domain import invitations
 from connect_hub.domain.invitations import Invited, Position
 from connect_hub.domain.phone_numbers import PhoneNumber
+from connect_hub.domain.viewer import FirstPage
 
 MAX_PAGE = 100  # nodes
 
@@ -72,15 +74,21 @@ class Page:
         client: the inviter.
         first: rows on the page.
         after: the cursor before the page; None for the first page.
+        loaded: a first page that was read already.
     """
 
-    def __init__(self, client: models.Client, *, first: int, after: str | None) -> None:
+    def __init__(
+        self, client: models.Client, *, first: int, after: str | None, loaded: FirstPage | None
+    ) -> None:
         self.client = client
         self.is_first = after is None
         self._first = first
         self._position = position(after) if after else None
         self._lock = Lock()
-        self._rows: list[Invited] | None = None  # with the first row of the next page
+        # With the first row of the next page.
+        self._rows: list[Invited] | None = None
+        if loaded and self.is_first and first < loaded.limit:
+            self._rows = loaded.rows[: first + 1]
 
     async def rows(self) -> list[Invited]:
         """Return the rows of this page."""
@@ -91,6 +99,8 @@ class Page:
         return len(await self._read()) > self._first
 
     async def _read(self) -> list[Invited]:
+        if self._rows is not None:
+            return self._rows
         async with self._lock:  # fields that are resolved at once share one query
             if self._rows is None:
                 self._rows = await invitations.invited_clients(
@@ -133,6 +143,19 @@ class InvitedClientConnection:
     async def total_count(self) -> int:
         """Read the count."""
         return await invitations.invited_count(self.page.client)
+
+
+def first_page_below(info: strawberry.Info) -> int:
+    """Return how many invited clients to read with the viewer, for the page selected below it.
+
+    Returns:
+        0 if none is selected, if only its count is, or if this cannot be told before execution.
+    """
+    pages = [field for field in selected_below(info) if field.name == "invited_clients"]
+    if len(pages) != 1 or not {"nodes", "edges", "page_info"} & pages[0].names_below:
+        return 0
+    first, after = pages[0].arguments.get("first", 0), pages[0].arguments.get("after")
+    return first + 1 if 1 <= first <= MAX_PAGE and not after else 0
 
 
 def _cursor(invited: Invited) -> str:

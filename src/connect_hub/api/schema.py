@@ -8,7 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 from connect_hub.api import types
 from connect_hub.api.arguments import Info
 from connect_hub.api.errors import HANDLERS
-from connect_hub.api.invited import InvitedClient
+from connect_hub.api.invited import InvitedClient, first_page_below
 from connect_hub.api.mutations import Mutation
 from connect_hub.api.scalars import SCALARS
 from connect_hub.api.strawberry_internals import fix_is_one_of
@@ -25,9 +25,9 @@ class Query:
 
     @strawberry.field(description="The signed-in client, or null for an anonymous request.")
     async def me(self, info: Info) -> types.Client | None:
-        """Return the client that authentication read."""
-        viewer = await info.context.viewer()
-        return types.Client.of(viewer.client, session_id=viewer.session_id) if viewer else None
+        """Return the client that authentication read, with its first page if that is selected."""
+        viewer = await info.context.viewer(page_limit=first_page_below(info))
+        return types.Client.of_viewer(viewer) if viewer else None
 
 
 @strawberry.type(description="All subscriptions, by WebSocket.")

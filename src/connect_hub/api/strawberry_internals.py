@@ -107,14 +107,20 @@ class LazyInfo(strawberry.Info):
         definition: of the field.
         context: of the request.
         build_raw_info: builds graphql-core's info, if it is used.
+        read_selection: returns the fields with resolvers that are selected below, if they are used.
     """
 
     def __init__(
-        self, definition: StrawberryField, context: Any, build_raw_info: Callable[[], Any]
+        self,
+        definition: StrawberryField,
+        context: Any,
+        build_raw_info: Callable[[], Any],
+        read_selection: Callable[[], Any],
     ) -> None:
         self._field = definition
         self._context = context
         self._build_raw_info = build_raw_info
+        self.read_selection = read_selection
 
     @property
     def context(self) -> Any:

@@ -14,6 +14,7 @@ from connect_hub.api.invited import MAX_PAGE, InvitedClientConnection, Page
 from connect_hub.database import models
 from connect_hub.domain import invitations, sessions
 from connect_hub.domain.phone_numbers import PhoneNumber
+from connect_hub.domain.viewer import FirstPage, Viewer
 from connect_hub.settings import Settings
 
 
@@ -93,6 +94,7 @@ class Client:
 
     row: strawberry.Private[models.Client]
     session_id: strawberry.Private[UUID]  # the one that the request uses
+    first_page: strawberry.Private[FirstPage | None]  # of invited clients, if it was read already
     id: strawberry.ID = field(description="The client's id.")
     phone: PhoneNumber = field(description="The phone number that the client signs in with.")
     invitation_code: str = field(
@@ -104,11 +106,19 @@ class Client:
     created_at: datetime = field(description="When the client registered.")
 
     @classmethod
-    def of(cls, row: models.Client, *, session_id: UUID) -> Self:
+    def of_viewer(cls, viewer: Viewer) -> Self:
+        """Build it from the viewer."""
+        return cls.of(viewer.client, session_id=viewer.session_id, first_page=viewer.first_page)
+
+    @classmethod
+    def of(
+        cls, row: models.Client, *, session_id: UUID, first_page: FirstPage | None = None
+    ) -> Self:
         """Build it from a row."""
         return cls(
             row=row,
             session_id=session_id,
+            first_page=first_page,
             id=strawberry.ID(str(row.id)),
             phone=PhoneNumber(row.phone or ""),
             invitation_code=row.invitation_code,
@@ -129,7 +139,8 @@ class Client:
         """Check the arguments; the fields of the page read it."""
         if not 1 <= first <= MAX_PAGE:
             raise BadUserInputError(f"`first` must be 1 to {MAX_PAGE}, not {first}.")
-        return InvitedClientConnection(page=Page(self.row, first=first, after=after or None))
+        page = Page(self.row, first=first, after=after or None, loaded=self.first_page)
+        return InvitedClientConnection(page=page)
 
     @strawberry.field(
         description="How often this client's codes may still be applied; null means without limit."

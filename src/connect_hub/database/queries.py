@@ -1,5 +1,6 @@
 """Query sets whose SQL is rendered once, and models made from rows."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +35,9 @@ def hydrate(model: type[MODEL], row: Row, **attributes: object) -> MODEL:
     return instance
 
 
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+
+
 class PreparedQuery(Generic[MODEL]):
     """A query set whose SQL is rendered once, since rendering costs more than running it.
 
@@ -51,6 +55,10 @@ class PreparedQuery(Generic[MODEL]):
     def _rendered(self) -> tuple[str, type[MODEL]]:
         query = self._query()
         return query.sql(params_inline=False), query.model
+
+    def subquery(self, *expressions: str) -> str:
+        """Return the SQL with an expression of the outer query in place of each placeholder."""
+        return _PLACEHOLDER.sub(lambda match: expressions[int(match[1]) - 1], self._rendered[0])
 
     async def rows(self, *values: object) -> list[Row]:
         """Run the query and return its rows."""

@@ -13,7 +13,7 @@ from connect_hub.database.models import ERASED_COLUMNS, Client
 from connect_hub.domain import codes, events, failures, phone_numbers, sessions
 from connect_hub.domain.events import EndReason, origin_value
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
-from connect_hub.domain.sessions import Viewer
+from connect_hub.domain.viewer import Viewer
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts

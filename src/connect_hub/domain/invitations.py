@@ -96,7 +96,7 @@ def invited_by(client: Client) -> QuerySet[Client]:
     return client.invited.filter(deleted_at=None).order_by("-invited_at", "-id")
 
 
-_first_page = PreparedQuery(
+first_page = PreparedQuery(
     lambda: invited_by(hydrate(Client, {"id": ANY_ID})).limit(1).only(*Invited._fields)
 )
 _later_page = PreparedQuery(
@@ -112,7 +112,7 @@ _later_page = PreparedQuery(
 async def invited_clients(client: Client, *, first: int, after: Position | None) -> list[Invited]:
     """List up to `first` clients who applied this client's code, latest first."""
     if after is None:
-        rows = await _first_page.rows(client.id, first)
+        rows = await first_page.rows(client.id, first)
     else:
         at = after.invited_at
         rows = await _later_page.rows(client.id, at, after.id, at, first)

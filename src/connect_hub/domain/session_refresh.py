@@ -19,7 +19,7 @@ from connect_hub.database.queries import hydrate
 from connect_hub.domain import events
 from connect_hub.domain.events import Actor, origin_value
 from connect_hub.domain.refusals import InvalidRefreshToken
-from connect_hub.domain.sessions import EXPIRES_AT, FROM_ACTIVE_SESSION
+from connect_hub.domain.viewer import EXPIRES_AT, FROM_ACTIVE_SESSION
 from connect_hub.observability import metrics
 from connect_hub.security.refresh_tokens import (
     RefreshTokenClaims,

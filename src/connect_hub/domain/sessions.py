@@ -4,20 +4,19 @@
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from secrets import token_bytes
 from uuid import UUID, uuid4
 
 import structlog
 
 from connect_hub.database.connections import fetch
-from connect_hub.database.models import CLIENT_COLUMNS, Client, Session
+from connect_hub.database.models import Client, Session
 from connect_hub.database.queries import hydrate
 from connect_hub.domain import events
 from connect_hub.domain.events import EndReason, origin_value
 from connect_hub.domain.refusals import InvalidCode, ReauthenticationRequired, SessionNotFound
-from connect_hub.security.access_tokens import Claims
+from connect_hub.domain.viewer import Viewer
 from connect_hub.settings import Settings
 
 MAX_SESSIONS = 20  # of one client
@@ -97,59 +96,6 @@ async def start(
     for surplus in await fetch(_TRIM, client.id, replaces, origin_value()):
         log.info("session ended", client=str(client.id), session=str(surplus["id"]))
     return session
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """The signed-in client of a request, with its session and token."""
-
-    client: Client
-    session_id: UUID
-    generation: int  # of the token
-    signed_in_until: datetime  # when the token is no longer accepted
-    is_touch_due: bool  # whether the use of the session must be recorded
-
-
-FROM_ACTIVE_SESSION = """
-    FROM session JOIN client ON client.id = session.client_id
-    LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
-    WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
-"""
-# A touch is due when a token of the current generation is first seen, and then once a minute, so
-# that most requests write nothing.
-_TOUCH_DUE = "(seen_at IS NULL AND generation = $2 OR last_used_at < now() - interval '1 minute')"
-_FIND = f"""
-    SELECT {CLIENT_COLUMNS}, {_TOUCH_DUE} AS is_touch_due {FROM_ACTIVE_SESSION}
-    AND generation >= $2 AND session.client_id = $3
-"""
-
-
-async def find(claims: Claims) -> Viewer | None:
-    """Find the client and session of a verified token; return None if the session has ended."""
-    for row in await fetch(_FIND, claims.session_id, claims.generation, claims.client_id):
-        return Viewer(
-            client=hydrate(Client, row),
-            session_id=claims.session_id,
-            generation=claims.generation,
-            signed_in_until=claims.valid_until,
-            is_touch_due=row["is_touch_due"],
-        )
-    return None
-
-
-EXPIRES_AT = "least(now() + $3, created_at + $4)"  # $3: idle lifetime, $4: lifetime
-_TOUCH = f"""
-    UPDATE session SET
-        seen_at = CASE generation WHEN $2 THEN coalesce(seen_at, now()) ELSE seen_at END,
-        last_used_at = now(), expires_at = {EXPIRES_AT}, address = $5
-    WHERE id = $1 AND expires_at > now() AND {_TOUCH_DUE}
-"""
-
-
-async def touch(viewer: Viewer, *, address: str, settings: Settings) -> None:
-    """Record that a session is used and that tokens of its generation were seen; prolong it."""
-    lifetimes = settings.session_idle_lifetime, settings.session_lifetime
-    await fetch(_TOUCH, viewer.session_id, viewer.generation, *lifetimes, address)
 
 
 async def active(session_ids: Collection[UUID]) -> set[UUID]:

@@ -2,13 +2,13 @@
 
 # ruff: noqa: SLF001 - the floor sends the very statements of the domain
 
-from connect_hub.domain import invitations, rate_limits, session_refresh, sessions
+from connect_hub.domain import invitations, rate_limits, session_refresh, sessions, viewer
 from connect_hub.domain.codes import consumption, issuing, verification
 
 VIEWER = f"""
     SELECT client.id, client.phone, client.invitation_code,
            inviter.invitation_code AS someone_invitation_code,
-           {sessions._TOUCH_DUE} AS is_touch_due
+           {viewer._TOUCH_DUE} AS is_touch_due
     FROM session JOIN client ON client.id = session.client_id
     LEFT JOIN client AS inviter ON inviter.id = client.inviter_id
     WHERE session.id = $1 AND session.expires_at > now() AND client.deleted_at IS NULL
@@ -31,7 +31,7 @@ BY_CODE = "SELECT id FROM client WHERE invitation_code = $1 AND deleted_at IS NU
 BY_PHONE = "SELECT id, phone, invitation_code FROM client WHERE phone = $1"
 
 # Connect Hub's own, so that the floor cannot fall behind a change of them.
-TOUCH = sessions._TOUCH
+TOUCH = viewer._TOUCH
 CONSUME = rate_limits._CONSUME
 REFUND = rate_limits._REFUND
 COUNT_GUESS = verification._COUNT_GUESS

@@ -19,7 +19,12 @@ from graphql.pyutils import Path
 
 from connect_hub.api.execution import plans
 from connect_hub.api.execution.plans import Plan
-from connect_hub.api.execution.resolvers import ResolverField, resolver_plan, supported_resolver
+from connect_hub.api.execution.resolvers import (
+    ResolverField,
+    argument_coercion,
+    resolver_plan,
+    supported_resolver,
+)
 from connect_hub.api.strawberry_internals import class_of, definition_of, exception_handlers
 
 Details = list[FieldDetails]
@@ -45,7 +50,7 @@ class Compiler:
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
         self._field_count = 0
-        self._resolver_count = 0
+        self._resolver_fields: list[ResolverField] = []
 
     def compile(self) -> CompiledOperation | None:
         """Compile the operation; None if plans do not support it."""
@@ -54,7 +59,7 @@ class Compiler:
         except UnsupportedError:
             return None
         return CompiledOperation(
-            self._executor.operation, plan, self._field_count, self._resolver_count
+            self._executor.operation, plan, self._field_count, len(self._resolver_fields)
         )
 
     def _operation(self) -> Plan:
@@ -85,17 +90,22 @@ class Compiler:
         definition = field and definition_of(field)
         if not field or not definition or definition.extensions:
             raise UnsupportedError
+        before = len(self._resolver_fields)
         complete = self._output(field.type, details, path)
+        below = [each for each in self._resolver_fields[before:] if each.info.path.prev is path]
         if definition.base_resolver is None:
             return plans.attribute(definition.python_name, complete)
         resolver = supported_resolver(definition)
         if path is _IN_LIST or resolver is None:
             raise UnsupportedError
-        self._resolver_count += 1
         nodes = [detail.node for detail in details]
         info = self._executor.build_resolve_info(field, nodes, parent, path)
         handlers = exception_handlers(self._executor.schema, definition)
-        resolver_field = ResolverField(field, definition, resolver, nodes[0], info, handlers)
+        coerce_arguments = argument_coercion(field, definition, nodes[0])
+        resolver_field = ResolverField(
+            field, definition, resolver, info, handlers, coerce_arguments, tuple(below)
+        )
+        self._resolver_fields.append(resolver_field)
         return resolver_plan(resolver_field, complete)
 
     def _output(self, type_: GraphQLOutputType, details: Details, path: Path) -> Plan:

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from graphql import FieldNode, GraphQLField, GraphQLResolveInfo, VariableNode, get_argument_values
+import strawberry
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLResolveInfo,
+    VariableNode,
+    get_argument_values,
+)
 from strawberry import ID
 
 from connect_hub.api.execution.plans import BailOut, Completed, Plan
@@ -21,15 +29,24 @@ _REQUEST = GraphQLResolveInfo._fields.index("variable_values")  # the context co
 _SCALARS = {str, int, float, bool, ID}  # Strawberry passes arguments of these types unconverted
 
 
+class Selected(NamedTuple):
+    """A field with a resolver that is selected below another one."""
+
+    name: str  # in Python
+    arguments: dict[str, Any]  # by their names in Python
+    names_below: frozenset[str]  # of the fields with resolvers that are selected below it
+
+
 class ResolverField(NamedTuple):
     """A field with a resolver, at its path in an operation."""
 
     field: GraphQLField
     definition: StrawberryField
     resolver: Resolver
-    node: FieldNode
     info: GraphQLResolveInfo[Any]  # without the values of a request
     handlers: ExceptionHandlers
+    coerce_arguments: Callable[[Any], dict[str, Any]]  # from the execution
+    below: tuple["ResolverField", ...]  # the fields with resolvers of the object it returns
 
     def info_for(self, execution: Any) -> LazyInfo:
         """Return the info for one execution of a plan."""
@@ -40,7 +57,27 @@ class ResolverField(NamedTuple):
             before, after = info[:_REQUEST], info[_REQUEST + 2 :]
             return info._make((*before, variables, execution.context, *after))
 
-        return LazyInfo(self.definition, execution.context, build_raw_info)
+        def read_selection() -> list[Selected]:
+            return [field.selected_by(execution) for field in self.below]
+
+        return LazyInfo(self.definition, execution.context, build_raw_info, read_selection)
+
+    def selected_by(self, execution: Any) -> Selected:
+        """Return what an execution selects by this field."""
+        names_below = frozenset(field.definition.python_name for field in self.below)
+        return Selected(self.definition.python_name, self.coerce_arguments(execution), names_below)
+
+
+def selected_below(info: strawberry.Info) -> list[Selected]:
+    """Return the fields with resolvers that are selected in the object that a resolver returns.
+
+    Returns:
+        Nothing if graphql-core executes the operation, or if an argument is invalid.
+    """
+    try:
+        return info.read_selection() if isinstance(info, LazyInfo) else []
+    except GraphQLError:
+        return []  # graphql-core meets it too, and reports it
 
 
 def supported_resolver(definition: StrawberryField) -> Resolver | None:
@@ -57,7 +94,7 @@ def resolver_plan(field: ResolverField, complete: Plan) -> Plan:
         field: to resolve.
         complete: the plan for the resolver's value.
     """
-    arguments_of, path = _coercion(field), field.info.path
+    arguments_of, path = field.coerce_arguments, field.info.path
     function, is_async, takes_source, info_name = field.resolver
     read, completes_async = complete.read, complete.is_async
 
@@ -83,14 +120,15 @@ def resolver_plan(field: ResolverField, complete: Plan) -> Plan:
     return Plan(call_and_read, is_async=True)
 
 
-def _coercion(field: ResolverField) -> Callable[[Any], dict[str, Any]]:
+def argument_coercion(
+    field: GraphQLField, definition: StrawberryField, node: FieldNode
+) -> Callable[[Any], dict[str, Any]]:
     """Return a function that coerces the arguments; it does so only once if none is a variable."""
-    node = field.node
-    names = [argument.python_name for argument in field.definition.arguments]
-    python_names = dict(zip(field.field.args, names, strict=True))
+    names = [argument.python_name for argument in definition.arguments]
+    python_names = dict(zip(field.args, names, strict=True))
 
     def coerce(execution: Any) -> dict[str, Any]:
-        values = get_argument_values(field.field, node, execution.variable_values)
+        values = get_argument_values(field, node, execution.variable_values)
         return {python_names[name]: value for name, value in values.items()}
 
     constant: dict[str, Any] | None = None

@@ -25,7 +25,7 @@ from connect_hub.api.transport.messages import Close, ClosedError
 from connect_hub.api.transport.subscriptions import Subscriptions
 from connect_hub.database.errors import UNAVAILABLE
 from connect_hub.domain import invitations
-from connect_hub.domain.sessions import Viewer
+from connect_hub.domain.viewer import Viewer
 from connect_hub.security.access_tokens import ExpiredTokenError, InvalidTokenError
 from connect_hub.server.connection_limits import ConnectionLimiter
 
