@@ -262,6 +262,7 @@ def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
         "application_name": "connect-hub",
         "timezone": "UTC",
         "jit": "off",
+        "plan_cache_mode": "force_generic_plan",
         "statement_timeout": "10000",
         "lock_timeout": "5000",
         "idle_in_transaction_session_timeout": "30000",
