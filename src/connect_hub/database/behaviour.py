@@ -22,6 +22,8 @@ from connect_hub.database.findings import Finding
 _TIMEOUT = timedelta(seconds=10)
 _NOTIFICATION_TIMEOUT = timedelta(seconds=3)  # PostgreSQL takes a millisecond
 _CLOSE_TIMEOUT = timedelta(seconds=2)
+# PgBouncer reports a refusal, and closes the connection.
+_REFUSED_BY_POOLERS = (asyncpg.ProtocolViolationError, asyncpg.ConnectionDoesNotExistError)
 _CHANNEL = "connect_hub_check"
 _PAST_POOL = "name PostgreSQL itself in DIRECT_DATABASE_URL, and in MIGRATION_DATABASE_URL if set"
 
@@ -48,7 +50,7 @@ async def examine(session: Any, serving: DatabaseConfig) -> Finding:
             f"no answer to two sessions within {_TIMEOUT.total_seconds():g} s:"
             " a pool in front of PostgreSQL must allow more than one"
         )
-    except asyncpg.ProtocolViolationError as error:  # how poolers refuse
+    except _REFUSED_BY_POOLERS as error:
         problem = _explain(error)
     except UNAVAILABLE:
         raise
