@@ -14,6 +14,7 @@ TABLES = """
     CREATE TABLE race.client (LIKE public.client INCLUDING ALL);
     CREATE TABLE race.invited_count (LIKE public.invited_count INCLUDING ALL);
 """
+WALK = "SELECT pg_get_functiondef('public.client_root'::regproc)"  # which the trigger calls
 TRIGGER = """
     CREATE TRIGGER race BEFORE UPDATE OF inviter_id ON race.client
     FOR EACH ROW EXECUTE FUNCTION {}()
@@ -57,6 +58,8 @@ async def connections(app: Starlette, postgres: str) -> AsyncIterator[list[async
             stack.push_async_callback(connection.close)
             opened.append(connection)
         await opened[0].execute(TABLES)
+        walk = await opened[0].fetchval(WALK)
+        await opened[0].execute(walk.replace("public.client_root", "race.client_root"))
         stack.push_async_callback(opened[0].execute, "DROP SCHEMA race CASCADE")
         for number, client in enumerate([ANN, BEN, CID, DAN]):
             await opened[0].execute(
