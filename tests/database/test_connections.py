@@ -170,6 +170,14 @@ async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
     assert answered == list(range(400))
 
 
+async def test_pool_opens_no_more_connections_than_its_size(settings: Settings) -> None:
+    config = serving_config(settings.model_copy(update={"pool_size": 3}))
+    async with TortoiseContext() as context:
+        await context.init(config.tortoise)
+        rows = await asyncio.gather(*(fetch(PID) for _ in range(30)))
+        assert len({row["pid"] for (row,) in rows}) == 3
+
+
 async def test_a_connection_that_was_lost_is_handed_to_nobody() -> None:
     async def lose() -> None:
         await fetch("SELECT pg_terminate_backend(pg_backend_pid())")

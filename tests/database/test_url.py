@@ -1,3 +1,4 @@
+import re
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -271,6 +272,15 @@ def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
         "standard_conforming_strings": "on",
     }
     assert SECRET not in repr(config)
+
+
+def test_documentation_names_what_pgbouncer_must_ignore() -> None:
+    deployment = (Path(__file__).parents[2] / "docs/deployment.md").read_text()
+    documented = re.search(r"`ignore_startup_parameters = (\S+)`", deployment)
+    settings = serving_config(_settings("postgresql://ann@db/hub")).connection["server_settings"]
+    accepted = {"application_name", "standard_conforming_strings"}  # by PgBouncer itself
+    assert documented
+    assert set(documented[1].split(",")) == settings.keys() - accepted
 
 
 def test_what_the_url_says_wins_over_our_bounds() -> None:
