@@ -227,7 +227,8 @@ async def test_subscribers_and_their_waits_are_counted(settings: Settings) -> No
     with LiveUpdates(serving_config(settings)).invited_stream(
         uuid4(), after=now - timedelta(seconds=60)
     ) as stream:
-        stream.put(Invited(uuid4(), PhoneNumber("+79991234567"), now - timedelta(seconds=30)))
+        invited_at = now - timedelta(seconds=30)
+        stream.put(Invited(uuid4(), PhoneNumber("+79991234567"), None, invited_at))
         await anext(stream)
         assert counted()[0] == subscribers + 1
     assert counted()[0] == subscribers

@@ -33,6 +33,12 @@ OptionalInvitationCode = Annotated[
         " Pasted spaces are accepted."
     ),
 ]
+ClientName = Annotated[
+    str | None,
+    strawberry.argument(
+        description="One line of at most 64 characters (Unicode NFC), without invisible characters."
+    ),
+]
 RefreshToken = Annotated[
     str,
     strawberry.argument(

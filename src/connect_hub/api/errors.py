@@ -127,6 +127,13 @@ class InvitationCodeNotFoundError(UserError):
 
 
 @strawberry.type(
+    description="The name has more than 64 characters, or characters that people cannot see."
+)
+class InvalidNameError(UserError):
+    """Shows `refusals.InvalidName`."""
+
+
+@strawberry.type(
     description="The server registers invited people only: call `register` with `invitationCode`."
 )
 class InvitationRequiredError(UserError):
@@ -177,6 +184,7 @@ ERRORS: dict[type[refusals.Refusal], type[UserError]] = {
     refusals.SessionNotFound: SessionNotFoundError,
     refusals.ReauthenticationRequired: ReauthenticationRequiredError,
     refusals.InvitationCodeNotFound: InvitationCodeNotFoundError,
+    refusals.InvalidName: InvalidNameError,
     refusals.InvitationRequired: InvitationRequiredError,
     refusals.RegistrationClosed: RegistrationClosedError,
     refusals.InvitationUsedUp: InvitationUsedUpError,

@@ -17,8 +17,10 @@ from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.database import models
 from connect_hub.domain import invitations
 from connect_hub.domain.invitations import Invited, Position
+from connect_hub.domain.labels import label
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.domain.viewer import FirstPage
+from connect_hub.settings import InvitedPhones
 
 MAX_PAGE = 100  # nodes
 
@@ -32,17 +34,31 @@ class InvitedClient:
     id: strawberry.ID = field(
         description="The client's id. A viewer never sees the same person as a Client, too."
     )
-    phone: PhoneNumber = field(description="The client's phone number.")
+    invited: strawberry.Private[Invited]
+    phones: strawberry.Private[InvitedPhones]
+    phone: PhoneNumber | None = field(
+        description="The client's phone number; null if the server does not show it to inviters."
+    )
     invited_at: datetime = field(description="When the client applied the viewer's code.")
 
     @classmethod
-    def of(cls, invited: Invited) -> Self:
-        """Build it from a row."""
+    def of(cls, invited: Invited, phones: InvitedPhones) -> Self:
+        """Build it from a row; the setting INVITED_PHONES says what the inviter may see."""
         return cls(
+            invited=invited,
+            phones=phones,
             id=strawberry.ID(str(invited.id)),
-            phone=invited.phone,
+            phone=invited.phone if phones == "full" else None,
             invited_at=invited.invited_at,
         )
+
+    @strawberry.field(
+        description="The client for people: the name, or as much of the phone as the server shows,"
+        " or # and a part of the id."
+    )
+    def label(self) -> str:
+        """Format it only if it is selected, since that costs processor time."""
+        return label(self.invited, phones=self.phones)
 
 
 @strawberry.type(description="An invited client and their position in the list.")
@@ -75,12 +91,20 @@ class Page:
         first: rows on the page.
         after: the cursor before the page; None for the first page.
         loaded: a first page that was read already.
+        phones: the setting INVITED_PHONES.
     """
 
     def __init__(
-        self, client: models.Client, *, first: int, after: str | None, loaded: FirstPage | None
+        self,
+        client: models.Client,
+        *,
+        first: int,
+        after: str | None,
+        loaded: FirstPage | None,
+        phones: InvitedPhones,
     ) -> None:
         self.client = client
+        self.phones = phones
         self.is_first = after is None
         self._first = first
         self._position = position(after) if after else None
@@ -118,13 +142,13 @@ class InvitedClientConnection:
     @strawberry.field(description="The clients of this page.")
     async def nodes(self) -> list[InvitedClient]:
         """Read the page."""
-        return [InvitedClient.of(row) for row in await self.page.rows()]
+        return [InvitedClient.of(row, self.page.phones) for row in await self.page.rows()]
 
     @strawberry.field(description="The clients of this page with their cursors.")
     async def edges(self) -> list[InvitedClientEdge]:
         """Read the page."""
         return [
-            InvitedClientEdge(cursor=_cursor(row), node=InvitedClient.of(row))
+            InvitedClientEdge(cursor=_cursor(row), node=InvitedClient.of(row, self.page.phones))
             for row in await self.page.rows()
         ]
 

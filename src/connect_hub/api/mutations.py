@@ -8,6 +8,7 @@ import strawberry
 from connect_hub.api import results, types
 from connect_hub.api.arguments import (
     AudienceName,
+    ClientName,
     Code,
     Info,
     InvitationCode,
@@ -21,7 +22,15 @@ from connect_hub.api.graphql_errors import BadUserInputError
 from connect_hub.api.services import Services
 from connect_hub.database.connections import ConnectionScope
 from connect_hub.database.models import Client, Session
-from connect_hub.domain import account, invitations, renewal, session_refresh, sessions, signin
+from connect_hub.domain import (
+    account,
+    invitations,
+    profile,
+    renewal,
+    session_refresh,
+    sessions,
+    signin,
+)
 from connect_hub.domain.phone_numbers import PhoneNumber
 from connect_hub.sms.exposure import SIMULATION_NOTICE
 
@@ -124,6 +133,20 @@ class Mutation:
         return results.InvitationCodeRenewed(
             client=types.Client.of(client, session_id=viewer.session_id)
         )
+
+    @strawberry.mutation(
+        description="Set the name that the viewer's inviter reads; null removes it. Needs a bearer"
+        " token."
+    )
+    async def update_profile(
+        self, info: Info, name: ClientName = strawberry.UNSET
+    ) -> results.UpdateProfileResult | None:
+        """Change the viewer's name."""
+        viewer = await info.context.signed_in()
+        client = viewer.client
+        if name is not strawberry.UNSET:
+            client = await profile.set_name(client, name)
+        return results.ProfileUpdated(client=types.Client.of(client, session_id=viewer.session_id))
 
     @strawberry.mutation(description="Exchange a refresh token for a new pair of tokens.")
     async def refresh_session(

@@ -111,6 +111,13 @@ class InvitationCodeRenewed:
     client: Client = field(description="The viewer, with the new code.")
 
 
+@strawberry.type(description="The profile was changed.")
+class ProfileUpdated:
+    """Shows the viewer after the change."""
+
+    client: Client = field(description="The viewer, with the new name.")
+
+
 @strawberry.type(description="The session has ended. Its tokens no longer work.")
 class SessionEnded:
     """Names the session that ended."""
@@ -200,6 +207,12 @@ RenewInvitationCodeResult = Annotated[
     InvitationCodeRenewed | errors.TooManyRequestsError,
     strawberry.union(
         "RenewInvitationCodeResult", description="The viewer has a new code, or the reason why not."
+    ),
+]
+UpdateProfileResult = Annotated[
+    ProfileUpdated | errors.InvalidNameError,
+    strawberry.union(
+        "UpdateProfileResult", description="The profile was changed, or the reason why not."
     ),
 ]
 RefreshSessionResult = Annotated[

@@ -45,7 +45,7 @@ class Subscription:
         live_updates = context.services.live_updates
         with live_updates.invited_stream(viewer.client.id, after=context.since) as stream:
             async for invited in stream:
-                yield InvitedClient.of(invited)
+                yield InvitedClient.of(invited, context.services.settings.invited_phones)
 
 
 schema = strawberry.Schema(

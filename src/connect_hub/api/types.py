@@ -58,11 +58,23 @@ class Registration(Enum):
     CLOSED = strawberry.enum_value("closed", description="Nobody.")
 
 
+@strawberry.enum(description="What an inviter sees of the phone of a client whom it invited.")
+class InvitedPhones(Enum):
+    """Shows the setting INVITED_PHONES."""
+
+    FULL = strawberry.enum_value("full", description="The whole number.")
+    MASKED = strawberry.enum_value("masked", description="The first and the last digits.")
+    HIDDEN = strawberry.enum_value("hidden", description="Nothing.")
+
+
 @strawberry.type(description="What a sign-in page needs to know about this server.")
 class Config:
     """Shows public settings."""
 
     registration: Registration = field(description="Who may register.")
+    invited_phones: InvitedPhones = field(
+        description="What an inviter sees of the phones of the clients whom it invited."
+    )
     code_length: int = field(
         description="The usual number of digits of a code. `CodeSent.codeLength` says how many"
         " digits a code has."
@@ -79,6 +91,7 @@ class Config:
         """Build it from the settings."""
         return cls(
             registration=Registration(settings.registration),
+            invited_phones=InvitedPhones(settings.invited_phones),
             code_length=settings.code_length,
             countries=list(settings.sms_countries),
             default_country=settings.default_country,
@@ -97,6 +110,9 @@ class Client:
     first_page: strawberry.Private[FirstPage | None]  # of invited clients, if it was read already
     id: strawberry.ID = field(description="The client's id.")
     phone: PhoneNumber = field(description="The phone number that the client signs in with.")
+    name: str | None = field(
+        description="The name that the client's inviter reads; null if there is none."
+    )
     invitation_code: str = field(
         description="The code that this client gives to others: 6 capital letters and digits."
     )
@@ -121,6 +137,7 @@ class Client:
             first_page=first_page,
             id=strawberry.ID(str(row.id)),
             phone=PhoneNumber(row.phone or ""),
+            name=row.name,
             invitation_code=row.invitation_code,
             someone_invitation_code=row.applied_code,
             created_at=row.created_at,
@@ -129,6 +146,7 @@ class Client:
     @strawberry.field(description="The clients who applied this client's code, latest first.")
     def invited_clients(
         self,
+        info: Info,
         first: Annotated[
             int, strawberry.argument(description=f"The length of the page: 1 to {MAX_PAGE}.")
         ] = 20,
@@ -139,7 +157,13 @@ class Client:
         """Check the arguments; the fields of the page read it."""
         if not 1 <= first <= MAX_PAGE:
             raise BadUserInputError(f"`first` must be 1 to {MAX_PAGE}, not {first}.")
-        page = Page(self.row, first=first, after=after or None, loaded=self.first_page)
+        page = Page(
+            self.row,
+            first=first,
+            after=after or None,
+            loaded=self.first_page,
+            phones=info.context.services.settings.invited_phones,
+        )
         return InvitedClientConnection(page=page)
 
     @strawberry.field(

@@ -9,7 +9,7 @@ from uuid import UUID
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from connect_hub.database.connections import fetch
+from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import APPLIED_CODE, Client, InvitedCount
 from connect_hub.database.queries import ANY_ID, ANY_TIME, PreparedQuery, hydrate
 from connect_hub.domain import events, invitation_codes, rate_limits
@@ -88,6 +88,7 @@ class Invited(NamedTuple):
 
     id: UUID
     phone: PhoneNumber
+    name: str | None
     invited_at: datetime
 
 
@@ -116,7 +117,7 @@ async def invited_clients(client: Client, *, first: int, after: Position | None)
     else:
         at = after.invited_at
         rows = await _later_page.rows(client.id, at, after.id, at, first)
-    return [Invited(row["id"], row["phone"], row["invited_at"]) for row in rows]
+    return [_invited(row) for row in rows]
 
 
 _LATEST = """
@@ -136,7 +137,7 @@ _SINCE = """
     SELECT requested.inviter_id, invited.*
     FROM unnest($1::uuid[], $2::timestamptz[]) AS requested (inviter_id, after)
     CROSS JOIN LATERAL (
-        SELECT id, phone, invited_at FROM client
+        SELECT id, phone, name, invited_at FROM client
         WHERE inviter_id = requested.inviter_id AND invited_at > requested.after
         AND deleted_at IS NULL
         ORDER BY invited_at LIMIT $3
@@ -159,9 +160,11 @@ async def invited_since(
     if not after:
         return []
     rows = await fetch(_SINCE, list(after), list(after.values()), limit)
-    return [
-        (row["inviter_id"], Invited(row["id"], row["phone"], row["invited_at"])) for row in rows
-    ]
+    return [(row["inviter_id"], _invited(row)) for row in rows]
+
+
+def _invited(row: Row) -> Invited:
+    return Invited(row["id"], row["phone"], row["name"], row["invited_at"])
 
 
 _count = PreparedQuery(lambda: InvitedCount.filter(client_id=ANY_ID))

@@ -105,6 +105,10 @@ class InvitationCodeNotFound(Refusal):
     """Nobody has this invitation code; check its 6 letters and digits."""
 
 
+class InvalidName(Refusal):
+    """This name is too long or has invisible characters; write one line of up to 64 characters."""
+
+
 class InvitationRequired(Refusal):
     """Registration needs an invitation code; ask a client for theirs and send it too."""
 

@@ -57,6 +57,7 @@ def _find_with_page() -> str:
         SELECT viewer.*, page.* FROM ({_FIND}) AS viewer CROSS JOIN LATERAL (
             SELECT array_agg(id {latest_first}) AS invited_ids,
                    array_agg(phone {latest_first}) AS invited_phones,
+                   array_agg(name {latest_first}) AS invited_names,
                    array_agg(invited_at {latest_first}) AS invited_times
             FROM ({page}) AS invited
         ) AS page
@@ -92,9 +93,9 @@ async def find_viewer(claims: Claims, *, page_limit: int = 0) -> Viewer | None:
 
 
 def _pop_page(columns: dict[str, Any]) -> list[Invited]:
-    names = "invited_ids", "invited_phones", "invited_times"
-    ids, phones, times = [columns.pop(name) or () for name in names]  # null: nobody is invited
-    return list(map(Invited, ids, phones, times))
+    fields = "invited_ids", "invited_phones", "invited_names", "invited_times"
+    values = [columns.pop(field) or () for field in fields]  # null: nobody is invited
+    return list(map(Invited, *values))
 
 
 EXPIRES_AT = "least(now() + $3, created_at + $4)"  # $3: idle lifetime, $4: lifetime

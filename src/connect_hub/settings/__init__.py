@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from connect_hub.settings.audiences import Audience
 from connect_hub.settings.durations import Rate
 from connect_hub.settings.errors import StartupError
-from connect_hub.settings.model import LONG_CODE, SIMULATED, Settings
+from connect_hub.settings.model import LONG_CODE, SIMULATED, InvitedPhones, Settings
 from connect_hub.settings.phones import DOCUMENTED_NUMBERS, TestPhone
 from connect_hub.settings.sources import read_env_file, renamed_settings
 from connect_hub.settings.webhooks import EVENT_TYPES, Endpoint, canonical_url
@@ -22,6 +22,7 @@ __all__ = [
     "SIMULATED",
     "Audience",
     "Endpoint",
+    "InvitedPhones",
     "Rate",
     "Settings",
     "StartupError",

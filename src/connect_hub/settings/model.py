@@ -26,6 +26,7 @@ from connect_hub.settings.sources import EnvFile, Environment
 from connect_hub.settings.webhooks import HookUrl, WebhookUrls
 
 SIMULATED = "simulated://"  # SMS_URLS begins with it if no gateway is used
+InvitedPhones = Literal["full", "masked", "hidden"]
 LONG_CODE = 8  # digits of the codes of a phone under attack
 
 
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     sends_total: RatesOrNone | None = None  # None: not set; (): explicitly unlimited
     pumping_guard: Literal["off", "alarm", "block"] = "alarm"
     registration: Literal["open", "invited", "closed"] = "open"
+    invited_phones: InvitedPhones = "full"
     invitations_per_client: int | None = Field(default=None, ge=1, le=1_000_000_000)
     unknown_invitations: Rates = (Rate(10, timedelta(days=1)),)
     unknown_invitations_per_address: Rates = (Rate(30, timedelta(hours=1)),)

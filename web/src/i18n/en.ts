@@ -110,6 +110,7 @@ export const en = {
     InvitationCodeNotFoundError: () => "Nobody has this code. Check its letters and digits.",
     RegistrationRefusedError: ({ message }) => message,
     InvitationUsedUpError: () => "This code is used up or has ended. Ask for another one.",
+    InvalidNameError: () => "Write a name of up to 64 visible characters.",
     InvitationRequiredError: () => "You need an invitation code to register here.",
     RegistrationClosedError: () => "Registration is closed here.",
     InvitationAlreadyAppliedError: ({ someoneInvitationCode }) =>

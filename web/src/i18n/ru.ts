@@ -111,6 +111,7 @@ export const ru: Texts = {
     InvitationCodeNotFoundError: () => "Такого кода ни у кого нет. Проверьте буквы и цифры.",
     RegistrationRefusedError: ({ message }) => message,
     InvitationUsedUpError: () => "Этот код исчерпан или больше не действует. Попросите другой.",
+    InvalidNameError: () => "Напишите имя не длиннее 64 видимых знаков.",
     InvitationRequiredError: () => "Для регистрации здесь нужен код приглашения.",
     RegistrationClosedError: () => "Регистрация здесь закрыта.",
     InvitationAlreadyAppliedError: ({ someoneInvitationCode }) =>

@@ -47,7 +47,7 @@ export function Invited() {
       </h2>
       {error && !invited ? <LoadError retry={refetch} /> : <ProblemMessage problem={more.problem} />}
       {invited?.totalCount === 0 && <p className="lead">{texts.none}</p>}
-      <p role="status">{latest && texts.joined(latest.clientInvited.phone)}</p>
+      <p role="status">{latest && texts.joined(latest.clientInvited.phone ?? "")}</p>
       <ul className="list">
         {invited?.edges.map(({ node }) => (
           <li key={node.id}>
