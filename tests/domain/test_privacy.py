@@ -69,8 +69,11 @@ async def test_a_name_is_the_label_until_it_is_removed(
 
 @pytest.mark.parametrize(
     "name",
-    ["x" * 65, "a\nb", "a\u2028b", "a\u2029b", "a\u200bb", "a\u202eb", "a\0b", "\u3164", "\u2800"]
-    + ["x" * 60_000, "a\ufeff", "\t", "a\x85b", "e\u0301" * 65],
+    [
+        *("x" * 65, "x" * 60_000, "e\u0301" * 65),
+        *("a\nb", "a\u2028b", "a\u2029b", "a\x85b", "\t", "a\0b"),
+        *("a\u200bb", "a\u202eb", "a\ufeff", "\u3164", "\u2800"),
+    ],
 )
 async def test_a_name_that_cannot_be_read_is_refused(hub: Hub, name: str) -> None:
     (person,) = await hub.people(1)
