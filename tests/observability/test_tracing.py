@@ -1,5 +1,6 @@
 """Traces, as a collector gets them."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector
 
-from tests.support import gateways
+from tests.support import gateways, receivers
 from tests.support.leaks import leaks
 from tests.support.processes import ME, REQUEST_CODE, run, serving
 
@@ -133,3 +134,33 @@ def test_a_wrong_endpoint_stops_the_start() -> None:
     refused = run("serve", OTEL_EXPORTER_OTLP_ENDPOINT="collector")
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: OTEL_EXPORTER_OTLP_ENDPOINT: takes the URL")
+
+
+async def test_attempt_to_deliver_an_event_is_a_span_linked_to_that_of_the_request(
+    folder: Path,
+) -> None:
+    with collecting() as (url, bodies):
+        async with receivers.receiving() as receiver:
+            tracing = serving(
+                folder / "webhooks",
+                CODE_LENGTH="7",
+                OTEL_EXPORTER_OTLP_ENDPOINT=url,
+                WEBHOOK_URLS=receiver.url,
+            )
+            server = await asyncio.to_thread(tracing.__enter__)
+            await asyncio.to_thread(server.register)
+            await receiver.wait_for(2)
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(tracing.__exit__, None, None, None)
+        spans = spans_of(bodies)
+    (request,) = [span for span in spans if span.name == "register"]
+    attempts = [span for span in spans if span.name == "webhook"]
+    assert len(attempts) == 2
+    for attempt in attempts:
+        (link,) = attempt.links
+        assert (link.trace_id, link.span_id) == (request.trace_id, request.span_id)
+        attributes = {item.key: item.value.string_value for item in attempt.attributes}
+        assert attributes["webhook.result"] == "delivered"
+        assert attributes["webhook.endpoint"] == f"http://127.0.0.1:{receiver.port}"
+    alone = [span for span in spans if not span.parent_span_id and span.kind != 2]
+    assert {span.name for span in alone} == {"webhook"}  # polling leaves no span

@@ -152,6 +152,14 @@ def test_the_documentation_has_every_command() -> None:
     assert told == set(names(main, "connect-hub"))
 
 
+def test_the_documentation_has_every_line_about_webhooks() -> None:
+    source = "".join(
+        file.read_text() for file in (REPOSITORY / "src/connect_hub/webhooks").rglob("*.py")
+    )
+    lines = re.findall(r'log\.\w+\(\s*"([^"]+)"', source)
+    assert set(table("webhook line")) == {*lines, "undelivered events dropped"}
+
+
 def test_the_documentation_has_every_line_about_a_client() -> None:
     source = "".join(file.read_text() for file in (REPOSITORY / "src/connect_hub").rglob("*.py"))
     lines = re.findall(r'log\.\w+\(\s*"([^"]+)",\s*client=', source)

@@ -34,7 +34,9 @@ _EXPIRED = {
     "webhook_delivery": "created_at < now() - $2::interval",
     "event": """
         created_at < now() - $2::interval
-        AND NOT EXISTS (SELECT FROM webhook_delivery WHERE event_id = event.id)
+        AND NOT EXISTS (
+            SELECT FROM webhook_delivery WHERE created_at < now() - $2::interval
+        )
     """,
     "webhook_endpoint": "seen_at < now() - $2::interval",
 }

@@ -134,9 +134,19 @@ async def trace_connection(connection: Any) -> None:
     connection.add_query_logger(_record_query)
 
 
+def _has_span() -> bool:
+    from opentelemetry.trace import get_current_span
+
+    is_valid: bool = get_current_span().get_span_context().is_valid
+    return is_valid
+
+
 def _record_query(record: Any) -> None:
-    """Record a span for a statement that has just ended, in the context that ran it."""
-    if _tracers:
+    """Record a span for a statement that has just ended, below the span that ran it.
+
+    Background tasks have none: they poll all the time, which would fill the traces.
+    """
+    if _tracers and _has_span():
         ended = time.time_ns()
         text = " ".join(record.query.split())
         span = _tracers[0].start_span(

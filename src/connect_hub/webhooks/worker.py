@@ -74,8 +74,10 @@ class Worker:
         try:
             with tracing.trace_webhook(
                 self._endpoint.origin, event_type=delivery.event_type, cause=delivery.trace
-            ):
+            ) as span:
                 result = await self._send(delivery)
+                if span:
+                    span.set_attribute("webhook.result", result)
             metrics.WEBHOOK_ATTEMPTS.labels(self._endpoint.origin, result).inc()
         except Exception as error:  # noqa: BLE001 (the lease expires, and the event is sent again)
             log.warning(
