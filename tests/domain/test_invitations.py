@@ -225,7 +225,7 @@ async def test_me_reads_invited_clients_through_the_relation(
     owner, guest = await hub.people(2)
     await guest.apply(owner.invitation_code)
     client = await Client.get(id=owner.id)
-    page = invitations.invited_by(client).limit(21).only("id", "phone", "invited_at")
+    page = invitations.invited_by(client).limit(21).only("id", "phone", "name", "invited_at")
     assert page.model is Client
     assert client.invited.relation_field == "inviter_id"
     assert page.sql(params_inline=False) == invitations.first_page.subquery("$1", "$2")

@@ -23,14 +23,14 @@ Code = Annotated[
 InvitationCode = Annotated[
     str,
     strawberry.argument(
-        description="6 letters and digits, in any case. Pasted spaces are accepted."
+        description="6 letters and digits, in any case, or a link that ends in `/i/` and the code."
     ),
 ]
 OptionalInvitationCode = Annotated[
     str | None,
     strawberry.argument(
-        description="The invitation code of another client: 6 letters and digits, in any case."
-        " Pasted spaces are accepted."
+        description="The invitation code of another client: 6 letters and digits, in any case, or a"
+        " link that ends in `/i/` and the code."
     ),
 ]
 ClientName = Annotated[

@@ -27,6 +27,13 @@ RESULT = TypeVar("RESULT")
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0, O, 1, I and L
 _CODE_LENGTH = 6
 _CODE = re.compile(r"[0-9A-Z]{6}")  # clients of the demo have codes with any letters and digits
+_LINK = "/I/"  # before the code in a link such as https://app.example.com/i/ABC234
+# Capitals of Cyrillic and Greek that look like Latin ones. No code has letters of other scripts.
+_LOOK_ALIKES = str.maketrans(
+    "\u0410\u0412\u0421\u0415\u041d\u041a\u041c\u041e\u0420\u0405\u0422\u0425\u0423\u0408"
+    "\u0391\u0392\u0395\u0396\u0397\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+    "ABCEHKMOPSTXYJABEZHKMNOPTYX",
+)
 _MAX_DRAWS = 20
 _TAKEN = {"client_invitation_code_key", "campaign_code_key"}
 _REFUSAL_OF_CONSTRAINT: dict[str, type[Refusal]] = {
@@ -48,12 +55,13 @@ async def draw(store: Callable[[list[str]], Awaitable[RESULT]], *, count: int = 
 
 
 def parse(text: str) -> str:
-    """Read a code as people type it; letter case does not matter.
+    """Read a code as people type and share it: in any case, with spaces, or as a link.
 
     Raises:
         InvitationCodeNotFound: the text cannot be a code.
     """
-    code = compact(text).upper() if len(text) <= MAX_LENGTH else ""
+    typed = compact(text).upper() if len(text) <= MAX_LENGTH else ""
+    code = re.split("[?#]", typed.rpartition(_LINK)[2])[0].rstrip("/.").translate(_LOOK_ALIKES)
     if not _CODE.fullmatch(code):
         raise InvitationCodeNotFound
     return code
