@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -87,11 +86,6 @@ def migrated(postgres: str, folder: Path) -> Database:
     return database
 
 
-def socket(database: Database) -> str:
-    (folder,) = parse_qs(urlsplit(database.server).query)["host"]
-    return f"{folder}/.s.PGSQL.5432"
-
-
 def at(port: int, database: Database) -> str:
     return f"postgresql://{database.name}@127.0.0.1:{port}/{database.name}"
 
@@ -112,7 +106,7 @@ def test_lookalike_is_refused_in_one_line(
     database: Database, migrated: Database, folder: Path, name: str
 ) -> None:
     lookalike, said = LOOKALIKES[name]
-    with imitating(socket(database), lookalike) as port:
+    with imitating(database.socket, lookalike) as port:
         for command in COMMANDS:
             which = migrated if command == "serve" else database
             settings = which.settings | {"DATABASE_URL": at(port, which)}
@@ -124,7 +118,7 @@ def test_lookalike_is_refused_in_one_line(
 def test_triggers_that_would_never_run_leave_no_table(
     database: Database, folder: Path, name: str
 ) -> None:
-    with imitating(socket(database), Lookalike(WITHOUT_TRIGGERS[name])) as port:
+    with imitating(database.socket, Lookalike(WITHOUT_TRIGGERS[name])) as port:
         for command in ("serve", "migrate"):
             settings = database.settings | {"DATABASE_URL": at(port, database)}
             refused(command, NO_TRIGGERS, DATA_DIR=str(folder), **settings)
@@ -151,7 +145,7 @@ def test_urls_of_two_databases_are_refused(postgres: str, migrated: Database, fo
 def test_pool_in_transaction_mode_serves_with_a_direct_url(
     database: Database, folder: Path
 ) -> None:
-    with imitating(socket(database), Lookalike(shared=3)) as port:
+    with imitating(database.socket, Lookalike(shared=3)) as port:
         settings = database.settings | {
             "DATABASE_URL": at(port, database),
             "DIRECT_DATABASE_URL": database.url,
@@ -173,7 +167,7 @@ def test_pool_in_transaction_mode_serves_with_a_direct_url(
 def test_pool_in_statement_mode_is_refused_even_with_a_direct_url(
     database: Database, folder: Path, lookalike: Lookalike, said: str
 ) -> None:
-    with imitating(socket(database), lookalike) as port:
+    with imitating(database.socket, lookalike) as port:
         settings = database.settings | {
             "DATABASE_URL": at(port, database),
             "DIRECT_DATABASE_URL": database.url,

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -31,6 +32,12 @@ class Database:
     def execute(self, sql: str, *values: object) -> list[Any]:
         """Run a statement in it as superuser; `{name}` is replaced by its name."""
         return execute(f"{self.server}&dbname={self.name}", sql.format(name=self.name), *values)
+
+    @property
+    def socket(self) -> str:
+        """The unix socket of its server."""
+        (folder,) = parse_qs(urlsplit(self.server).query)["host"]
+        return f"{folder}/.s.PGSQL.5432"
 
     def disconnect(self) -> None:
         """End every session of its owner, so that new ones get the current defaults."""

@@ -7,11 +7,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import asyncpg
-
 from connect_hub.database import embedded
 from connect_hub.database.connections.tortoise_client import ENGINE
 from connect_hub.database.errors import REFUSED, UNAVAILABLE
+from connect_hub.database.hosts import connect
 from connect_hub.database.url import parse_url, pool_size
 from connect_hub.observability import tracing
 from connect_hub.settings import Settings, StartupError
@@ -102,7 +101,7 @@ class DatabaseConfig:
             StartupError: the database cannot be reached.
         """
         try:
-            return await asyncpg.connect(**self.connection)
+            return await connect(**self.connection)
         except (*UNAVAILABLE, *REFUSED) as error:
             host, port = self.connection["host"], self.connection["port"]
             hosts = host if isinstance(host, str) else ", ".join(host)

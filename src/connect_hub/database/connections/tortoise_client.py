@@ -6,9 +6,9 @@ Tortoise and aerich load it by the name of this module: see `engine` in the conf
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
+from connect_hub.database import hosts
 from connect_hub.database.connections.pool import ConnectionPool
 
 ENGINE = __name__
@@ -25,7 +25,7 @@ class PooledClient(AsyncpgDBClient):
         prepare: Callable[[Any], Awaitable[None]] | None = arguments.pop("prepare", None)
 
         async def connect() -> Any:
-            connection = await asyncpg.connect(**arguments)
+            connection = await hosts.connect(**arguments)
             try:
                 if prepare:
                     await prepare(connection)
