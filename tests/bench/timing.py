@@ -6,6 +6,8 @@ test phone and another, each phone once. All phones have the same history, and f
 `register` a live code each, so that they differ in nothing but their kind. Beside the differences
 stands one that is real: a `login` without a live code, which does less work; if it could not be
 seen, nothing could.
+
+A second server has REGISTRATION=invited and a gateway that takes 2 s. Strangers get no SMS there.
 """
 
 import asyncio
@@ -21,12 +23,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from itertools import count
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import asyncpg
 import click
@@ -37,6 +41,7 @@ from connect_hub.database import embedded
 PAIRS = 500
 WARM_UP = 50  # pairs before them
 RESAMPLES = 1000
+_GATEWAY_TAKES = 2  # seconds
 _READY_WITHIN, _ENDS_WITHIN = 60, 15  # seconds
 
 SETTINGS = {
@@ -145,6 +150,12 @@ def main() -> None:
         with serving(Path(name)) as port:
             asyncio.run(make_known(Path(name)))
             found = measure(Client(port))
+    with TemporaryDirectory(prefix="ch-") as name, slow_gateway() as url:
+        Path(name).chmod(0o755)
+        invited = {"REGISTRATION": "invited", "SENDS_TOTAL": "none", "SMS_URLS": url}
+        with serving(Path(name), **invited) as port:
+            asyncio.run(make_known(Path(name)))
+            found |= measure_invited(Client(port))
     click.echo(f"{PAIRS} pairs in shuffled order, milliseconds; [95 % confidence by bootstrap]")
     click.echo("| operation | medians | median difference | of the fastest tenth | Cliff's delta |")
     click.echo("|---|---|---|---|---|")
@@ -155,9 +166,9 @@ def main() -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[int]:
+def serving(folder: Path, **settings: str) -> Iterator[int]:
     """Run a server, and return its port."""
-    environment = {"PATH": "", **SETTINGS, "DATA_DIR": str(folder / "data")}
+    environment = {"PATH": "", **SETTINGS, "DATA_DIR": str(folder / "data"), **settings}
     source = str(Path(connect_hub.__file__).parents[1])
     output = folder / "output"
     with (
@@ -178,6 +189,29 @@ def serving(folder: Path) -> Iterator[int]:
                 process.wait(_ENDS_WITHIN)
             finally:
                 process.kill()
+
+
+class SlowGateway(BaseHTTPRequestHandler):
+    """Accepts each message after 2 s."""
+
+    def do_POST(self) -> None:
+        """Answer late."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(_GATEWAY_TAKES)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def slow_gateway() -> Iterator[str]:
+    """Run an SMS gateway, and return its URL for SMS_URLS."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowGateway) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_port}/{{phone}}"
+        server.shutdown()
 
 
 def _port(process: "subprocess.Popen[bytes]", output: Path) -> int:
@@ -251,6 +285,28 @@ def measure(client: Client) -> dict[str, Pairs]:
         "requestCode, refused: test phone / other": compare(ask_again, TEST, NO_TEST),
         "login, wrong code: test phone / other": compare(login, TEST, NO_TEST),
         "control, login: live code / no code": compare(login, KNOWN, WITHOUT_CODE),
+    }
+
+
+def measure_invited(client: Client) -> dict[str, Pairs]:
+    """Call the operations by which a stranger could learn who is registered."""
+
+    def request_code(phone: str) -> float:
+        took, answer = client.ask(REQUEST_CODE, phone=phone)
+        if answer["__typename"] != "CodeSent":
+            raise SystemExit(f"requestCode was refused: {answer}")
+        return took
+
+    def ask_again(phone: str) -> float:
+        return client.ask(REQUEST_CODE, phone=phone)[0]
+
+    def guess(phone: str) -> float:
+        return client.ask(SIGN_IN % "login", phone=phone, code="?")[0]
+
+    return {
+        "invited, requestCode: known / unknown": compare(request_code, KNOWN, UNKNOWN),
+        "invited, requestCode, refused: known / unknown": compare(ask_again, KNOWN, UNKNOWN),
+        "invited, login, wrong code: known / unknown": compare(guess, KNOWN, UNKNOWN),
     }
 
 

@@ -43,7 +43,7 @@ def test_all_checks_pass_beside_a_running_server(server: Server) -> None:
     assert list(found) == [
         *("settings", "sms", "behaviour", "database", "encoding", "schema", "session"),
         *("connections", "writes", "clock", "migrations", "privileges", "triggers"),
-        *("webhooks", "rings", "counts"),
+        *("webhooks", "rings", "campaigns", "counts"),
     ]
 
 

@@ -120,6 +120,7 @@ async def _check_tables(session: Any) -> AsyncIterator[Finding]:
     yield await behaviour.examine_triggers(session)
     yield await _check_webhooks()
     yield await _check_count("rings", _IN_RINGS, "clients are in a ring of invitations")
+    yield await _check_count("campaigns", _MISCOUNTED_CAMPAIGNS, "campaigns have wrong uses")
     yield await _check_count("counts", _MISCOUNTED, "clients have a wrong count of invited clients")
 
 
@@ -168,10 +169,19 @@ _IN_RINGS = """
 """
 _MISCOUNTED = """
     SELECT count(*) FROM invited_count FULL JOIN (
-        SELECT inviter_id AS client_id, count(*) FROM client
-        WHERE inviter_id IS NOT NULL AND deleted_at IS NULL GROUP BY inviter_id
+        SELECT inviter_id AS client_id, count(*) FILTER (WHERE deleted_at IS NULL) AS count,
+               count(deleted_at) AS deleted
+        FROM client WHERE inviter_id IS NOT NULL GROUP BY inviter_id
     ) AS truth USING (client_id)
-    WHERE coalesce(invited_count.count, 0) <> coalesce(truth.count, 0)
+    WHERE (coalesce(invited_count.count, 0), coalesce(invited_count.deleted, 0))
+        <> (coalesce(truth.count, 0), coalesce(truth.deleted, 0))
+"""
+_MISCOUNTED_CAMPAIGNS = """
+    SELECT count(*) FROM campaign LEFT JOIN (
+        SELECT applied_invitation_code AS code, count(*) FROM client
+        WHERE applied_invitation_code IS NOT NULL AND inviter_id IS NULL GROUP BY 1
+    ) AS truth USING (code)
+    WHERE uses <> coalesce(truth.count, 0)
 """
 
 

@@ -17,6 +17,10 @@ _STATS = """
         (SELECT count(*) FROM client WHERE deleted_at IS NOT NULL) AS "deleted",
         (SELECT count(*) FROM client WHERE deleted_at IS NULL AND inviter_id IS NOT NULL)
             AS "invited by another client",
+        (SELECT count(*) FROM client WHERE deleted_at IS NULL AND inviter_id IS NULL
+            AND applied_invitation_code IS NOT NULL) AS "invited by a campaign",
+        (SELECT count(*) FROM campaign WHERE ended_at IS NULL AND coalesce(expires_at > now(), true)
+            AND coalesce(uses < max_uses, true)) AS "campaigns alive",
         (SELECT count(*) FROM session WHERE expires_at > now()) AS "sessions",
         (SELECT count(*) FROM session WHERE expires_at > now()
             AND last_used_at > now() - interval '1 day') AS "sessions used in the last day",
