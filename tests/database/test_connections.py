@@ -1,4 +1,4 @@
-"""Statements: on one connection, in one transaction, and not for longer than they may take."""
+"""Statements: scopes, transactions, deadlines and the pool of connections."""
 
 import asyncio
 import gc
@@ -33,12 +33,12 @@ BUSY = """
 """
 
 
-async def test_what_is_fetched_within_runs_on_one_connection() -> None:
+async def test_statements_of_a_scope_run_on_one_connection() -> None:
     async with ConnectionScope():
         assert len({(await fetch(PID))[0]["pid"] for _ in range(5)}) == 1
 
 
-async def test_a_task_that_outlives_one_connection_takes_others() -> None:
+async def test_task_that_outlives_its_scope_uses_other_connections() -> None:
     ended = asyncio.Event()
 
     async def later() -> None:
@@ -53,18 +53,18 @@ async def test_a_task_that_outlives_one_connection_takes_others() -> None:
     await task
 
 
-async def test_what_takes_too_long_ends_and_leaves_nothing_behind() -> None:
+async def test_statement_past_its_deadline_is_cancelled() -> None:
     for _ in range(12):  # more than the pool has
         with pytest.raises(TimeoutError), deadline(timedelta(seconds=0.01)):
             async with ConnectionScope():
                 await fetch("SELECT pg_sleep(30)")
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr] # there is one
-    await _until_nobody_is_busy()
+    await _until_all_are_idle()
     with pytest.raises(TimeoutError), deadline(timedelta(seconds=-1)):
         await fetch(PID)
 
 
-async def test_who_is_cancelled_by_others_is_cancelled() -> None:
+async def test_cancelled_task_cancels_its_statement() -> None:
     async def work() -> None:
         async with transaction():
             await fetch("SELECT pg_sleep(30)")
@@ -74,10 +74,10 @@ async def test_who_is_cancelled_by_others_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await _until_nobody_is_busy()
+    await _until_all_are_idle()
 
 
-async def test_a_query_without_a_plan_asks_once_who_is_there(
+async def test_query_without_a_plan_reads_the_viewer_once(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await hub.person()
@@ -89,10 +89,10 @@ async def test_a_query_without_a_plan_asks_once_who_is_there(
     assert len(sent) == 1
 
 
-async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind(
+async def test_query_past_its_deadline_is_unavailable(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it leaves undone Python warns of, which fails a test."""
+    """Python warns of what is left undone, which fails the test."""
     person = await hub.person()
     monkeypatch.setattr(http, "deadline", lambda _: deadline(timedelta(seconds=0.1)))
     async with transaction():
@@ -103,7 +103,7 @@ async def test_a_query_whose_time_is_up_is_unavailable_and_leaves_nothing_behind
     assert response.status_code == 503
 
 
-async def test_what_is_fetched_for_who_has_gone_keeps_no_connection() -> None:
+async def test_statement_of_a_closed_scope_keeps_no_connection() -> None:
     """As by graphql-core, which does not wait for what it began before a sibling failed."""
     left: list[asyncio.Task[object]] = []
 
@@ -125,7 +125,7 @@ async def test_what_is_fetched_for_who_has_gone_keeps_no_connection() -> None:
 
 
 @pytest.mark.parametrize("first", ["late", "cancelled"])
-async def test_who_is_late_and_cancelled_by_others_is_cancelled(first: str) -> None:
+async def test_task_that_is_late_and_cancelled_is_cancelled(first: str) -> None:
     one = ConnectionScope()
 
     async def work() -> None:
@@ -140,7 +140,7 @@ async def test_who_is_late_and_cancelled_by_others_is_cancelled(first: str) -> N
         await task
 
 
-async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
+async def test_tasks_that_share_a_connection_take_turns() -> None:
     async with SharedConnectionScope():
         pids = await asyncio.gather(*(fetch(PID) for _ in range(5)))
         late = asyncio.create_task(fetch("SELECT pg_sleep(0.2)"))
@@ -149,7 +149,7 @@ async def test_statements_of_tasks_that_share_a_connection_take_turns() -> None:
     await late
 
 
-async def test_who_waits_for_a_connection_has_it_in_the_order_they_came(
+async def test_waiters_get_connections_in_the_order_of_arrival(
     settings: Settings,
 ) -> None:
     config = serving_config(settings).without_timeouts()  # with one connection
@@ -178,7 +178,7 @@ async def test_pool_opens_no_more_connections_than_its_size(settings: Settings) 
         assert len({row["pid"] for (row,) in rows}) == 3
 
 
-async def test_a_connection_that_was_lost_is_handed_to_nobody() -> None:
+async def test_lost_connection_is_not_handed_over() -> None:
     async def lose() -> None:
         await fetch("SELECT pg_terminate_backend(pg_backend_pid())")
 
@@ -191,7 +191,7 @@ async def test_a_connection_that_was_lost_is_handed_to_nobody() -> None:
     assert [rows[0]["one"] for rows in answers] == [1] * POOL
 
 
-async def test_who_is_cancelled_at_their_turn_takes_no_place_away() -> None:
+async def test_waiter_cancelled_at_its_turn_loses_no_connection() -> None:
     waiting: list[asyncio.Task[object]] = []
 
     async def hold(all_do: asyncio.Barrier) -> None:
@@ -216,7 +216,7 @@ async def test_who_is_cancelled_at_their_turn_takes_no_place_away() -> None:
 
 
 @pytest.mark.parametrize("by", ["others", "time"])
-async def test_who_gives_up_on_a_statement_of_another_task_takes_no_place_away(by: str) -> None:
+async def test_scope_that_ends_during_a_statement_loses_no_connection(by: str) -> None:
     others: list[asyncio.Task[object]] = []
 
     async def leave() -> None:
@@ -234,13 +234,11 @@ async def test_who_gives_up_on_a_statement_of_another_task_takes_no_place_away(b
             with pytest.raises(TimeoutError if by == "time" else asyncio.CancelledError):
                 await leaving
     await asyncio.gather(*others, return_exceptions=True)
-    await _until_nobody_is_busy()
+    await _until_all_are_idle()
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
-async def test_a_transaction_that_fails_leaves_nothing(
-    hub: Hub, error: type[BaseException]
-) -> None:
+async def test_failed_transaction_leaves_nothing(hub: Hub, error: type[BaseException]) -> None:
     person = await hub.person()
 
     async def work() -> None:
@@ -251,10 +249,10 @@ async def test_a_transaction_that_fails_leaves_nothing(
     with pytest.raises(error):
         await work()
     assert [str(row["id"]) for row in await fetch("SELECT id FROM client")] == [person.id]
-    await _until_nobody_is_busy()
+    await _until_all_are_idle()
 
 
-async def _until_nobody_is_busy() -> None:
+async def _until_all_are_idle() -> None:
     for _ in range(200):
         if (await fetch(BUSY))[0]["count"] == 0:
             return
