@@ -13,6 +13,7 @@ from connect_hub.api.schema import schema as graphql_schema
 from connect_hub.cli.clients import clients
 from connect_hub.cli.doctor import doctor
 from connect_hub.cli.events import events
+from connect_hub.cli.import_csv import import_csv
 from connect_hub.cli.import_demo import import_demo
 from connect_hub.cli.invitations import invitations
 from connect_hub.cli.migrate import migrate
@@ -66,6 +67,7 @@ for command in (
     clients,
     doctor,
     events,
+    import_csv,
     import_demo,
     invitations,
     migrate,

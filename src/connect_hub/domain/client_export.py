@@ -17,6 +17,10 @@ _EXPORT = """
                                       ORDER BY invited_at), '[]')
             FROM client WHERE inviter_id = $1 AND deleted_at IS NULL
         ),
+        'retired_codes', (
+            SELECT coalesce(jsonb_agg(to_jsonb(retired_code) ORDER BY retired_at), '[]')
+            FROM retired_code WHERE client_id = $1
+        ),
         'sessions', (
             SELECT coalesce(jsonb_agg(to_jsonb(session) - 'nonce' - 'parent'), '[]')
             FROM session WHERE client_id = $1
