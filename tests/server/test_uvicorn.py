@@ -80,10 +80,10 @@ async def test_limit_of_the_head_does_not_count_the_body(sockets: Sockets) -> No
 async def test_client_that_reads_slowly_but_steadily_is_served(
     app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_protocol, "CLIENT_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr(http_protocol, "CLIENT_TIMEOUT", timedelta(seconds=1.5))
     monkeypatch.setattr(http_protocol, "_CHECK_INTERVAL", timedelta(seconds=0.05))
     loop = asyncio.get_running_loop()
-    count = 12
+    count = 15  # about 800 kB, of which the client reads some 200 kB a second
     async with _small_send_buffer(app) as port, _slow_client(port) as client:
         await loop.sock_sendall(client, count * http.graphql_request(get_introspection_query()))
         received = b""
