@@ -11,11 +11,13 @@ from connect_hub.domain.refusals import Refusal
 SOURCE = Path(connect_hub.__file__).parent
 ERRORS = re.compile(r"(\w+Error|Close|_response|PlainTextResponse)")  # are created with a message
 REASONS = {
+    "InterfaceError",
     "NotAnsweredError",
+    "_LeftOutError",
     "NotSentError",
     "RuntimeError",
     "UnsupportedNumberError",
-}  # for the log; people get another message
+}  # reasons, which logs and reports show with more text
 VERBS = (
     "accept|add|apply|ask|call|check|choose|close|complete|connect|correct|create|fix|generate"
     "|give|install|list|make|open|pass|put|query|raise|refresh|remove|rename|request|restore|run"
