@@ -145,6 +145,8 @@ def _invitations(facts: Facts) -> Iterator[str]:
     for id_ in inviters:
         if id_ in _ancestors(id_, inviters):
             yield f"{id_} is in a ring"
+        if inviters[id_] and not facts.clients[id_]["applied_invitation_code"]:
+            yield f"{id_} has an inviter, but the code that it applied is not stored"
     invited = Counter(
         str(client["inviter_id"])
         for client in facts.clients.values()
