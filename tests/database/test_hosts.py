@@ -16,7 +16,7 @@ def test_host_that_does_not_answer_leaves_time_for_the_next(postgres: str, folde
         socket.create_server(("127.0.0.2", port)),  # accepts connections and stays silent
     ):
         hosts = f"127.0.0.2:{port},127.0.0.1:{port}"
-        parameters = "target_session_attrs=read-write&connect_timeout=2"
+        parameters = "target_session_attrs=read-write&connect_timeout=1"
         url = f"postgresql://{database.name}@{hosts}/{database.name}?{parameters}"
         with serving(folder / "hosts", DATABASE_URL=url, SECRET_KEY=new_secret()) as server:
             assert server.knows(server.register())
