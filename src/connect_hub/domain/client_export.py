@@ -6,7 +6,8 @@ from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client
 from connect_hub.security.keys import Keys
 
-_LIMITS = ("sends to a phone", "guesses of a phone", "unknown invitation codes")
+_LIMITS_OF_PHONE = ("sends to a phone", "guesses of a phone", "unknown invitation codes")
+_LIMITS_OF_ID = ("new invitation codes",)
 
 # Whole rows, so that no column is forgotten; without what tokens and codes are computed from.
 _EXPORT = """
@@ -30,7 +31,7 @@ _EXPORT = """
         ),
         'limits', (
             SELECT coalesce(jsonb_object_agg(action, uses), '{}')
-            FROM allowance JOIN unnest($3::bytea[], $4::text[]) AS of_phone (key, action)
+            FROM allowance JOIN unnest($3::bytea[], $4::text[]) AS own (key, action)
             USING (key)
         ),
         'events', (
@@ -43,6 +44,8 @@ _EXPORT = """
 
 async def of(client: Client, keys: Keys) -> str:
     """Return everything that is kept about a client, as JSON."""
-    limits = [keys.pseudonym(client.phone or "", purpose=action) for action in _LIMITS]
-    (row,) = await fetch(_EXPORT, client.id, client.phone, limits, list(_LIMITS))
+    subjects = dict.fromkeys(_LIMITS_OF_PHONE, client.phone or "")
+    subjects |= dict.fromkeys(_LIMITS_OF_ID, str(client.id))
+    limits = [keys.pseudonym(subject, purpose=action) for action, subject in subjects.items()]
+    (row,) = await fetch(_EXPORT, client.id, client.phone, limits, list(subjects))
     return orjson.dumps(orjson.loads(row["exported"]), option=orjson.OPT_INDENT_2).decode()
