@@ -142,10 +142,10 @@ def _nobody_else(journal: Journal, facts: Facts) -> Iterator[str]:
 
 def _invitations(facts: Facts) -> Iterator[str]:
     inviters = {id_: client["inviter_id"] for id_, client in facts.clients.items()}
-    for id_ in inviters:
+    for id_, inviter in inviters.items():
         if id_ in _ancestors(id_, inviters):
             yield f"{id_} is in a ring"
-        if inviters[id_] and not facts.clients[id_]["applied_invitation_code"]:
+        if inviter and not facts.clients[id_]["applied_invitation_code"]:
             yield f"{id_} has an inviter, but the code that it applied is not stored"
     invited = Counter(
         str(client["inviter_id"])
