@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -284,22 +283,15 @@ async def test_a_user_who_may_not_change_the_database_is_told(database: str) -> 
 
 
 async def test_a_transaction_left_open_is_rolled_back_at_release(database: str) -> None:
-    said: list[dict[str, Any]] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: said.append(context))
     async with _serving(database):
         with suppress(TransactionManagementError):  # at which Tortoise does not roll back
             async with in_transaction() as transaction:
                 await transaction.execute_script("CREATE TABLE other ()")
-                (before,) = await transaction.execute_query_dict("SELECT pg_backend_pid() AS pid")
                 raise TransactionManagementError
-        rows = await get_connection("default").execute_query_dict(
-            "SELECT to_regclass('other') AS other, pg_backend_pid() AS pid"
+        (row,) = await get_connection("default").execute_query_dict(
+            "SELECT to_regclass('other') AS other"
         )
-    loop.set_exception_handler(None)
-
-    assert rows == [{"other": None, **before}]  # the same connection, outside of it
-    assert len(said) == 1
+    assert row["other"] is None
 
 
 @pytest.mark.parametrize(

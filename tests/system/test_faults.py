@@ -18,6 +18,8 @@ from tortoise.context import TortoiseContext
 from connect_hub.database import connections
 from connect_hub.database.config import serving_config
 from connect_hub.database.connections import ConnectionScope, deadline, fetch
+from connect_hub.database.connections import pool as pool_module
+from connect_hub.database.connections.scopes import current_pool
 from connect_hub.settings import Settings
 from tests.faults import checker
 from tests.faults.client import Connection, Record, UnknownError
@@ -278,18 +280,19 @@ async def test_silent_connections_are_removed_from_the_pool(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their client has given up waiting; new connections replace them."""
-    monkeypatch.setattr(connections, "_CANCEL_TIMEOUT", timedelta(seconds=0.3))
+    monkeypatch.setattr(pool_module, "_CANCEL_TIMEOUT", timedelta(seconds=0.3))
     async with TortoiseContext() as context:
         await context.init(serving_config(_settings(stand)).tortoise)
         await fetch("SELECT 1")
-        pool: Any = get_connection("default")._pool  # noqa: SLF001 (has no public name)
+        pool = await current_pool()
+        assert pool.open_count == 1
         stand.proxy.stall()
         try:
             left = asyncio.create_task(fetch("SELECT 1"))
             await asyncio.sleep(0.1)
             left.cancel()
             await asyncio.sleep(1)
-            assert pool.get_size() == pool.get_max_size() - 1
+            assert pool.open_count == 0
         finally:
             stand.proxy.heal()
 
