@@ -346,7 +346,9 @@ def test_error_line_of_postgresql_is_passed_on(made: Path) -> None:
         start_of_nonsense = settings.seek(0, os.SEEK_END)
         settings.write("nonsense = on\n")
         settings.flush()
-        with pytest.raises(StartupError, match=r"FATAL: .*postgresql.auto.conf.*postgres.log shows"):
+        with pytest.raises(
+            StartupError, match=r"FATAL: .*postgresql.auto.conf.*postgres.log shows"
+        ):
             start(made)
         settings.truncate(start_of_nonsense)
 
