@@ -4,11 +4,14 @@ const values = [
   "AccessTokenIssued",
   "PageInfo",
   "CodeSent",
+  "Config",
+  "InvitationCodeRenewed",
   "LiveCode",
   "SignedIn",
   "InviteApplied",
   "OtherSessionsEnded",
   "PhoneChanged",
+  "ProfileUpdated",
   "AccountDeleted",
 ];
 

@@ -48,6 +48,11 @@ UNREACHABLE = {
     "SmsNotSentError",
     "TooManyRequestsError",
     "ReauthenticationRequiredError",  # ten minutes after the sign-in
+    # With other settings than the server's.
+    "InvitationRequiredError",
+    "InvitationUsedUpError",
+    "RegistrationClosedError",
+    "RegistrationRefusedError",
 }
 SCALARS = {
     "PhoneNumber": re.compile(r"\+[1-9]\d{6,14}"),

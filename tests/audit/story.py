@@ -32,8 +32,10 @@ from generated.python import (
     RegisterRegisterInvalidCodeError,
     RegisterRegisterInvalidPhoneError,
     RegisterRegisterInvitationCodeNotFoundError,
+    RegisterRegisterInvitationRequiredError,
     RegisterRegisterInvitationUsedUpError,
     RegisterRegisterPhoneAlreadyRegisteredError,
+    RegisterRegisterRegistrationClosedError,
     RegisterRegisterRegistrationRefusedError,
     RegisterRegisterSignedIn,
     RegisterRegisterTooManyRequestsError,
@@ -77,8 +79,10 @@ async def register(client: Client, phone: str, code: str) -> RegisterRegisterSig
             RegisterRegisterInvalidCodeError()
             | RegisterRegisterInvalidPhoneError()
             | RegisterRegisterInvitationCodeNotFoundError()
+            | RegisterRegisterInvitationRequiredError()
             | RegisterRegisterInvitationUsedUpError()
             | RegisterRegisterPhoneAlreadyRegisteredError()
+            | RegisterRegisterRegistrationClosedError()
             | RegisterRegisterRegistrationRefusedError()
             | RegisterRegisterTooManyRequestsError()
             | None

@@ -102,6 +102,8 @@ function told(refusal: Refusal): string {
     case "ReauthenticationRequiredError":
     case "InvitationCodeNotFoundError":
     case "InvitationUsedUpError":
+    case "InvitationRequiredError":
+    case "RegistrationClosedError":
     case "RegistrationRefusedError":
     case "OwnInvitationCodeError":
     case "InvitationRingError":

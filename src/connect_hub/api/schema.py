@@ -19,7 +19,7 @@ class Query:
     """Reads."""
 
     @strawberry.field(description="What a sign-in page needs to know about this server.")
-    def config(self, info: Info) -> types.Config:
+    def config(self, info: Info) -> types.Config | None:
         """Show some of the settings."""
         return types.Config.of(info.context.services.settings)
 
