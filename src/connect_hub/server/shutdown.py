@@ -2,7 +2,7 @@
 
 1. If there are several workers, uvicorn's supervisor sends SIGTERM to each, and waits for them.
 2. `GracefulShutdown` starts draining: /readyz answers 503, and each response closes its connection.
-   Requests are still accepted, for SHUTDOWN_DELAY. Ctrl-C skips this step.
+   Requests are still accepted, for SHUTDOWN_DELAY. Ctrl-C and a delay of 0 skip this step.
 3. uvicorn closes the port, and WebSockets with 1012. Requests in flight have SHUTDOWN_TIMEOUT to
    end, then they are cancelled.
 4. The lifespan of `app.py` ends, in the reverse order of its start: the last traces are sent, then

@@ -1,4 +1,7 @@
-"""Texts of the SMS: one module per language, one constant per message."""
+"""Texts of the SMS: one module per language, one constant per message.
+
+To add a language, add a module with the constants of `en`; name it in LANGUAGES and in docs/sms.md.
+"""
 
 import re
 
