@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -13,7 +14,6 @@ import httpx
 import pytest
 
 from connect_hub.database.connections import fetch
-from connect_hub.database.notifications import HEARTBEAT
 from connect_hub.settings import Settings
 
 CLIENT = """
@@ -327,10 +327,17 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}}"
 
 
+_COUNTED = ContextVar("counted", default=False)  # the tasks of a test's requests inherit it
+
+
 @contextmanager
 def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Collect what is sent to the database: each is a round trip, BEGIN, COMMIT and reset too."""
+    """Collect what this task's requests send to the database, BEGIN, COMMIT and reset too.
+
+    Each statement is a round trip. Those of the server's own tasks are not counted.
+    """
     sent: list[str] = []
+    mark = _COUNTED.set(True)
     with monkeypatch.context() as patch:
         for name in ("execute", "fetch", "fetchrow", "fetchval", "executemany"):
             original = getattr(asyncpg.Connection, name)
@@ -338,9 +345,12 @@ def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             async def counted(
                 self: Any, query: str, *args: Any, _original: Any = original, **options: Any
             ) -> Any:
-                if query != HEARTBEAT:  # which no request asks for
+                if _COUNTED.get():
                     sent.append(query)
                 return await _original(self, query, *args, **options)
 
             patch.setattr(asyncpg.Connection, name, counted)
-        yield sent
+        try:
+            yield sent
+        finally:
+            _COUNTED.reset(mark)

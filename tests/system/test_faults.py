@@ -329,7 +329,8 @@ def _told(journal: Journal) -> tuple[Following, Subscription]:
 
 
 async def _found(stand: Stand, plant: Callable[[Journal], Any] | None = None) -> list[str]:
-    journal = deepcopy(stand.journal)
+    facts = await checker.read(stand.postgres)
+    journal = deepcopy(stand.journal)  # after the facts: a late delivery is in one of the two
     if plant:
         plant(journal)
-    return checker.check(journal, await checker.read(stand.postgres), keys=stand.keys)
+    return checker.check(journal, facts, keys=stand.keys)
