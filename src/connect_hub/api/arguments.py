@@ -52,3 +52,8 @@ SessionId = Annotated[
     strawberry.ID | None,
     strawberry.argument(name="id", description="The id of one of the viewer's `sessions`."),
 ]
+
+
+def given(argument: str | None) -> str | None:
+    """Return an optional argument; None if it was left out."""
+    return None if argument is strawberry.UNSET else argument

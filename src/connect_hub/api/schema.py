@@ -1,4 +1,4 @@
-"""The GraphQL schema: its queries and subscriptions; the mutations are in `mutations.py`."""
+"""The GraphQL schema: its queries and subscriptions; the mutations are in `mutations/`."""
 
 from collections.abc import AsyncGenerator
 
