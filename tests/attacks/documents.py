@@ -175,10 +175,14 @@ def pages_of_clients(draw: Random) -> Attack:
     directive = draw.choice(["", "@include(if:true)"])
     inner = draw.choice([PAGE, "{nodes{id phone invitedAt}}", "{edges{node{id}}}"])
     if draw.random() < 0.3:
+        labels = "label " + "".join(f"b{n}:label " for n in range(draw.randint(1, 7)))
+        inner, aliases = f"{{nodes{{{labels}}}edges{{node{{{labels}}}}}}}", draw.randint(1, 2)
+    if draw.random() < 0.3:
         inner = "{nodes{" + "...{id phone invitedAt}" * draw.randint(1, 4) + "}}"
     pages = "".join(f"a{n}:invitedClients{first}{inner}" for n in range(aliases - 1))
     declared = "query($n:Int!)" if "$" in first else "query"
-    query = f"{declared}{{me{{invitedClients{first}{inner}{pages}id{directive}}}}}"
+    beside = draw.choice(["", "", "__schema{__typename}", '__type(name:"Nil"){name}'])
+    query = f"{declared}{{{beside}me{{invitedClients{first}{inner}{pages}id{directive}}}}}"
     return Attack(query, {"n": 100})
 
 

@@ -40,6 +40,7 @@ def numbers(cell: str) -> list[int]:
             invited.MAX_PAGE,
             query_limits.LIST_FIELDS["invitedClients"],
         ],
+        "rows beside `__schema` or `__type`": [query_limits.MAX_LISTED_BESIDE_INTROSPECTION],
         "fields of introspection in its answer": [query_limits.MAX_INTROSPECTED],
         "clients on a page of `invitedClients`": [invited.MAX_PAGE, 1],
         "URL and headers together": [http_protocol.MAX_HEAD, 414, 431],

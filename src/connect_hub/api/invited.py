@@ -6,6 +6,7 @@ They follow Relay's Cursor Connections Specification (https://relay.dev/graphql/
 from asyncio import Lock
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Self
 from uuid import UUID
 
@@ -57,7 +58,11 @@ class InvitedClient:
         " or # and a part of the id."
     )
     def label(self) -> str:
-        """Format it only if it is selected, since that costs processor time."""
+        """Format it only if it is selected, and once for all aliases: it costs processor time."""
+        return self._label
+
+    @cached_property
+    def _label(self) -> str:
         return label(self.invited, phones=self.phones)
 
 
@@ -111,12 +116,19 @@ class Page:
         self._lock = Lock()
         # With the first row of the next page.
         self._rows: list[Invited] | None = None
+        self._clients: list[InvitedClient] | None = None
         if loaded and self.is_first and first < loaded.limit:
             self._rows = loaded.rows[: first + 1]
 
     async def rows(self) -> list[Invited]:
         """Return the rows of this page."""
         return (await self._read())[: self._first]
+
+    async def clients(self) -> list[InvitedClient]:
+        """Return the clients of this page; nodes and edges share them, and so their labels."""
+        if self._clients is None:
+            self._clients = [InvitedClient.of(row, self.phones) for row in await self.rows()]
+        return self._clients
 
     async def has_next(self) -> bool:
         """Tell whether there is another page after this one."""
@@ -142,14 +154,14 @@ class InvitedClientConnection:
     @strawberry.field(description="The clients of this page.")
     async def nodes(self) -> list[InvitedClient]:
         """Read the page."""
-        return [InvitedClient.of(row, self.page.phones) for row in await self.page.rows()]
+        return await self.page.clients()
 
     @strawberry.field(description="The clients of this page with their cursors.")
     async def edges(self) -> list[InvitedClientEdge]:
         """Read the page."""
         return [
-            InvitedClientEdge(cursor=_cursor(row), node=InvitedClient.of(row, self.page.phones))
-            for row in await self.page.rows()
+            InvitedClientEdge(cursor=_cursor(client.invited), node=client)
+            for client in await self.page.clients()
         ]
 
     @strawberry.field(description="The position of this page in the list.")

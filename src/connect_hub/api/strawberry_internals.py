@@ -65,6 +65,12 @@ class Resolver(NamedTuple):
     is_async: bool
     takes_source: bool  # as its first argument
     info_name: str | None  # the name of its argument for `Info`
+    takes_arguments: bool
+
+    @property
+    def is_method(self) -> bool:
+        """Whether it only reads its source."""
+        return self.takes_source and not (self.is_async or self.info_name or self.takes_arguments)
 
 
 def resolver_of(definition: StrawberryField) -> Resolver | None:
@@ -82,6 +88,7 @@ def resolver_of(definition: StrawberryField) -> Resolver | None:
         is_async=resolver.is_async,
         takes_source=resolver.self_parameter is not None,
         info_name=info.name if info else None,
+        takes_arguments=bool(definition.arguments),
     )
 
 

@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
+import phonenumbers
 import pytest
 
 from connect_hub.api import execution
 from connect_hub.api.execution.documents import Documents, InvalidDocumentError
+from connect_hub.api.execution.plan_execution import PlanExecution
 from connect_hub.api.graphql_errors import format_error
 from connect_hub.api.schema import schema
 from connect_hub.api.strawberry_internals import core_schema
 from tests.attacks.documents import KINDS, Attack
-from tests.support.hub import Hub
+from tests.support.hub import Hub, Person
 
 SCHEMA = core_schema(schema)
 MAX_CALLS = 65_000  # 5 to 10 ms on a slow machine; earlier limits allowed 280,000
@@ -54,6 +56,49 @@ async def test_fragments_below_a_page_are_visited_once(hub: Hub) -> None:
     with at_most(MAX_CALLS):
         answer = await hub.data(query, token=person.token)
     assert answer == {"me": {"invitedClients": {}}}
+
+
+async def test_a_label_is_formatted_once_for_all_of_its_aliases(hub: Hub) -> None:
+    person, guest = await hub.people(2)
+    await guest.apply(person.invitation_code)
+    labels = "label " + "".join(f"a{n}: label " for n in range(7))
+    many = (
+        f"{{ me {{ invitedClients {{ nodes {{ {labels} }} edges {{ node {{ {labels} }} }} }} }} }}"
+    )
+    assert await _formatted(hub, many, person) == 1
+    assert await _formatted(hub, "{ me { invitedClients { nodes { id phone } } } }", person) == 0
+
+
+async def _formatted(hub: Hub, query: str, person: Person) -> int:
+    """Count how often a phone is formatted for an answer."""
+    calls = 0
+
+    def count(frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code is phonenumbers.format_number.__code__
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        await hub.data(query, token=person.token)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_every_list_of_the_schema_has_a_plan() -> None:
+    """Without one, each field of each row costs ten times as much."""
+    lists = (
+        "{ me { invitedClients { nodes { %s } edges { cursor node { %s } } } sessions { %s } } }"
+    )
+    query = lists % (_leaves("InvitedClient"), _leaves("InvitedClient"), _leaves("Session"))
+    known = Documents(SCHEMA, introspection=True).prepare(query)
+    executor = execution.build_executor(SCHEMA, known.document, known.plans)
+    assert isinstance(executor, PlanExecution)
+
+
+def _leaves(name: str) -> str:
+    return " ".join(SCHEMA.type_map[name].fields)  # type: ignore[attr-defined] # an object type
 
 
 def _fragments(count: int, *, spreads: int) -> str:

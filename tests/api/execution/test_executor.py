@@ -78,6 +78,14 @@ class Leaf:
     some: list[str | None] | None
     grid: list[list[int]]
 
+    @strawberry.field
+    def shouted(self) -> str:
+        return self.text.upper()  # fails if the text is wrong
+
+    @strawberry.field
+    def same(self) -> "Leaf | None":
+        return self
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Show a failing example, though an attribute may be missing."""
         printer.text(f"Leaf({'…' if cycle else vars(self)})")

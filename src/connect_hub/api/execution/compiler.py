@@ -96,6 +96,8 @@ class Compiler:
         if definition.base_resolver is None:
             return plans.attribute(definition.python_name, complete)
         resolver = supported_resolver(definition)
+        if resolver and resolver.is_method and not complete.is_async:
+            return plans.method(resolver.function, complete)
         if path is _IN_LIST or resolver is None:
             raise UnsupportedError
         nodes = [detail.node for detail in details]

@@ -53,6 +53,12 @@ def attribute(name: str, complete: Plan) -> Plan:
     return complete._replace(attribute=name)
 
 
+def method(function: Read, complete: Plan) -> Plan:
+    """Call a method of the parent object, and complete what it returns."""
+    read = complete.read
+    return Plan(lambda source: read(function(source)))
+
+
 def nullable(complete: Plan) -> Plan:
     """Keep null, and complete any other value."""
     read = complete.read

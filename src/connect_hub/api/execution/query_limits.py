@@ -30,6 +30,7 @@ MAX_INTROSPECTED = 7000  # fields in the result below __schema and __type
 MAX_ALIASES = 15  # and repeated fields; validation compares each pair
 MAX_REPEATED_LEAVES = 60  # repeated fields without a selection, by fragments; cheap to compare
 MAX_LISTED = 200  # rows of all lists together
+MAX_LISTED_BESIDE_INTROSPECTION = 20  # plans do not support it, and without one a row costs more
 MAX_DIRECTIVES = 20
 MAX_FRAGMENTS = 20  # of one document; validation compares each pair
 MAX_ERRORS = 5  # in one response
@@ -105,6 +106,11 @@ def _messages(
         (cost.aliases, MAX_ALIASES, "aliases and repeated fields"),
         (cost.repeated_leaves, MAX_REPEATED_LEAVES, "repeated fields in fragments"),
         (cost.listed, MAX_LISTED, "rows in all of its lists"),
+        (
+            cost.listed if cost.introspection_depth else 0,
+            MAX_LISTED_BESIDE_INTROSPECTION,
+            "rows in all of its lists beside introspection",
+        ),
         (cost.directives + len(definition.directives or ()), MAX_DIRECTIVES, "directives"),
     ]
     return [

@@ -95,7 +95,7 @@ def resolver_plan(field: ResolverField, complete: Plan) -> Plan:
         complete: the plan for the resolver's value.
     """
     arguments_of, path = field.coerce_arguments, field.info.path
-    function, is_async, takes_source, info_name = field.resolver
+    function, is_async, takes_source, info_name, _ = field.resolver
     read, completes_async = complete.read, complete.is_async
 
     async def call_and_read(source: Any, execution: Any) -> Any:
