@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from connect_hub.app import create_app
 from connect_hub.cli.main import main
 from connect_hub.security.keys import new_secret
-from connect_hub.settings import Rate, Settings, StartupError, load, renamed_settings
+from connect_hub.settings import Rate, Settings, StartupError, load, renamed_settings, sources
 from tests.support import processes
 from tests.support.processes import environment, run, serving
 
@@ -217,45 +217,57 @@ def test_invalid_value_is_rejected_with_the_reason(
     assert re.fullmatch(rf"{name}.*{message}.*\.", str(refused.value))
 
 
-RENAMED = [("STOP_DELAY", "SHUTDOWN_DELAY"), ("STOP_WITHIN", "SHUTDOWN_TIMEOUT")]
+RENAMED = [  # with three different values
+    ("STOP_DELAY", "SHUTDOWN_DELAY", ("1", "2", "3")),
+    ("STOP_WITHIN", "SHUTDOWN_TIMEOUT", ("1", "2", "3")),
+    ("UNKNOWN_INVITATIONS_PER_CLIENT", "UNKNOWN_INVITATIONS", ("7/day", "8/day", "9/hour;20/day")),
+]
 
 
-@pytest.mark.parametrize(("old", "new"), RENAMED)
+def test_every_renamed_setting_is_tested() -> None:
+    assert {(old.lower(), new.lower()) for old, new, _ in RENAMED} == set(sources.RENAMED.items())
+
+
+@pytest.mark.parametrize(("old", "new", "values"), RENAMED)
 def test_old_name_of_a_setting_still_sets_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str, values: tuple[str, ...]
 ) -> None:
-    field = new.lower()
-    assert getattr(loaded(monkeypatch, tmp_path, **{old: "7"}), field) == timedelta(seconds=7)
-    both = loaded(monkeypatch, tmp_path, **{old: "7", new: "8"})
-    assert getattr(both, field) == timedelta(seconds=8)
-    (tmp_path / ".env").write_text(f"{old}=9\n")
-    assert getattr(loaded(monkeypatch, tmp_path), field) == timedelta(seconds=9)
-    assert getattr(loaded(monkeypatch, tmp_path, **{old: " "}), field) == timedelta(seconds=9)
-    assert getattr(loaded(monkeypatch, tmp_path, **{new: "8"}), field) == timedelta(seconds=8)
+    def read(**variables: str) -> object:
+        return getattr(loaded(monkeypatch, tmp_path, **variables), new.lower())
+
+    former, latter, in_file = values
+    expected = [read(**{new: value}) for value in values]
+    assert len(set(expected)) == 3
+    assert read(**{old: former}) == expected[0]
+    assert read(**{old: former, new: latter}) == expected[1]
+    (tmp_path / ".env").write_text(f"{old}={in_file}\n")
+    assert read() == read(**{old: " "}) == expected[2]
+    assert read(**{new: latter}) == expected[1]
 
 
-@pytest.mark.parametrize(("old", "new"), RENAMED)
+@pytest.mark.parametrize(("old", "new", "values"), RENAMED)
 def test_start_prints_the_new_name_of_a_renamed_setting(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, old: str, new: str, values: tuple[str, ...]
 ) -> None:
     line = f"{old} is now called {new}: rename it."
-    loaded(monkeypatch, tmp_path, **{old: "7"})
+    loaded(monkeypatch, tmp_path, **{old: values[0]})
     assert renamed_settings() == [line]
-    (tmp_path / ".env").write_text(f"{old}=7\n")
+    (tmp_path / ".env").write_text(f"{old}={values[0]}\n")
     loaded(monkeypatch, tmp_path)
     assert renamed_settings() == [line]
-    (tmp_path / ".env").write_text(f"{old}=\n{new}=7\n")
+    (tmp_path / ".env").write_text(f"{old}=\n{new}={values[0]}\n")
     loaded(monkeypatch, tmp_path)
     assert renamed_settings() == []
 
 
 def test_server_starts_with_old_names_and_prints_each_new_name_once(folder: Path) -> None:
     data_dir = folder / "renamed"
-    with serving(data_dir, WORKERS="2", STOP_DELAY="1", STOP_WITHIN="1") as server:
-        assert server.errors.read_text().splitlines()[:2] == [
-            f"{old} is now called {new}: rename it." for old, new in RENAMED
+    former = {old: values[0] for old, _, values in RENAMED}
+    with serving(data_dir, port=0, WORKERS="2", **former) as server:
+        assert server.errors.read_text().splitlines()[: len(RENAMED)] == [
+            f"{old} is now called {new}: rename it." for old, new, _ in RENAMED
         ]
-        assert server.errors.read_text().count("rename it") == 2
+        assert server.errors.read_text().count("rename it") == len(RENAMED)
 
 
 def test_a_test_phone_of_a_country_that_is_not_served_is_refused(

@@ -203,9 +203,105 @@ async def test_an_invitation_sends_to_so_many_strangers_and_answers_the_same_the
     assert {answer["__typename"] for answer in answers} == {"CodeSent"}
     await _sends()
     assert len(sender.outbox) == settings.sends_per_invitation[0].count == 20
-    await hub.request_code(known.phone, known.invitation_code)  # registered phones do not count
+    await hub.request_code(known.phone, known.invitation_code)  # a registered phone gets its code
     await _sends()
     assert len(sender.outbox) == 21
+
+
+@pytest.mark.usefixtures("invited", "gateway")
+@pytest.mark.parametrize("is_signed_in", [False, True])
+@pytest.mark.parametrize("is_registered", [False, True])
+async def test_the_limit_of_an_invitation_does_not_show_who_is_registered(
+    hub: Hub,
+    people: list[Person],
+    sender: SimulatedSender,
+    *,
+    is_signed_in: bool,
+    is_registered: bool,
+) -> None:
+    """Use up the limit by a phone of interest, and see whether the next stranger gets an SMS."""
+    owner, known = people
+
+    async def ask(phone: str) -> None:
+        if is_signed_in:
+            await owner.request_code(phone)
+        else:
+            await hub.request_code(phone, owner.invitation_code)
+
+    strangers = [f"+799955511{n:02}" for n in range(19)]
+    await asyncio.gather(*map(ask, [*strangers, known.phone if is_registered else STRANGER]))
+    await _sends()
+    assert len(sender.outbox) == 20
+    await ask("+79995550099")
+    await _sends()
+    assert len(sender.outbox) == 20
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("mode", ["invited", "closed"])
+async def test_a_client_changes_to_a_new_phone(
+    hub: Hub, known: Person, settings: Settings, sender: SimulatedSender, mode: str
+) -> None:
+    with changed(settings, registration=mode):
+        await known.request_code(known.phone)
+        await _sends()
+        again = hub.signed_in(await hub.login(known.phone, _code(sender)))
+        assert (await again.request_code(STRANGER))["__typename"] == "CodeSent"
+        await _sends()
+        answer = await again.change_phone(STRANGER, _code(sender))
+        assert answer["client"]["phone"] == STRANGER
+
+
+@pytest.mark.parametrize("mode", ["invited", "closed"])
+async def test_the_digits_for_a_client_s_new_phone_work_while_sms_is_simulated(
+    hub: Hub, known: Person, settings: Settings, mode: str
+) -> None:
+    with changed(settings, registration=mode):
+        code = (await hub.request_code(known.phone))["smsCode"]
+        again = hub.signed_in(await hub.login(known.phone, code))
+        code = (await again.request_code(STRANGER))["smsCode"]
+        assert (await again.change_phone(STRANGER, code))["__typename"] == "PhoneChanged"
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("mode", ["invited", "closed"])
+async def test_a_token_that_does_not_work_sends_nothing_and_the_answer_is_the_same(
+    hub: Hub, people: list[Person], settings: Settings, sender: SimulatedSender, mode: str
+) -> None:
+    viewer, ended = people
+    await ended.end_this()
+    tokens = {"none": None, "ended": ended.token, "nonsense": "nonsense", "live": viewer.token}
+    answers: dict[str, str] = {}
+    sent_to: dict[str, bool] = {}
+    with changed(settings, registration=mode):
+        for number, (kind, token) in enumerate(tokens.items()):
+            phone = f"+7999555000{number}"
+            answers[kind] = await _masked(hub, phone, token=token)
+            await _sends()
+            sent_to[kind] = [message.phone for message in sender.outbox] == [phone]
+    assert len(set(answers.values())) == 1
+    assert [kind for kind, was_sent in sent_to.items() if was_sent] == ["live"]
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("mode", ["invited", "closed"])
+async def test_the_limits_of_sending_hold_for_signed_in_clients(
+    hub: Hub, known: Person, settings: Settings, sender: SimulatedSender, mode: str
+) -> None:
+    phones = [f"+799955500{number:02}" for number in range(40)]
+    with changed(settings, registration=mode):
+        await asyncio.gather(*map(known.request_code, phones))
+        await _sends()
+        assert len(sender.outbox) == settings.sends_per_invitation[0].count
+        assert (await known.request_code(phones[0]))["__typename"] == "TooManyRequestsError"
+        network = hub.at("198.51.100.7")
+        known.hub = network
+        answers = await asyncio.gather(
+            *(known.request_code(f"+79995551{n:03}") for n in range(100))
+        )
+        await _sends()
+    names = [answer["__typename"] for answer in answers]
+    assert names.count("CodeSent") == settings.sends_per_address[0].count
 
 
 @pytest.mark.usefixtures("invited", "gateway")
@@ -250,9 +346,16 @@ async def test_the_config_says_what_a_page_must_show(
     }
 
 
-async def _masked(hub: Hub, phone: str) -> str:
+def _code(sender: SimulatedSender) -> str:
+    """Read the code of the latest SMS."""
+    found = re.search(r"\d+", sender.outbox[-1].text)
+    assert found
+    return found[0]
+
+
+async def _masked(hub: Hub, phone: str, *, token: str | None = None) -> str:
     """Request a code, and return the whole answer without what is random or names the phone."""
-    response = await hub.post(ALL_FIELDS, phone=phone, code=None)
+    response = await hub.post(ALL_FIELDS, token=token, phone=phone, code=None)
     answer: Any = response.json()
     sent = answer["data"]["requestCode"]
     for name in ("expiresIn", "resendIn", "retryIn"):

@@ -161,6 +161,10 @@ class Person:
     async def end_others(self) -> Any:
         return (await self.hub.data(END_OTHERS, token=self.token))["endOtherSessions"]
 
+    async def request_code(self, phone: str) -> Any:
+        """Request a code for a phone with the access token."""
+        return (await self.hub.data(REQUEST_CODE, token=self.token, phone=phone))["requestCode"]
+
     async def change_phone(self, phone: str, code: str) -> Any:
         query = CHANGE_PHONE + CLIENT
         answer = await self.hub.data(query, token=self.token, phone=phone, code=code)

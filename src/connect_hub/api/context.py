@@ -111,6 +111,13 @@ class Context:
                 self._is_viewer_read = True
         return self._viewer
 
+    async def viewer_if_valid(self) -> Viewer | None:
+        """Return the signed-in client, or None: clients also attach a former token to sign-in."""
+        try:
+            return await self.viewer()
+        except UnauthenticatedError:
+            return None
+
     async def signed_in(self) -> Viewer:
         """Return the signed-in client.
 

@@ -3,6 +3,8 @@
 The answer does not depend on whether the phone is registered, nor does the time it takes. So all
 that depends on it happens after the answer, and failures are only logged and counted. While SMS is
 simulated, the answer shows digits, so it waits; those of a stranger do not work.
+
+A signed-in client may have a code sent to a stranger's phone: it may be its own new number.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import uniform
+from uuid import UUID
 
 import structlog
 
@@ -62,6 +65,7 @@ async def send(  # noqa: PLR0913 (a class for these arguments would be one more 
     made: Attempt,
     send_code: Callable[[], Awaitable[str]],
     *,
+    viewer: UUID | None,
     hits: list[Hit],
     sender: sms.SmsSender,
     keys: Keys,
@@ -73,6 +77,7 @@ async def send(  # noqa: PLR0913 (a class for these arguments would be one more 
         code: the code.
         made: the invitation code of the request.
         send_code: sends it, and returns the gateway's name.
+        viewer: the signed-in client of the request, if any.
         hits: those of this request, on the limits of sending and of `made`.
         sender: tells whether SMS is simulated.
         keys: for the keyed hashes, and for digits that do not work.
@@ -83,7 +88,14 @@ async def send(  # noqa: PLR0913 (a class for these arguments would be one more 
     """
     made_hits = [hit for hit in hits if hit.key in {limit.key for limit in made.limits}]
     sending = _send_if_admitted(
-        code, made, send_code, made_hits=made_hits, sender=sender, keys=keys, settings=settings
+        code,
+        made,
+        send_code,
+        viewer=viewer,
+        made_hits=made_hits,
+        sender=sender,
+        keys=keys,
+        settings=settings,
     )
     if not sender.simulated:
         background.spawn(_later(sending, timeout=settings.sms_timeout + _RESERVE))
@@ -103,6 +115,7 @@ async def _send_if_admitted(  # noqa: PLR0913 (as above)
     made: Attempt,
     send_code: Callable[[], Awaitable[str]],
     *,
+    viewer: UUID | None,
     made_hits: list[Hit],
     sender: sms.SmsSender,
     keys: Keys,
@@ -112,10 +125,11 @@ async def _send_if_admitted(  # noqa: PLR0913 (as above)
     admission = await invitation_codes.admission(code.phone.e164, made.code, settings=settings)
     if admission.is_known:
         await rate_limits.refund(made_hits)
-    is_admitted = admission.is_registered or (
-        admission.is_live and await _is_within_limit(made.code or "", keys=keys, settings=settings)
-    )
-    if not is_admitted:
+    inviter = str(viewer) if viewer else made.code if admission.is_live else None
+    is_invited = inviter and await _is_within_limit(inviter, keys=keys, settings=settings)
+    if not (admission.is_registered or is_invited):
+        if inviter:
+            log.warning("code not sent, since SENDS_PER_INVITATION is used up")
         if sender.simulated:
             await sender.simulate_latency()
         return False
@@ -126,10 +140,14 @@ async def _send_if_admitted(  # noqa: PLR0913 (as above)
     return True
 
 
-async def _is_within_limit(invitation_code: str, *, keys: Keys, settings: Settings) -> bool:
-    """Count a send to an unregistered phone, so that a leaked code does not let anyone pump SMS."""
+async def _is_within_limit(inviter: str, *, keys: Keys, settings: Settings) -> bool:
+    """Count a request, so that a leaked code or a stolen token does not let anyone pump SMS.
+
+    Requests for registered phones count too. Otherwise the number of strangers who still get an SMS
+    would tell which of the other phones are registered.
+    """
     limit = RateLimit.of(
-        invitation_code,
+        inviter,
         "sends for an invitation",
         rates=settings.sends_per_invitation,
         kind=Limit.SENDS,
@@ -138,7 +156,6 @@ async def _is_within_limit(invitation_code: str, *, keys: Keys, settings: Settin
     try:
         await rate_limits.consume(limit)
     except TooManyRequests:
-        log.warning("code not sent, since SENDS_PER_INVITATION is used up")
         return False
     return True
 

@@ -39,6 +39,7 @@ from connect_hub.domain.refusals import (
     SmsNotSent,
     TooManyRequests,
 )
+from connect_hub.domain.viewer import Viewer
 from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
@@ -67,6 +68,7 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
     address: str,
     language: str,
     invitation_code: str | None,
+    find_viewer: Callable[[], Awaitable[Viewer | None]],
     sender: sms.SmsSender,
     keys: Keys,
     settings: Settings,
@@ -81,6 +83,7 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
         invitation_code: somebody else's invitation code as typed, if any.
         address: the network of the request.
         language: the language of the message.
+        find_viewer: finds the signed-in client of the request, if any.
         sender: sends the message.
         keys: compute the code.
         settings: the limits, and the countries that are served.
@@ -103,8 +106,16 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
         raise
     if settings.registration != "open":
         send = partial(_send, code, language=language, sender=sender, settings=settings)
+        viewer = await find_viewer()
         shown = await quiet_sending.send(
-            code, attempt, send, hits=hits.all, sender=sender, keys=keys, settings=settings
+            code,
+            attempt,
+            send,
+            viewer=viewer.client.id if viewer else None,
+            hits=hits.all,
+            sender=sender,
+            keys=keys,
+            settings=settings,
         )
         return _sent(code, shown=shown, now=code.traffic.now)
     try:

@@ -29,7 +29,9 @@ export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofPr
   }
 
   async function send(phone: string): Promise<Problem | null> {
-    const answer = await ask(RequestCodeDocument, { phone }, { anonymous: true });
+    // The token of a signed-in person lets the server send a code to a number that is not registered.
+    const anonymous = step === "sign-in";
+    const answer = await ask(RequestCodeDocument, { phone }, { anonymous });
     if (answer.__typename !== "CodeSent") return answer;
     const { expiresIn, resendIn, smsCode, codeLength } = answer;
     const moments = { expires: inSeconds(expiresIn), resend: inSeconds(resendIn) };

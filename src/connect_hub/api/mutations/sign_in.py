@@ -92,8 +92,8 @@ class SignInMutations:
 
     @strawberry.mutation(
         description="Send a sign-in code to a phone number, whether or not it is registered. A"
-        " server that registers invited people only sends nothing to strangers without a live"
-        " `invitationCode`, and answers the same."
+        " server that does not register everybody sends nothing to strangers without a live"
+        " `invitationCode` or the bearer token of a client, and answers the same."
     )
     async def request_code(
         self,
@@ -110,6 +110,7 @@ class SignInMutations:
             address=context.address,
             language=context.language,
             invitation_code=given(invitation_code),
+            find_viewer=context.viewer_if_valid,
             sender=services.sender,
             keys=services.keys,
             settings=services.settings,
