@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connect_hub.domain.invitation_codes import new_code
+from connect_hub.domain.sessions import MAX_SESSIONS
 from connect_hub.security.refresh_tokens import RefreshTokens, parse_refresh_token
 from tests.bench.servers import statements
 from tests.bench.servers.floor.answers import answer, moment, shown, variables_of
@@ -95,7 +96,7 @@ async def _start(database: Any, client: Any) -> dict[str, Any]:
     session = await database.fetchrow(
         statements.START_SESSION, *identity, *LIVES, None, ADDRESS, ORIGIN
     )
-    await database.fetch(statements.TRIM_SESSIONS, client["id"], None, ORIGIN)
+    await database.fetch(statements.FIND_SURPLUS, client["id"], MAX_SESSIONS)
     return _signed_in(client, session)
 
 
