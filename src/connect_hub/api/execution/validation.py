@@ -42,6 +42,15 @@ from connect_hub.api.execution.query_limits import MAX_ERRORS
 
 Rules = list[type[ASTValidationRule]]
 
+# The schema has no @defer and no @stream, so KnownDirectivesRule rejects both. The rules about them
+# add nothing, and one of them raises an exception where a union's fields are selected.
+INCREMENTAL_RULES: set[type[ASTValidationRule]] = {
+    DeferStreamDirectiveLabel,
+    DeferStreamDirectiveOnRootField,
+    DeferStreamDirectiveOnValidOperationsRule,
+    StreamDirectiveOnListField,
+}
+
 # Rules by the tokens that they are about. Names, keywords and punctuation cannot be escaped, so
 # these rules find nothing in a text that contains none of the tokens.
 _RULES_ABOUT: dict[tuple[str, ...], set[type[ASTValidationRule]]] = {
@@ -52,14 +61,7 @@ _RULES_ABOUT: dict[tuple[str, ...], set[type[ASTValidationRule]]] = {
         VariablesAreInputTypesRule,
         VariablesInAllowedPositionRule,
     },
-    ("@",): {
-        DeferStreamDirectiveLabel,
-        DeferStreamDirectiveOnRootField,
-        DeferStreamDirectiveOnValidOperationsRule,
-        KnownDirectivesRule,
-        StreamDirectiveOnListField,
-        UniqueDirectivesPerLocationRule,
-    },
+    ("@",): {KnownDirectivesRule, UniqueDirectivesPerLocationRule},
     ("...", "fragment"): {
         FragmentsOnCompositeTypesRule,
         KnownFragmentNamesRule,
@@ -94,7 +96,9 @@ class Validator:
         self._schema = schema
         self._hide_suggestions = not introspection
         self._rules: Rules = [
-            _KnownTypeNames if rule is KnownTypeNamesRule else rule for rule in specified_rules
+            _KnownTypeNames if rule is KnownTypeNamesRule else rule
+            for rule in specified_rules
+            if rule not in INCREMENTAL_RULES
         ]
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
