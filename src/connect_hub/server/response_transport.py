@@ -17,19 +17,18 @@ class ResponseTransport:
         transport: of the connection.
     """
 
-    __slots__ = ("_cycle", "_head", "_holds_head", "_transport")
+    __slots__ = ("_cycle", "_head", "_transport")
 
     def __init__(self, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
-        self._cycle = cycle
+        self._cycle: RequestResponseCycle | None = cycle  # until the head is written
         self._transport = transport
-        self._holds_head = True
         self._head = b""
 
     def write(self, data: bytes) -> None:
         """Send a part of the response with what is held, or hold it."""
         cycle = self._cycle
-        if self._holds_head and cycle.response_started:
-            self._holds_head = False
+        if cycle and cycle.response_started:
+            self._cycle = None  # two objects that refer to each other wait for a garbage collection
             if cycle.expected_content_length and cycle.scope["method"] != "HEAD":
                 self._head = data
                 return
