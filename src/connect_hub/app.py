@@ -94,20 +94,21 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         end_with_parent()
-        async with (
-            RegisterTortoise(app, config=config),
-            background.running(
-                enforce_deadlines(),
-                cleanup.sweep(events_kept=settings.events_kept),
-                pool_metrics.observe(),
-            ),
-            live.running(),
-            delivering(settings, keys),
-            hook.running() if hook else nullcontext(),
-            background.finishing(timeout=settings.sms_timeout),
-        ):
-            with tracing.export_traces(settings), shutdown.install():
-                yield {CONNECTION_LIMITS: limits}
+        with tracing.export_traces(settings):
+            async with (
+                RegisterTortoise(app, config=config),
+                background.running(
+                    enforce_deadlines(),
+                    cleanup.sweep(events_kept=settings.events_kept),
+                    pool_metrics.observe(),
+                ),
+                live.running(),
+                delivering(settings, keys),
+                hook.running() if hook else nullcontext(),
+                background.finishing(timeout=settings.sms_timeout),
+            ):
+                with shutdown.install():
+                    yield {CONNECTION_LIMITS: limits}
 
     notice = SIMULATION_NOTICE if sender.simulated else None
     engine = Engine(schema, settings)
@@ -159,7 +160,7 @@ def _response_headers(settings: Settings, notice: str | None) -> dict[str, str]:
 
 
 def _cors(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
-    """Return the CORS middleware for CORS_ORIGINS, or none.
+    """Return the CORS middleware for CORS_ORIGINS; without them, one that changes nothing.
 
     All request headers are allowed: without cookies, none of them does harm. The middleware also
     wraps the response to an exception, so that pages can read it.

@@ -64,7 +64,7 @@ def retry() -> None:
 @webhooks.command()
 @_url
 def enable(url: str) -> None:
-    """Enable an endpoint that was disabled; it gets the events that waited."""
+    """Enable an endpoint that was disabled; it gets the events that have waited."""
     endpoint_id = Endpoint(_canonical(url), ()).id
     if not run_with_database(lambda: endpoints.enable(endpoint_id)):
         raise StartupError(f"No server has had {url} in WEBHOOK_URLS: check the URL.")

@@ -17,7 +17,7 @@ from connect_hub.database.errors import REFUSED, UNAVAILABLE
 from connect_hub.database.findings import require
 from connect_hub.settings import StartupError
 
-MIGRATION_LOCK = 7_264_938_120_556_193  # an arbitrary number, the same for all replicas
+MIGRATION_LOCK = 7_264_938_120_556_193  # an arbitrary number, the same for all servers
 _TRANSACTION_TIMEOUT_SINCE = 17  # major version of PostgreSQL
 
 

@@ -11,7 +11,7 @@ from tortoise.models import Model
 
 # To add a field to a client: add it here, to CLIENT_COLUMNS and, if it is personal, to
 # ERASED_COLUMNS; write a migration (`aerich migrate`, see docs/contributing.md); show it in
-# `api/types.py`, and print `schema.graphql` anew.
+# `api/types.py` (the field and `Client.of`), and print `schema.graphql` anew.
 class Client(Model):
     """A person who registered with a phone number."""
 
@@ -101,9 +101,8 @@ class Session(Model):
     )
     nonce = fields.BinaryField()  # refresh tokens are computed from it
     generation = fields.IntField()  # of the latest tokens
-    parent: str | None = fields.TextField(
-        null=True
-    )  # branch of the token that was exchanged for them
+    # the branch of the token that was exchanged for them
+    parent: str | None = fields.TextField(null=True)
     seen_at = fields.DatetimeField(null=True)  # when one of the latest tokens was first used
     created_at = fields.DatetimeField()  # when the client signed in
     last_used_at = fields.DatetimeField()  # with a precision of a minute
@@ -120,9 +119,8 @@ class SignInCode(Model):
     """The latest code sent to a phone: the data that it is computed from, never the code."""
 
     phone = fields.CharField(max_length=16, primary_key=True)  # E.164
-    key_id = fields.CharField(
-        max_length=8
-    )  # names the key of SECRET_KEY, which has several in a rotation
+    # names the key of SECRET_KEY, which has several in a rotation
+    key_id = fields.CharField(max_length=8)
     nonce = fields.BinaryField()
     length = fields.SmallIntField()  # digits
     expires_at = fields.DatetimeField()

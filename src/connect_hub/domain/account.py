@@ -18,7 +18,9 @@ from connect_hub.security.keys import Keys
 from connect_hub.settings import Settings
 from connect_hub.sms import texts
 
-_ANSWER_TIMEOUT = timedelta(seconds=2)  # reserved after the notice, to answer the request
+_ANSWER_TIMEOUT = timedelta(
+    seconds=2
+)  # kept free of the deadline, so that the request is still answered
 
 log = structlog.get_logger()
 
@@ -102,7 +104,7 @@ _ERASE = f"""
 
 
 async def erase(client: Client) -> None:
-    """Erase what is personal of a client, and end its sessions."""
+    """Erase a client's personal data, and end its sessions."""
     async with transaction():
         await codes.delete(client.phone)
         await fetch(_ERASE, client.id, origin_value())

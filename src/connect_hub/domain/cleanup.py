@@ -16,7 +16,7 @@ BATCH_SIZE = 1000  # rows of a table
 
 log = structlog.get_logger()
 
-# SKIP LOCKED leaves rows that a request uses or that another replica deletes at the same time.
+# SKIP LOCKED leaves rows that a request uses or that another server deletes at the same time.
 _SWEEP = """
     DELETE FROM {table} WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM {table} WHERE {expired} LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -64,7 +64,7 @@ async def sweep(*, events_kept: timedelta) -> None:
     """Delete expired rows about every minute; runs until cancelled."""
     has_backlog = False
     while True:
-        # A random interval keeps replicas from sweeping at the same time.
+        # A random interval keeps servers from sweeping at the same time.
         wait = _BACKLOG_INTERVAL if has_backlog else INTERVAL * uniform(0.5, 1.5)  # noqa: S311 (no secret)
         await asyncio.sleep(wait.total_seconds())
         try:

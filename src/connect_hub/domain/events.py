@@ -1,7 +1,7 @@
 """The outbox: each change writes its event in the same statement.
 
 So an event exists if and only if its change is committed. The statement also writes a delivery for
-each endpoint that gets events of this type; `webhooks/delivery.py` sends them. The events are the
+each endpoint that gets events of this type; `webhooks/worker.py` sends them. The events are the
 audit trail too, and so they have the origin of the change.
 """
 
@@ -34,7 +34,7 @@ class EndReason(StrEnum):
     ENDED_ELSEWHERE = "ended_elsewhere"  # by another session of the client
     ENDED_BY_OPERATOR = "ended_by_operator"
     REPLAYED = "replayed"  # two holders used one refresh token
-    DISPLACED = "displaced"  # by a newer session or sign-in
+    DISPLACED = "displaced"  # one session too many, or its client signed in again with its token
     PHONE_CHANGED = "phone_changed"
     BLOCKED = "blocked"
     DELETED = "deleted"
@@ -92,7 +92,7 @@ def write(event_type: str, *, source: str, origin: int, client: str = "id", data
 
 
 def write_session_ended(*, source: str, reason: str, origin: int) -> str:
-    """Return the CTEs that write an event for each session of another CTE.
+    """Return the CTEs that write `session.ended` for each row of another CTE.
 
     Args:
         source: name of the CTE, which has the columns `id` and `client_id`.

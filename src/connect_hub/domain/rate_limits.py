@@ -1,7 +1,7 @@
-"""Rate limits, exact under concurrency and shared by all replicas.
+"""Rate limits, exact under concurrency and shared by all servers.
 
 Each limit of one subject is a row of the table `allowance`, which stores the times of the latest
-hits. The rate "10 per day" has room if the tenth-latest hit is a day old, so nothing is counted.
+hits. The rate "10 per day" has room if the tenth-latest hit is a day old, so there is no counter.
 One upsert checks and writes under the row's lock, by the database's clock. A limit without hits
 has no row.
 """

@@ -42,16 +42,16 @@ _START = f"""
     SELECT * FROM started
 """
 # These run after the new session is committed: of concurrent sign-ins, the last one sees them all.
-# Most sign-ins end no session. To see that costs half as much as a statement that may write.
+# Most sign-ins end no session: a SELECT shows it at half the cost of a statement that may write.
 _FIND_SURPLUS = "SELECT FROM session WHERE client_id = $1 OFFSET $2 LIMIT 1"
 _TRIM = f"""
-    WITH surplus AS (
+    WITH displaced AS (
         SELECT id FROM session WHERE client_id = $1 AND (id = $2 OR id = ANY (ARRAY(
             SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
             ORDER BY last_used_at DESC, id OFFSET $4
         ))) ORDER BY id FOR UPDATE
     ), deleted AS (
-        DELETE FROM session USING surplus WHERE session.id = surplus.id
+        DELETE FROM session USING displaced WHERE session.id = displaced.id
         RETURNING session.id, client_id, expires_at
     ), ended AS (SELECT * FROM deleted WHERE expires_at > now()),
     {events.write_session_ended(source="ended", reason="'displaced'", origin=3)}
@@ -71,7 +71,7 @@ async def start(
 
     Args:
         client: the client whose phone was verified.
-        replaces: the session by which the client signs in again; it ends (ASVS 7.2.4).
+        replaces: the session whose token came with this sign-in; it ends (ASVS 7.2.4).
         device: the User-Agent header.
         address: the network of the request.
         settings: the lifetimes.
@@ -96,8 +96,8 @@ async def start(
     session = hydrate(Session, rows[0], _client=client)
     log.info("signed in", client=str(client.id), session=str(session.id))
     if replaces or await fetch(_FIND_SURPLUS, client.id, MAX_SESSIONS):
-        for surplus in await fetch(_TRIM, client.id, replaces, origin_value(), MAX_SESSIONS):
-            log.info("session ended", client=str(client.id), session=str(surplus["id"]))
+        for displaced in await fetch(_TRIM, client.id, replaces, origin_value(), MAX_SESSIONS):
+            log.info("session ended", client=str(client.id), session=str(displaced["id"]))
     return session
 
 

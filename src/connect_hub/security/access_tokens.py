@@ -22,7 +22,7 @@ from connect_hub.settings import Audience
 
 CACHE_SIZE = 4_000  # verified tokens, about a kilobyte each
 _MAX_GENERATION = 999_999_999
-_LEEWAY = timedelta(seconds=60)  # how far the clocks of two replicas may differ
+_LEEWAY = timedelta(seconds=60)  # how far the clocks of two servers may differ
 _REQUIRED_CLAIMS = ["aud", "exp", "gen", "iat", "iss", "jti", "sid", "sub"]
 
 

@@ -15,7 +15,7 @@ Network = IPv4Network | IPv6Network
 _CACHE_SIZE = 1024  # addresses
 _MAX_HOPS = 32  # proxies in a row
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"))  # RFC 6052, RFC 7915
-_TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # RFC 8215
+_TRANSLATED_LOCALLY = ip_network("64:ff9b:1::/48")  # NAT64 for local use (RFC 8215)
 _SUBSCRIBER_PREFIX = 64  # bits of an IPv6 address; a subscriber chooses the others freely
 
 

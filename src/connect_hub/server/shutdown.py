@@ -5,10 +5,12 @@
    Requests are still accepted, for SHUTDOWN_DELAY. Ctrl-C and a delay of 0 skip this step.
 3. uvicorn closes the port, and WebSockets with 1012. Requests in flight have SHUTDOWN_TIMEOUT to
    end, then they are cancelled.
-4. The lifespan of `app.py` ends, in the reverse order of its start: the last traces are sent, then
-   the webhooks, the live updates, the background tasks and the database pool are closed.
-5. uvicorn raises SIGTERM again, now for the handler of `cli/serve.py`. The process exits with 0,
-   after it has closed the contexts of `serve`: the metrics and the embedded PostgreSQL.
+4. The lifespan of `app.py` ends, in the reverse order of its start: SMS under way have SMS_TIMEOUT
+   to end. Then the webhooks, the live updates, the background tasks and the database pool are
+   closed, and the last traces are sent.
+5. With one process, uvicorn raises SIGTERM again, now for the handler of `cli/serve.py`; with
+   several, the supervisor returns. Either way the contexts of `serve` close, the metrics and the
+   embedded PostgreSQL, and the process exits with 0.
 """
 
 import asyncio

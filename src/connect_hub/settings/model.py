@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         """The host of PUBLIC_URL if it is a public name: with a dot, and not an IP address."""
         origin = canonical_origin(self.public_url or "") or ""
         host = canonical_host(origin.partition("://")[2]) or ""
-        is_ipv4 = host.rpartition(".")[2].isdigit()  # an IPv6 address has no dot
+        is_ipv4 = host.rpartition(".")[2].isdigit()  # IPv6 has none, so it is excluded below
         return host if "." in host and not is_ipv4 else None
 
     def test_code(self, number: str) -> str | None:

@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """The result that was already made of a resolver's value."""
+    """The finished result of a resolver's value."""
 
     result: Any
 

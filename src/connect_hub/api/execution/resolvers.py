@@ -25,7 +25,7 @@ from connect_hub.api.strawberry_internals import (
     resolver_of,
 )
 
-_REQUEST = GraphQLResolveInfo._fields.index("variable_values")  # the context comes next
+_VARIABLES_INDEX = GraphQLResolveInfo._fields.index("variable_values")  # the context comes next
 _SCALARS = {str, int, float, bool, ID}  # Strawberry passes arguments of these types unconverted
 
 
@@ -54,7 +54,7 @@ class ResolverField(NamedTuple):
         def build_raw_info() -> Any:
             info: Any = self.info
             variables = execution.variable_values.coerced
-            before, after = info[:_REQUEST], info[_REQUEST + 2 :]
+            before, after = info[:_VARIABLES_INDEX], info[_VARIABLES_INDEX + 2 :]
             return info._make((*before, variables, execution.context, *after))
 
         def read_selection() -> list[Selected]:

@@ -52,7 +52,7 @@ async def current_pool() -> ConnectionPool:
 
 @lru_cache(1)
 def _client(context: TortoiseContext) -> Any:
-    """Return Tortoise's client; Tortoise itself would check the event loop at each query."""
+    """Return Tortoise's client. Cached, as Tortoise would check the event loop at each query."""
     return context.connections.get("default")
 
 

@@ -1,6 +1,7 @@
 """Texts of the SMS: one module per language, one constant per message.
 
-To add a language, add a module with the constants of `en`; name it in LANGUAGES and in docs/sms.md.
+To add a language, add a module with the constants of `en`, and name it in LANGUAGES, in docs/sms.md
+and in tests/sms/test_texts.py.
 """
 
 import re
