@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collecto
 
 from tests.support import gateways, receivers
 from tests.support.leaks import leaks
-from tests.support.processes import ME, REQUEST_CODE, run, serving
+from tests.support.processes import ME, REQUEST_CODE, eventually, run, serving
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -123,6 +123,24 @@ def test_no_span_contains_a_message_to_a_gateway(folder: Path) -> None:
     everything = b"".join(bodies)
     for secret in (phone[1:], code, "user:", "pass@", "k3y0fHub"):
         assert secret.encode() not in everything
+
+
+def test_span_of_an_sms_that_is_under_way_at_sigterm_is_exported(folder: Path) -> None:
+    with serving(folder / "stopped") as server:
+        phone = server.register().phone
+    with collecting() as (url, bodies), gateways.serving_gateways() as peer:
+        peer.answers["slow"] = gateways.hang
+        with serving(
+            folder / "stopped",
+            REGISTRATION="closed",  # in which the answer does not wait for the gateway
+            OTEL_EXPORTER_OTLP_ENDPOINT=url,
+            SMS_URLS=peer.gateway("slow"),
+            SMS_TIMEOUT="2",
+            SENDS_TOTAL="100/hour",
+        ) as server:
+            server.post(REQUEST_CODE, phone=phone)
+            eventually(lambda: bool(peer.requests))
+    assert [span.name for span in spans_of(bodies)].count("sms") == 1
 
 
 def test_collector_that_does_not_answer_delays_no_response(folder: Path) -> None:
