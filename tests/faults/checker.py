@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from connect_hub.security.keys import Keys
-from tests.faults import outbox
+from tests.faults import invitations, outbox
+from tests.faults.invitations import Tables
 from tests.faults.journal import Code, Journal, Life, Person
 from tests.faults.patroni import Cluster
 from tests.faults.postgres import Postgres
@@ -27,7 +28,9 @@ class Facts:
     clients: Rows  # by id
     sessions: Rows  # by id
     codes: Rows  # by phone
-    counts: dict[str, int]  # by client
+    counts: Rows  # of applied codes, by client
+    campaigns: Rows  # by code
+    retired: Rows  # by invitation code
     guesses: dict[bytes, int]  # by the key of the allowance
     events: Rows  # by id
     undelivered: set[str]  # ids of events
@@ -51,10 +54,9 @@ async def facts(connection: Any) -> Facts:
         clients=await _rows(connection, "client", "id"),
         sessions=await _rows(connection, "session", "id"),
         codes=await _rows(connection, "sign_in_code", "phone"),
-        counts={
-            id_: row["count"]
-            for id_, row in (await _rows(connection, "invited_count", "client_id")).items()
-        },
+        counts=await _rows(connection, "invited_count", "client_id"),
+        campaigns=await _rows(connection, "campaign", "code"),
+        retired=await _rows(connection, "retired_code", "code"),
         guesses={row["key"]: row["uses"] for row in await connection.fetch(guesses)},
         events=await _rows(connection, "event", "id"),
         undelivered=set(await _rows(connection, "webhook_delivery", "event_id")),
@@ -67,16 +69,20 @@ async def _rows(connection: Any, table: str, key: str) -> Rows:
 
 def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
     """Return all differences between the database and the responses."""
+    tables = Tables(facts.clients, facts.counts, facts.campaigns, facts.retired)
     return [
         *journal.wrong,
         *_people(journal, facts),
         *_nobody_else(journal, facts),
-        *_invitations(facts),
+        *_rings(facts),
+        *invitations.check(tables, journal.used_up),
+        *invitations.check_counts(tables),
         *_following(journal, facts),
         *_codes(journal, facts, keys),
         *outbox.check(
             facts.events,
             clients=facts.clients,
+            campaigns=facts.campaigns,
             sessions=facts.sessions,
             undelivered=facts.undelivered,
             received=journal.received,
@@ -85,7 +91,6 @@ def check(journal: Journal, facts: Facts, *, keys: Keys) -> list[str]:
 
 
 def _people(journal: Journal, facts: Facts) -> Iterator[str]:
-    codes = {client["invitation_code"]: id_ for id_, client in facts.clients.items()}
     sessions: dict[str, Rows] = {}
     for id_, session in facts.sessions.items():
         sessions.setdefault(str(session["client_id"]), {})[id_] = session
@@ -97,20 +102,28 @@ def _people(journal: Journal, facts: Facts) -> Iterator[str]:
         if client is None:
             yield f"{person.id} is registered and not there"
             continue
-        yield from _person(person, client, codes)
+        yield from _person(person, client, facts.retired)
         yield from _sessions(person, sessions.get(person.id, {}), sent)
 
 
-def _person(person: Person, client: dict[str, Any], codes: dict[str, str]) -> Iterator[str]:
+def _person(person: Person, client: dict[str, Any], retired: Rows) -> Iterator[str]:
     is_deleted = client["deleted_at"] is not None
-    if client["invitation_code"] != person.invitation_code:
+    former = {code for code, row in retired.items() if str(row["client_id"]) == person.id}
+    if client["invitation_code"] != person.invitation_code and not (
+        person.lost_renewals and person.invitation_code in former
+    ):
         yield f"{person.id} has another invitation code"
+    if not len(person.retired) <= len(former) <= len(person.retired) + person.lost_renewals:
+        yield f"{person.id} has replaced {len(former)} codes, not {len(person.retired)}"
+    if not former.issuperset(person.retired):
+        yield f"{person.id} has replaced other codes"
     if is_deleted not in person.deleted:
         yield f"{person.id} is {'' if is_deleted else 'not '}deleted"
     if not is_deleted and client["phone"] not in person.phones:
         yield f"{person.id} has another phone"
-    inviters = {codes.get(code) if code else None for code in person.inviters}
-    if (str(client["inviter_id"]) if client["inviter_id"] else None) not in inviters:
+    if client["name"] not in ({None} if is_deleted else person.names):
+        yield f"{person.id} has another name"
+    if client["applied_invitation_code"] not in person.inviters:
         yield f"{person.id} has applied another code"
 
 
@@ -130,31 +143,25 @@ def _sessions(person: Person, rows: Rows, sent: dict[str, list[Code]]) -> Iterat
 def _nobody_else(journal: Journal, facts: Facts) -> Iterator[str]:
     known = {person.id for person in journal.people}
     maybe = {
-        phone
+        phone: person.inviters
         for person in journal.people
         if person.registering and person.id is None
         for phone in person.phones
     }
     for id_, client in facts.clients.items():
-        if id_ not in known and client["phone"] not in maybe:
+        if id_ in known:
+            continue
+        if client["phone"] not in maybe:
             yield f"{id_} is there and never registered"
+        elif client["applied_invitation_code"] not in maybe[client["phone"]]:
+            yield f"{id_} is registered, and has applied another code"
 
 
-def _invitations(facts: Facts) -> Iterator[str]:
+def _rings(facts: Facts) -> Iterator[str]:
     inviters = {id_: client["inviter_id"] for id_, client in facts.clients.items()}
-    for id_, inviter in inviters.items():
+    for id_ in inviters:
         if id_ in _ancestors(id_, inviters):
             yield f"{id_} is in a ring"
-        if inviter and not facts.clients[id_]["applied_invitation_code"]:
-            yield f"{id_} has an inviter, but the code that it applied is not stored"
-    invited = Counter(
-        str(client["inviter_id"])
-        for client in facts.clients.values()
-        if client["inviter_id"] and client["deleted_at"] is None
-    )
-    for id_ in invited.keys() | facts.counts.keys():
-        if invited[id_] != facts.counts.get(id_, 0):
-            yield f"{id_} has invited {invited[id_]}, and {facts.counts.get(id_, 0)} are counted"
 
 
 def _following(journal: Journal, facts: Facts) -> Iterator[str]:

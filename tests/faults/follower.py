@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.faults.client import UnauthenticatedError
+from tests.faults.invitations import USES_PER_CLIENT
 from tests.faults.journal import Following, Session, Subscription
-from tests.faults.story import Teller, WrongError, claims
+from tests.faults.teller import Teller, WrongError, claims
 from tests.support.sockets import Socket, Sockets
 
 LATEST = """{ me { invitedClients(first: 100) { nodes { id } } } }"""
@@ -20,7 +21,10 @@ _REFUSED = {4401, 4403}
 
 
 class Follower(Teller):
-    """Follows docs/live-updates.md: connect, query missed events, subscribe, and connect again."""
+    """Follows docs/live-updates.md: connect, query missed events, subscribe, and connect again.
+
+    A follower whose code is used up has heard of everybody, and begins anew as another person.
+    """
 
     async def _story(self) -> None:
         _, session = await self._begin()
@@ -29,10 +33,14 @@ class Follower(Teller):
         own = self._person.invitation_code or ""
         self._invitations.followed.append(own)
         try:
-            while not self.stopped:
+            while not self._is_done:
                 await self._go_on(session)
         finally:
-            self._invitations.followed.remove(own)
+            self._invitations.remove(own)
+
+    @property
+    def _is_done(self) -> bool:
+        return self.stopped or len(self._following.known) >= USES_PER_CLIENT
 
     async def _go_on(self, session: Session) -> None:
         try:
@@ -66,7 +74,7 @@ class Follower(Teller):
     async def _listen(self, socket: Socket, subscription: Subscription) -> None:
         self._following.subscriptions.append(subscription)
         try:
-            while not self.stopped:
+            while not self._is_done:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_EVERY):
                         event = await socket.event()

@@ -48,7 +48,10 @@ class Person:
     phones: set[str]
     id: str | None = None
     invitation_code: str | None = None
-    inviters: set[str | None] = field(default_factory=lambda: {None})  # by their codes
+    retired: list[str] = field(default_factory=list)  # its former codes
+    lost_renewals: int = 0  # new codes without an answer
+    inviters: set[str | None] = field(default_factory=lambda: {None})  # by the applied code
+    names: set[str | None] = field(default_factory=lambda: {None})
     deleted: set[bool] = field(default_factory=lambda: {False})
     sessions: dict[str, Session] = field(default_factory=dict)
     registering: bool = False  # a registration whose response was lost
@@ -79,6 +82,7 @@ class Journal:
     following: dict[str, Following] = field(default_factory=dict)  # by the id of who follows
     codes: dict[tuple[str, str], Code] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)  # answers that cannot be right
+    used_up: set[str] = field(default_factory=set)  # invitation codes that were refused so
     received: set[str] = field(default_factory=set)  # ids of events that the receiver accepted
 
     def code(self, phone: str, digits: str, expires_at: str) -> Code:

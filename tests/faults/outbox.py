@@ -42,19 +42,27 @@ async def receiving(keep: Callable[[str], object]) -> AsyncIterator[str]:
         yield receiver.url
 
 
-def check(
-    events: Rows, *, clients: Rows, sessions: Rows, undelivered: set[str], received: set[str]
+def check(  # noqa: PLR0913 (the tables and what was received)
+    events: Rows,
+    *,
+    clients: Rows,
+    campaigns: Rows,
+    sessions: Rows,
+    undelivered: set[str],
+    received: set[str],
 ) -> Iterator[str]:
     """Return what is wrong.
 
     Args:
         events: by id.
         clients: by id.
+        campaigns: by code.
         sessions: by id; a session that ended has no row.
         undelivered: ids of the events that are still to be sent.
         received: ids of the events that the receiver accepted.
     """
     yield from _changes(events, clients, sessions)
+    yield from _invitations(events, clients, campaigns)
     for id_ in events.keys() - undelivered - received:
         yield f"event {id_} ({events[id_]['type']}) is lost"
     for id_ in received - events.keys():
@@ -66,7 +74,7 @@ def _changes(events: Rows, clients: Rows, sessions: Rows) -> Iterator[str]:
     for id_, client in clients.items():
         happened = {
             "client.registered": True,
-            "client.invited": client["inviter_id"] is not None,
+            "client.invited": client["applied_invitation_code"] is not None,
             "client.deleted": client["deleted_at"] is not None,
         }
         for kind, has_happened in happened.items():
@@ -76,8 +84,25 @@ def _changes(events: Rows, clients: Rows, sessions: Rows) -> Iterator[str]:
         if told["session.started", id_] != 1:
             yield f"session {id_} has {told['session.started', id_]} events of its start"
     for kind, id_ in list(told):
+        if kind.startswith("client.") and id_ not in clients:
+            yield f"{id_} has an event {kind}, and is not there"
         if kind == "session.started" and told["session.ended", id_] != (id_ not in sessions):
             yield f"session {id_} has {told['session.ended', id_]} events of its end"
+
+
+def _invitations(events: Rows, clients: Rows, campaigns: Rows) -> Iterator[str]:
+    for event in events.values():
+        client = clients.get(str(event["client_id"]))
+        if event["type"] != "client.invited" or client is None:
+            continue
+        inviter, applied = client["inviter_id"], client["applied_invitation_code"]
+        campaign = None if inviter else campaigns.get(applied, {"id": applied})["id"]
+        expected = {
+            "inviter": inviter and str(inviter),
+            "campaign": campaign and str(campaign),
+        }
+        if json.loads(event["data"]) != expected:
+            yield f"the event of {client['id']} tells of another invitation: {event['data']}"
 
 
 def _subject(event: dict[str, Any]) -> tuple[str, str]:

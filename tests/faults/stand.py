@@ -17,11 +17,13 @@ from connect_hub.security.keys import Keys, new_secret
 from tests.faults import checker, outbox
 from tests.faults.client import Connection, Record
 from tests.faults.follower import Follower
+from tests.faults.invitations import USES_PER_CLIENT, Invitations
 from tests.faults.journal import Journal
 from tests.faults.patroni import Cluster, started
 from tests.faults.postgres import USER, Postgres, postgresqls
 from tests.faults.proxy import Proxy, proxying
-from tests.faults.story import Invitations, Teller
+from tests.faults.story import Story
+from tests.faults.teller import Teller
 from tests.support import processes
 from tests.support.gateways import Peer, serving_gateways
 
@@ -37,10 +39,12 @@ _LIMITS = {  # raised: all clients are one machine, and are slow to be refused
     "RESEND_AFTER": "0",
     "GUESSES_PER_CODE": "100",
     "GUESSES_PER_PHONE": "9999/day",
+    "UNKNOWN_INVITATIONS": "999/day",
     "SENDS_PER_PHONE": "999/hour",
     "SENDS_PER_PHONE_AND_ADDRESS": "999/hour",
     "SENDS_PER_ADDRESS": "999/hour",
     "ACCESS_TOKEN_LIFETIME": "5 min",
+    "INVITATIONS_PER_CLIENT": str(USES_PER_CLIENT),
 }
 
 
@@ -164,7 +168,7 @@ class Stand:
     async def load(self, *, clocks_differ: bool = False) -> AsyncIterator[None]:
         """Run stories over all connections, and followers, until the context ends."""
         ports = [server.port for server in self.servers]
-        invitations = Invitations()
+        invitations = await Invitations.create(self.database)
 
         def made(kind: type[Teller], count: int) -> list[Teller]:
             return [
@@ -179,7 +183,7 @@ class Stand:
             ]
 
         async with _telling(made(Follower, FOLLOWERS)):
-            async with _telling(made(Teller, CONNECTIONS)):
+            async with _telling(made(Story, CONNECTIONS)):
                 yield
             await asyncio.sleep(_HEARD_WITHIN)
 

@@ -89,6 +89,13 @@ mutation { renewInvitationCode {
   ... on UserError { message }
 } }
 """
+UPDATE_PROFILE = """
+mutation($name: String) { updateProfile(name: $name) {
+  __typename
+  ... on ProfileUpdated { client { ...Client name } }
+  ... on UserError { message }
+} }
+"""
 APPLY_INVITE = """
 mutation($code: String!) { applyInvite(invitationCode: $code) {
   __typename

@@ -45,6 +45,18 @@ async def test_checker_finds_nothing_in_a_correct_database(stand: Stand) -> None
     assert await _found(stand) == []
 
 
+async def test_load_uses_everything_about_invitations(stand: Stand) -> None:
+    facts = await checker.read(stand.postgres)
+    requests: dict[str, set[str]] = {}
+    for event in facts.events.values():
+        requests.setdefault(event["type"], set()).add(event["request_id"])
+    assert requests["client.registered"] & requests["client.invited"]
+    assert any(campaign["uses"] for campaign in facts.campaigns.values())
+    assert any(client["name"] for client in facts.clients.values())
+    assert facts.retired
+    assert stand.journal.used_up
+
+
 PLANTED = [
     ("DELETE FROM client WHERE id = $1", "is registered and not there"),
     ("UPDATE client SET phone = '+79990000000' WHERE id = $1", "has another phone"),
@@ -71,8 +83,70 @@ PLANTED = [
         ),
         "are counted",
     ),
+    ("UPDATE client SET name = 'Nobody' WHERE id = $1", "has another name"),
+    ("UPDATE client SET applied_invitation_code = 'AAAAAA' WHERE id = $1", "its inviter is"),
+    (
+        "UPDATE client SET inviter_id = NULL WHERE id = $1",
+        "its inviter is None",
+    ),
+    (
+        "UPDATE client SET applied_invitation_code = NULL WHERE id = $1",
+        "the code that it applied is not stored",
+    ),
+    (
+        ("UPDATE client SET invitation_code = (SELECT code FROM campaign LIMIT 1) WHERE id = $1"),
+        "belongs to 2",
+    ),
+    (
+        (
+            "INSERT INTO client (id, phone, invitation_code, created_at, inviter_id, invited_at,"
+            " applied_invitation_code) SELECT gen_random_uuid(), '+7999000000' || n, 'AAAAA' || n,"
+            " now(), id, now(), invitation_code FROM client, generate_series(0, 6) AS n"
+            " WHERE id = $1"
+        ),
+        "times, of 6",
+    ),
+    (
+        (
+            "INSERT INTO client (id, phone, invitation_code, created_at, invited_at,"
+            " applied_invitation_code) SELECT gen_random_uuid(), '+7999000000' || n, 'AAAAA' || n,"
+            " now(), now(), (SELECT min(code) FROM campaign) FROM generate_series(0, 3) AS n"
+            " WHERE $1::uuid IS NOT NULL"
+        ),
+        "times, of 3",
+    ),
+    (
+        "UPDATE campaign SET uses = 0 WHERE uses > 0 AND $1::uuid IS NOT NULL",
+        ", and 0 are counted",
+    ),
+    ("DELETE FROM retired_code WHERE $1::uuid IS NOT NULL", "has replaced 0 codes, not 1"),
+    (
+        (
+            "UPDATE retired_code SET code = 'AAAAAA' WHERE $1::uuid IS NOT NULL"
+            " AND code = (SELECT min(code) FROM retired_code)"
+        ),
+        "has replaced other codes",
+    ),
     ("DELETE FROM session WHERE client_id = $1", "is not there"),
     ("DELETE FROM event WHERE client_id = $1", "has 0 events client.registered"),
+    (
+        "DELETE FROM event WHERE client_id = $1 AND type = 'client.invited'",
+        "has 0 events client.invited",
+    ),
+    (
+        (
+            "UPDATE event SET data = jsonb_set(data, '{inviter}', 'null')"
+            " WHERE client_id = $1 AND type = 'client.invited'"
+        ),
+        "tells of another invitation",
+    ),
+    (
+        (
+            "INSERT INTO event SELECT gen_random_uuid(), type, gen_random_uuid(), data, created_at,"
+            " actor FROM event WHERE client_id = $1 AND type = 'client.invited'"
+        ),
+        "has an event client.invited, and is not there",
+    ),
     ("DELETE FROM event WHERE type = 'session.ended' AND client_id <> $1", "events of its end"),
     ("DELETE FROM event WHERE type = 'session.started' AND client_id = $1", "of its start"),
     (
@@ -151,6 +225,21 @@ async def test_a_code_accepted_twice_is_found(stand: Stand) -> None:
         next(code for code in journal.codes.values() if code.accepted).accepted = 2
 
     assert any("was accepted 2 times" in finding for finding in await _found(stand, plant))
+
+
+async def test_code_that_was_refused_before_it_was_used_up_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        journal.used_up.add(_someone(journal).invitation_code or "")
+
+    assert any("was refused as used up after" in finding for finding in await _found(stand, plant))
+
+
+async def test_unanswered_registration_without_its_invitation_is_found(stand: Stand) -> None:
+    def plant(journal: Journal) -> None:
+        person = next(one for one in journal.people if one.inviters == {None} and one.sessions)
+        person.id, person.registering, person.inviters = None, True, {"AAAAAA"}
+
+    assert any("is registered, and has applied" in found for found in await _found(stand, plant))
 
 
 async def test_accepted_code_that_was_not_consumed_is_found(stand: Stand) -> None:
@@ -307,12 +396,13 @@ def _settings(stand: Stand) -> Settings:
 
 
 def _someone(journal: Journal) -> Person:
-    """Choose a client whose state is certain: registered, invited and signed in."""
+    """Choose a client whose state is certain: registered, invited by another, and signed in."""
+    codes = {person.invitation_code for person in journal.people} - {None}
     return next(
         person
         for person in journal.people
         if person.deleted == {False}
-        and None not in person.inviters
+        and person.inviters < codes
         and all(session.life is Life.ALIVE for session in person.sessions.values())
     )
 
