@@ -32,7 +32,11 @@ from connect_hub.security.refresh_tokens import RefreshTokens
 from connect_hub.server import web_client
 from connect_hub.server.authentication import TokenBackend
 from connect_hub.server.client_address import ClientAddresses
-from connect_hub.server.connection_limits import CONNECTION_LIMITS, ConnectionLimits
+from connect_hub.server.connection_limits import (
+    CONNECTION_LIMITS,
+    ConnectionLimits,
+    max_connections,
+)
 from connect_hub.server.endpoints import alive, key_set, readiness
 from connect_hub.server.middleware import RequestMiddleware
 from connect_hub.server.routing import GraphQLFastPath, TrustedHostMiddleware
@@ -73,7 +77,9 @@ def create_app(settings: Settings | None = None, sender: sms.SmsSender | None = 
         lifetime=settings.access_token_lifetime,
     )
     shutdown = GracefulShutdown(settings.shutdown_delay)
-    limits = ConnectionLimits(addresses, per_network=settings.connections_per_network)
+    limits = ConnectionLimits(
+        addresses, per_network=settings.connections_per_network, total=max_connections()
+    )
 
     config = serving_config(settings).tortoise
     live = LiveUpdates(direct_config(settings))

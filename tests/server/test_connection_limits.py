@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from connect_hub.server.connection_limits import MAX_PENDING
+from connect_hub.server.connection_limits import MAX_PENDING, RESERVED_FILES
 from connect_hub.server.headers import MAX_PARSED
 from tests.support.processes import Server, eventually, serving
 
@@ -87,6 +87,33 @@ def test_networks_wider_than_a_64_are_limited_too(proxied: Server) -> None:
             connections.enter_context(_websocket(proxied, address))
         assert _refused(proxied, "2001:db8:1:ff00::1") == 429
         connections.enter_context(_websocket(proxied, "2001:db8:2::1"))
+
+
+def test_connections_leave_files_for_the_database(folder: Path) -> None:
+    files = 2 * RESERVED_FILES
+    with (
+        serving(
+            folder / "files",
+            files=str(files),
+            CONNECTIONS_PER_NETWORK="10000",
+            TRUSTED_PROXIES="127.0.0.1",
+        ) as server,
+        ExitStack() as connections,
+    ):
+        opened = [_opened(server, connections) for _ in range(files - RESERVED_FILES)]
+        assert _answer(opened[-1], _request()).startswith("HTTP/1.1 200 ")
+        for _ in range(files):
+            refusal = _read(_opened(server, connections))
+            assert refusal.startswith("HTTP/1.1 503 ")
+        body = b'{"query": "mutation { requestCode(phone: \\"+79991230000\\") { __typename } }"}'
+        answer = _answer(opened[0], _head(len(body)) + body)
+        assert '"CodeSent"' in answer
+        with suppress(InvalidStatus), _websocket(server):
+            pytest.fail("A WebSocket is a connection too.")
+        opened[0].close()
+        eventually(lambda: _is_served(server))
+        line, *_ = server.lines("too many connections")
+    assert (line["network"], line["most"]) == ("all", RESERVED_FILES)
 
 
 def test_unfinished_requests_are_limited_together(folder: Path) -> None:

@@ -141,13 +141,25 @@ class Server:
 
 
 @contextmanager
-def serving(data_dir: Path, *options: str, port: int = 0, **settings: str) -> Iterator[Server]:
+def serving(
+    data_dir: Path, *options: str, port: int = 0, files: str = "", **settings: str
+) -> Iterator[Server]:
+    """Serve until the block ends.
+
+    Args:
+        data_dir: the setting DATA_DIR.
+        options: of the command.
+        port: to listen on; 0 takes a free one.
+        files: how many files the server may have open; empty: as many as this process.
+        settings: in its environment.
+    """
+    limited = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files else []
     with (
         tempfile.TemporaryDirectory(prefix="ch-") as name,
         Path(name, "output").open("wb") as output,
         Path(name, "errors").open("wb") as errors,
         subprocess.Popen(
-            command("serve", "--port", str(port), *options),
+            [*limited, *command("serve", "--port", str(port), *options)],
             env=environment(DATA_DIR=str(data_dir), **settings),
             cwd=name,
             stdout=output,

@@ -46,6 +46,11 @@ def numbers(cell: str) -> list[int]:
         "URL and headers together": [http_protocol.MAX_HEAD, 414, 431],
         "bytes of a header such as `Accept` that the server reads": [headers.MAX_PARSED],
         "requests that wait for the answer to another": [http_protocol.MAX_PIPELINED],
+        "open connections": [
+            connection_limits.MAX_CONNECTIONS,
+            connection_limits.RESERVED_FILES,
+            503,
+        ],
         "bytes of unfinished requests and messages": [
             connection_limits.MAX_PENDING,
             connection_limits.ALWAYS_ACCEPTED,

@@ -26,7 +26,10 @@ _REJECTIONS = {
     ),
     429: ("Too Many Requests", "Too many connections are open from your network; close some."),
     431: ("Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes besides the body."),
-    503: ("Service Unavailable", "Too many requests are unfinished; send yours again, faster."),
+    503: (
+        "Service Unavailable",
+        "Too many connections are open, or requests unfinished; send yours again in a while.",
+    ),
 }
 _CHECK_INTERVAL = timedelta(seconds=5)
 _BODY_HEADERS = {b"transfer-encoding", b"content-length"}
@@ -57,17 +60,19 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         self,
         transport: asyncio.Transport,  # type: ignore[override] # like uvicorn
     ) -> None:
-        """Start the timeouts; reject the connection if its network has too many."""
+        """Start the timeouts; reject the connection if the process or its network has too many."""
         super().connection_made(transport)
         self._schedule_check()
         limits = limits_in(self.app_state)
         self._pending_bytes = PendingBytes(limits)
         self._slot = ExitStack()
         address = limits.addresses.of_connection(self.client)
-        if address and not limits.has_capacity(address):
+        if not limits.has_room():
+            self._reject(503)
+        elif address and not limits.has_capacity(address):
             self._reject(429)
-        elif address:
-            self._slot.enter_context(limits.slot(address))
+        else:
+            self._slot.enter_context(limits.connection(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timeouts and release the connection's slot."""

@@ -34,8 +34,8 @@ class LimitedWebSocketProtocol(WebSocketsSansIOProtocol):
         limits = limits_in(self.app_state)
         self._pending_bytes = PendingBytes(limits)
         self._slot = ExitStack()
-        if address := limits.addresses.of_connection(self.client):
-            self._slot.enter_context(limits.slot(address))
+        address = limits.addresses.of_connection(self.client)
+        self._slot.enter_context(limits.connection(address))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the connection's slot."""
