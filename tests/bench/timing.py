@@ -7,7 +7,8 @@ test phone and another, each phone once. All phones have the same history, and f
 stands one that is real: a `login` without a live code, which does less work; if it could not be
 seen, nothing could.
 
-A second server has REGISTRATION=invited and a gateway that takes 2 s. Strangers get no SMS there.
+Other servers have REGISTRATION=invited or closed, and a gateway that takes 2 s. There strangers get
+no SMS, except with a live invitation code.
 """
 
 import asyncio
@@ -53,8 +54,10 @@ SETTINGS = {
     "SENDS_PER_PHONE_AND_ADDRESS": "1/day",
     "PUMPING_GUARD": "off",
 }
-REQUEST_CODE = """mutation($phone: String!) {
-    requestCode(phone: $phone) {
+QUIET = {"SENDS_TOTAL": "none", "SENDS_PER_INVITATION": "100000/hour"}
+INVITATION = "A00001"  # of the first known phone
+REQUEST_CODE = """mutation($phone: String!, $invitation: String) {
+    requestCode(phone: $phone, invitationCode: $invitation) {
         __typename ... on CodeSent { smsCode } ... on TooManyRequestsError { limit }
     }
 }"""
@@ -80,7 +83,7 @@ class Client:
         self._addresses = map(IPv4Address, count(0x0A000001))
 
     def ask(
-        self, query: str, *, address: str | None = None, **variables: str
+        self, query: str, *, address: str | None = None, **variables: str | None
     ) -> tuple[float, dict[str, str]]:
         """Return the milliseconds until the whole answer was there, and the answer."""
         body = json.dumps({"query": query, "variables": variables})
@@ -150,12 +153,14 @@ def main() -> None:
         with serving(Path(name)) as port:
             asyncio.run(make_known(Path(name)))
             found = measure(Client(port))
-    with TemporaryDirectory(prefix="ch-") as name, slow_gateway() as url:
-        Path(name).chmod(0o755)
-        invited = {"REGISTRATION": "invited", "SENDS_TOTAL": "none", "SMS_URLS": url}
-        with serving(Path(name), **invited) as port:
-            asyncio.run(make_known(Path(name)))
-            found |= measure_invited(Client(port))
+    for mode, invitation in (("invited", None), ("invited", INVITATION), ("closed", None)):
+        with TemporaryDirectory(prefix="ch-") as name, slow_gateway() as url:
+            Path(name).chmod(0o755)
+            with serving(Path(name), REGISTRATION=mode, SMS_URLS=url, **QUIET) as port:
+                asyncio.run(make_known(Path(name)))
+                where = f"{mode}, with a code" if invitation else mode
+                for operation, pairs in measure_quiet(Client(port), invitation).items():
+                    found[f"{where}: {operation}"] = pairs
     click.echo(f"{PAIRS} pairs in shuffled order, milliseconds; [95 % confidence by bootstrap]")
     click.echo("| operation | medians | median difference | of the fastest tenth | Cliff's delta |")
     click.echo("|---|---|---|---|---|")
@@ -288,25 +293,23 @@ def measure(client: Client) -> dict[str, Pairs]:
     }
 
 
-def measure_invited(client: Client) -> dict[str, Pairs]:
+def measure_quiet(client: Client, invitation: str | None) -> dict[str, Pairs]:
     """Call the operations by which a stranger could learn who is registered."""
 
-    def request_code(phone: str) -> float:
-        took, answer = client.ask(REQUEST_CODE, phone=phone)
-        if answer["__typename"] != "CodeSent":
-            raise SystemExit(f"requestCode was refused: {answer}")
+    def request_code(phone: str, *, expected: str = "CodeSent") -> float:
+        took, answer = client.ask(REQUEST_CODE, phone=phone, invitation=invitation)
+        if answer["__typename"] != expected:
+            raise SystemExit(f"requestCode was not compared: {answer}")
         return took
 
-    def ask_again(phone: str) -> float:
-        return client.ask(REQUEST_CODE, phone=phone)[0]
+    def guess(verb: str, phone: str) -> float:
+        return client.ask(SIGN_IN % verb, phone=phone, code="0000")[0]  # seldom the right one
 
-    def guess(phone: str) -> float:
-        return client.ask(SIGN_IN % "login", phone=phone, code="?")[0]
-
+    ask_again = partial(request_code, expected="TooManyRequestsError")
     return {
-        "invited, requestCode: known / unknown": compare(request_code, KNOWN, UNKNOWN),
-        "invited, requestCode, refused: known / unknown": compare(ask_again, KNOWN, UNKNOWN),
-        "invited, login, wrong code: known / unknown": compare(guess, KNOWN, UNKNOWN),
+        "requestCode: known / unknown": compare(request_code, KNOWN, UNKNOWN),
+        "requestCode, refused: known / unknown": compare(ask_again, KNOWN, UNKNOWN),
+        "login, wrong code: known / unknown": compare(partial(guess, "login"), KNOWN, UNKNOWN),
     }
 
 
