@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -15,6 +16,9 @@ from connect_hub.api.execution.plan_execution import PlanExecution
 from connect_hub.api.graphql_errors import format_error
 from connect_hub.api.schema import schema
 from connect_hub.api.strawberry_internals import core_schema
+from connect_hub.security.access_tokens import AccessTokens, InvalidTokenError
+from connect_hub.security.keys import Keys, new_secret
+from connect_hub.server.headers import MAX_TOKEN
 from tests.attacks.documents import KINDS, Attack
 from tests.support.hub import Hub, Person
 
@@ -99,6 +103,14 @@ def test_every_list_of_the_schema_has_a_plan() -> None:
 
 def _leaves(name: str) -> str:
     return " ".join(SCHEMA.type_map[name].fields)  # type: ignore[attr-defined] # an object type
+
+
+def test_a_token_of_many_parts_costs_few_calls() -> None:
+    tokens = AccessTokens(
+        Keys(new_secret()), issuer="hub", audience="hub", lifetime=timedelta(minutes=1)
+    )
+    with at_most(500), pytest.raises(InvalidTokenError):
+        tokens.verify("." * MAX_TOKEN, now=datetime.now(UTC))
 
 
 def _fragments(count: int, *, spreads: int) -> str:
