@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from graphql import (
+    GraphQLError,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -56,7 +57,7 @@ class Compiler:
         """Compile the operation; None if plans do not support it."""
         try:
             plan = self._operation()
-        except UnsupportedError:
+        except (UnsupportedError, GraphQLError):  # graphql-core reports the error at its path
             return None
         return CompiledOperation(
             self._executor.operation, plan, self._field_count, len(self._resolver_fields)
