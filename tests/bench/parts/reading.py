@@ -71,11 +71,7 @@ def _viewing(
     bench: Bench, names: list[str], operation: Operation, *, invited: int, **variables: int
 ) -> dict[str, Contender]:
     """Warm servers up that answer the same; the floor sends as many statements as ours."""
-    token = bench.token(invited)
-    ours = bench.same(["ours"], operation, token=token, **variables)["ours"]
-    if bench.statements(ours) == 1:
-        operation = operation._replace(route="me_in_one_statement")
-    contenders = bench.same(names, operation, token=token, **variables)
+    contenders = bench.same(names, operation, token=bench.token(invited), **variables)
     for name in names:
         warm(contenders[name], _WARM_UP if name in fleet.WARMED else 300)
     check_statements(bench, contenders)

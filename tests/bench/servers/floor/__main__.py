@@ -7,10 +7,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.bench.servers.floor.sessions import login, refresh, register, request_code
-from tests.bench.servers.floor.viewer import apply_invite, me, me_in_one_statement
+from tests.bench.servers.floor.viewer import apply_invite, me
 from tests.bench.servers.serving import pool_of_connections, serve
 
-ENDPOINTS = [me, me_in_one_statement, apply_invite, request_code, register, login, refresh]
+ENDPOINTS = [me, apply_invite, request_code, register, login, refresh]
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The operations of a signed-in client: `me` and `applyInvite`."""
 
-from collections.abc import Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
@@ -18,18 +18,15 @@ LIVES = timedelta(days=30), timedelta(days=180)
 async def me(request: Request) -> Response:
     first = (await variables_of(request)).get("first", 20)
     async with request.app.state.pool.acquire() as database:
-        client = await _client(database, statements.VIEWER, viewer_of(request.headers))
-        rows = await database.fetch(statements.PAGE, client["id"], first + 1)
-    return _me(client, rows[:first])
-
-
-async def me_in_one_statement(request: Request) -> Response:
-    first = (await variables_of(request)).get("first", 20)
-    async with request.app.state.pool.acquire() as database:
         viewer = viewer_of(request.headers)
         client = await _client(database, statements.VIEWER_WITH_PAGE, viewer, first + 1)
-    columns = [client[name] or () for name in ("ids", "phones", "times")]
-    return _me(client, list(zip(*columns, strict=True))[:first])
+    rows = zip(*(client[name] or () for name in ("ids", "phones", "times")), strict=True)
+    nodes = [
+        {"id": str(client_id), "phone": phone, "invitedAt": moment(invited_at)}
+        for client_id, phone, invited_at in islice(rows, first)
+    ]
+    applied = {"someoneInvitationCode": client["someone_invitation_code"]}
+    return answer({"me": {**shown(client), **applied, "invitedClients": {"nodes": nodes}}})
 
 
 async def apply_invite(request: Request) -> Response:
@@ -50,9 +47,3 @@ async def _client(database: Any, sql: str, viewer: Viewer, *values: int) -> Any:
     if client["is_touch_due"]:
         await database.execute(statements.TOUCH, *viewer[:2], *LIVES, ADDRESS)
     return client
-
-
-def _me(client: Any, rows: Iterable[Any]) -> Response:
-    nodes = [{"id": str(row[0]), "phone": row[1], "invitedAt": moment(row[2])} for row in rows]
-    applied = {"someoneInvitationCode": client["someone_invitation_code"]}
-    return answer({"me": {**shown(client), **applied, "invitedClients": {"nodes": nodes}}})
