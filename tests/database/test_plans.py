@@ -1,11 +1,10 @@
 """How PostgreSQL finds the rows of each statement that a request makes."""
 
-import re
-
 import pytest
 
 from connect_hub.database.connections import fetch, transaction
 from tests.support.hub import CLIENT, ME, Hub, counted_statements
+from tests.support.plans import plan
 from tests.support.sockets import Sockets
 
 PAGE = "query($after: String) { me { invitedClients(after: $after) { pageInfo { endCursor } } } }"
@@ -38,7 +37,7 @@ async def test_each_hot_statement_is_an_index_lookup(
     async with transaction():
         await fetch("SET LOCAL enable_seqscan = off")  # by which small tables would be read
         for sql in statements:
-            lines = await _plan(sql)
+            lines = await plan(sql)
             # The table of endpoints has a row for each URL of WEBHOOK_URLS.
             others = lines.replace("Seq Scan on webhook_endpoint", "")
             assert "Seq Scan" not in others, f"{sql}\n{lines}"
@@ -54,17 +53,6 @@ async def test_a_page_is_read_in_order_from_the_index(
         await fetch("SET LOCAL enable_seqscan = off")
         await fetch("SET LOCAL enable_bitmapscan = off")
         for sql in pages:
-            lines = await _plan(sql)
+            lines = await plan(sql)
             assert "Index Scan Backward" in lines, lines
             assert "Sort" not in lines, lines
-
-
-async def _plan(sql: str) -> str:
-    """Explain a statement as it is planned for any values."""
-    await fetch("SET LOCAL plan_cache_mode = force_generic_plan")
-    await fetch(f"PREPARE hot AS {sql}")
-    values = max((int(n) for n in re.findall(r"\$(\d+)", sql)), default=0)
-    arguments = f"({', '.join(['NULL'] * values)})" if values else ""
-    rows = await fetch(f"EXPLAIN EXECUTE hot{arguments}")
-    await fetch("DEALLOCATE hot")
-    return "\n".join(row["QUERY PLAN"] for row in rows)
