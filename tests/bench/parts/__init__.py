@@ -3,7 +3,16 @@
 from collections.abc import Callable
 
 from tests.bench.bench import Bench
-from tests.bench.parts import chains, growth, process, reading, subscribing, writing
+from tests.bench.parts import (
+    backlog,
+    chains,
+    delivering,
+    growth,
+    process,
+    reading,
+    subscribing,
+    writing,
+)
 from tests.bench.parts.recording import Result
 
 PARTS: dict[str, Callable[[Bench, Result], None]] = {
@@ -21,5 +30,7 @@ PARTS: dict[str, Callable[[Bench, Result], None]] = {
     "growth": growth.growth,
     "chains": chains.chains,
     "subscribers": subscribing.subscribers,
+    "webhooks": delivering.webhooks,
+    "backlog": backlog.backlog,
     "memory": process.memory,
 }
