@@ -225,7 +225,21 @@ async def test_retry_after_is_honoured_for_the_whole_endpoint(
         await until_sent()
 
 
-@pytest.mark.parametrize("value", ["99999999999999999999", "-1", "soon", "Sat, 99 Nov 2026", ""])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "99999999999999999999",
+        "-1",
+        "soon",
+        "Sat, 99 Nov 2026",
+        "",
+        "Sat, 28 Nov 99999999999999999999 10:00:00 GMT",
+        "Sat, 28 Nov 2026 10:00:00 +99999999999999999999",
+        "Sat, 28 Nov 9999 10:00:00",
+        "1.5",
+        "\xff",
+    ],
+)
 async def test_invalid_retry_after_neither_stops_the_endpoint_nor_breaks_anything(
     hub: Hub, settings: Settings, receiver: Receiver, value: str
 ) -> None:

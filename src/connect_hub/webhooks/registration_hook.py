@@ -1,5 +1,6 @@
 """BEFORE_REGISTER_URL: the operator's backend may refuse a registration."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import orjson
 import structlog
 
 from connect_hub.observability import metrics
@@ -119,13 +119,25 @@ class RegistrationHook:
 
 def _verdict(body: bytes) -> Verdict:
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise _failed("the answer is not JSON") from None
+        content = json.loads(body, object_pairs_hook=_unique, parse_constant=_reject)
+    except (ValueError, RecursionError):
+        raise _failed("the answer is not JSON, or repeats a key") from None
     if not isinstance(content, dict) or not isinstance(content.get("allow"), bool):
         raise _failed("the answer has no allow")
     message = content.get("message")
     return Verdict(content["allow"], _printable(message) if isinstance(message, str) else None)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object, unless a key is repeated: parsers differ in which value they take."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(pairs)
+    return content
+
+
+def _reject(constant: str) -> None:
+    raise ValueError(constant)  # NaN and the infinities are not JSON
 
 
 def _printable(message: str) -> str | None:

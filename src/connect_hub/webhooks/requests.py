@@ -124,7 +124,7 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
     else:
         try:
             wait = parsedate_to_datetime(value) - datetime.now(UTC)
-        except (TypeError, ValueError):  # TypeError: the date has no time zone
+        except (TypeError, ValueError, OverflowError):  # TypeError: the date has no time zone
             return None
     return min(wait, _MAX_RETRY_AFTER) if wait > timedelta() else None
 
