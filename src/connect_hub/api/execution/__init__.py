@@ -8,6 +8,7 @@ Here each operation is compiled once per document into a *plan*: nested closures
 resolvers, read attributes and check values. A plan supports these fields:
 
 - fields without a resolver, which Strawberry reads from an attribute;
+- fields with a method that only reads its object, in lists too;
 - fields with a resolver of ours outside of lists, where the path is known in advance. They are
   called as Strawberry calls them, with its exception handlers.
 

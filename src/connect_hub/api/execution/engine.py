@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError, OperationType
 
+from connect_hub.api import execution
+from connect_hub.api.context import Context
 from connect_hub.api.execution.documents import Documents, InvalidDocumentError, TrustedDocuments
 from connect_hub.api.execution.executor import build_executor
+from connect_hub.api.execution.plan_execution import PlanExecution
 from connect_hub.api.execution.prepared_document import PreparedDocument
 from connect_hub.api.execution.query_limits import MAX_ERRORS
+from connect_hub.api.execution.turns import Turns
 from connect_hub.api.strawberry_internals import core_schema
 from connect_hub.settings import Settings
 
@@ -29,21 +33,39 @@ class Engine:
 
     def __init__(self, schema: strawberry.Schema, settings: Settings) -> None:
         self._schema = core_schema(schema)
+        self._turns = Turns()
         self._introspection = settings.introspection
         self._documents = Documents(self._schema, introspection=settings.introspection)
         self._trusted = TrustedDocuments(settings.trusted_documents, self._documents)
         self._has_manifest = settings.trusted_documents is not None
         self._trusted_only = settings.trusted_documents_only
 
-    def prepare(self, parameters: Parameters) -> PreparedDocument:
-        """Return the valid document of a request.
+    async def prepare(self, parameters: Parameters, context: Context) -> PreparedDocument:
+        """Return the valid document of a request, when it is the turn of the client's network.
 
         Raises:
             InvalidDocumentError: the document is invalid, too expensive, unknown or not trusted.
         """
-        return self._documents.prepare(self._text(parameters))
+        async with self._turns.take(context.address):
+            return self._documents.prepare(self._text(parameters))
 
-    def executor(self, prepared: PreparedDocument, parameters: Parameters, context: object) -> Any:
+    def cached(self, parameters: Parameters) -> PreparedDocument | None:
+        """Return the document of a request if it is cached.
+
+        Raises:
+            InvalidDocumentError: the document is unknown or not trusted.
+        """
+        return self._documents.cache.get(self._text(parameters))
+
+    async def execute(self, executor: Any, context: Context) -> ExecutionResult:
+        """Execute an operation."""
+        is_query = executor.operation.operation is OperationType.QUERY
+        if isinstance(executor, PlanExecution) or not is_query:
+            return await execution.execute(executor)  # cheap, or waits for a gateway
+        async with self._turns.take(context.address):
+            return await execution.execute(executor)
+
+    def executor(self, prepared: PreparedDocument, parameters: Parameters, context: Context) -> Any:
         """Build an executor of the request's operation, or return a list of errors."""
         return build_executor(
             self._schema,

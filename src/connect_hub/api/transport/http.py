@@ -6,7 +6,6 @@ from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, Oper
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from connect_hub.api import execution
 from connect_hub.api.context import Context
 from connect_hub.api.execution.documents import InvalidDocumentError
 from connect_hub.api.execution.engine import Engine, Parameters
@@ -72,8 +71,9 @@ class GraphQLHTTP:
         """Execute an operation, or return the errors that prevent it."""
         context = Context(services=self._services, scope=scope, user=scope["user"])
         events.origin.set(context.origin)
-        prepared = self._engine.prepare(parameters)
-        executor = self._engine.executor(prepared, parameters, context)
+        engine = self._engine
+        prepared = engine.cached(parameters) or await engine.prepare(parameters, context)
+        executor = engine.executor(prepared, parameters, context)
         if isinstance(executor, list):
             return executor
         operation: OperationDefinitionNode = executor.operation
@@ -82,7 +82,7 @@ class GraphQLHTTP:
         log.field = prepared.first_field(operation)
         _check_method(scope["method"], operation.operation)
         with deadline(self._timeout):
-            result = await execution.execute(executor)
+            result = await engine.execute(executor, context)
         log.outcome = log.outcome or "ok"  # a refusal has set its own
         if context.notice:
             result.extensions = {"notice": context.notice}

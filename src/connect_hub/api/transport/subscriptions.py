@@ -106,7 +106,7 @@ class Subscriptions:
         The first subscription begins with the events since connection_ack. So a client that
         connects, queries what it missed, and then subscribes, misses nothing.
         """
-        build_executor = self._executor_builder(payload, context)
+        build_executor = await self._executor_builder(payload, context)
         executor = self._checked(build_executor())
         try:
             viewer = await context.signed_in()
@@ -122,12 +122,15 @@ class Subscriptions:
         execute = partial(_execute_event, build_executor)
         return map_source_to_response_event(executor, source, execute)
 
-    def _executor_builder(self, payload: dict[str, Any], context: Context) -> Callable[[], Any]:
+    async def _executor_builder(
+        self, payload: dict[str, Any], context: Context
+    ) -> Callable[[], Any]:
         try:
             parameters = parse_parameters(payload)
         except RequestError as error:
             raise RejectedError([BadRequestError(str(error))]) from None
-        return partial(self._engine.executor, self._engine.prepare(parameters), parameters, context)
+        prepared = await self._engine.prepare(parameters, context)
+        return partial(self._engine.executor, prepared, parameters, context)
 
     def _checked(self, executor: Any) -> Any:
         if isinstance(executor, list):
