@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import phonenumbers
 import pytest
+from phonenumbers import PhoneNumberFormat
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -78,6 +80,9 @@ class Visitor:
 
     def code_field(self) -> Locator:
         return self.page.locator("input.digits")
+
+    def invitation_field(self) -> Locator:
+        return self.page.locator("input.code")
 
     async def type_code(self, code: str) -> None:
         """Type a code; its last digit submits it."""
@@ -157,6 +162,11 @@ async def visits(browser: Browser, server: Server) -> AsyncIterator[Visit]:
             return await stack.enter_async_context(visiting(browser, server, path, **how))
 
         yield visit
+
+
+def label(phone: str) -> str:
+    """Format a phone as the server shows it to an inviter, with INVITED_PHONES=full."""
+    return phonenumbers.format_number(phonenumbers.parse(phone), PhoneNumberFormat.INTERNATIONAL)
 
 
 async def record_texts(page: Page) -> None:

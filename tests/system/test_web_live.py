@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
 from tests.support.processes import Server, serving
-from tests.support.visitors import Visit, Visitor, visiting
+from tests.support.visitors import Visit, Visitor, label, visiting
 
 ROOMY: dict[str, Any] = {
     "SENDS_PER_PHONE_AND_ADDRESS": "9999/hour",
@@ -37,7 +37,7 @@ async def is_told(visitor: Visitor, server: Server, code: str) -> None:
     client = server.register()
     assert server.ask(APPLY, token=client.token, code=code)["__typename"] == "InviteApplied"
     people = visitor.page.get_by_role("listitem")
-    await expect(people.filter(has_text=client.phone)).to_be_visible()
+    await expect(people.filter(has_text=label(client.phone))).to_be_visible()
 
 
 async def meets(visitor: Visitor, meet: Callable[[int, WebSocketRoute], bool]) -> list[None]:

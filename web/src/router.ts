@@ -1,16 +1,18 @@
 import { useSyncExternalStore } from "react";
 
+import { invitationCode, isInvitationCode } from "./userInput";
+
 type Page = { name: "start"; invitation: string | null } | { name: "notFound" };
 
-// Chats and keyboards add spaces and punctuation around a link.
-const INVITATION = /^\/[iI]\/[^\p{L}\p{N}]*([A-Za-z0-9]{6})[^\p{L}\p{N}]*$/u;
+const INVITATION = /^\/i\/([^/]+)\/?$/i;
 const listeners = new Set<() => void>();
 
 /** Return the page of the address: the start page, with an invitation code at `/i/ABC123`. */
 export function usePage(): Page {
   const path = useSyncExternalStore(subscribe, () => location.pathname);
-  const invitation = INVITATION.exec(decoded(path))?.[1]?.toUpperCase() ?? null;
-  return invitation || path === "/" ? { name: "start", invitation } : { name: "notFound" };
+  if (path === "/") return { name: "start", invitation: null };
+  const invitation = invitationCode(INVITATION.exec(decoded(path))?.[1] ?? "");
+  return isInvitationCode(invitation) ? { name: "start", invitation } : { name: "notFound" };
 }
 
 function decoded(path: string): string {
@@ -21,9 +23,9 @@ function decoded(path: string): string {
   }
 }
 
-/** Remove the invitation from the address, because it was applied or dismissed. */
-export function forgetInvitation() {
-  history.replaceState(null, "", "/");
+/** Keep an invitation code in the address until it is applied; null removes it. */
+export function setInvitation(code: string | null) {
+  history.replaceState(null, "", code === null ? "/" : `/i/${code}`);
   for (const listener of listeners) listener();
 }
 

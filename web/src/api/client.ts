@@ -16,6 +16,7 @@ import { from, switchMap, throwError, timeout } from "rxjs";
 
 import { RefreshSessionDocument, type SignedInFragment } from "../generated/graphql";
 import possibleTypes from "../generated/possible-types";
+import { inSeconds } from "./clock";
 import { live, socket } from "./live";
 import * as session from "./session";
 
@@ -93,8 +94,9 @@ export async function ask<Data, Variables extends OperationVariables>(
   return Object.values(data ?? {})[0] as Answer<Data>;
 }
 
-export function tokensOf({ accessToken, refreshToken, client }: SignedInFragment): session.Tokens {
-  return { accessToken, refreshToken, clientId: client.id };
+export function tokensOf({ expiresIn, client, ...tokens }: SignedInFragment): session.Tokens {
+  const { accessToken, refreshToken } = tokens;
+  return { accessToken, expires: inSeconds(expiresIn), refreshToken, clientId: client.id };
 }
 
 function isUnauthenticated(error: unknown): boolean {

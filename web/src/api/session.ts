@@ -5,16 +5,20 @@
  * the session. Tabs tell each other about changes over a broadcast channel.
  */
 
+import { secondsUntil } from "./clock";
+
 export interface Tokens {
   clientId: string;
   accessToken: string;
+  /** When the access token expires, in milliseconds of this device's clock. */
+  expires: number;
   refreshToken: string;
 }
 
 /** The server rejected the refresh token: the session was ended elsewhere, or has expired. */
 export class SessionOver extends Error {}
 
-type StoredTokens = Omit<Tokens, "accessToken">;
+type StoredTokens = Pick<Tokens, "clientId" | "refreshToken">;
 type SharedTokens = Omit<Tokens, "refreshToken">;
 /** Messages between tabs: who is signed in now, or that this tab is ending the session on purpose. */
 type Message =
@@ -27,6 +31,7 @@ const listeners = new Set<() => void>();
 
 let clientId = storedTokens()?.clientId ?? null;
 let accessToken: string | null = null;
+let expires = 0;
 let ended = false;
 let leaving = false;
 let renewing: Promise<string | null> | null = null;
@@ -92,9 +97,14 @@ function broadcast(message: Message) {
   channel.postMessage(message);
 }
 
-/** Return the access token: a new one if there is none yet, null if nobody is signed in. */
+/**
+ * Return the access token: a new one if there is none or it has expired, null if nobody is signed in.
+ *
+ * Not every operation rejects an expired token: `requestCode` then answers as to a stranger.
+ */
 export async function token(): Promise<string | null> {
-  return accessToken ?? (clientId === null ? null : renewed(null));
+  if (accessToken !== null && secondsUntil(expires) > 0) return accessToken;
+  return clientId === null ? null : renewed(accessToken);
 }
 
 /** Replace a rejected access token, once for all requests and all tabs. */
@@ -133,6 +143,7 @@ function update(tokens: SharedTokens | null, byOthers = false) {
   const changed = clientId !== (tokens?.clientId ?? null);
   clientId = tokens?.clientId ?? null;
   accessToken = tokens?.accessToken ?? null;
+  expires = tokens?.expires ?? 0;
   ended = byOthers;
   if (changed) personChanged();
   for (const listener of listeners) listener();

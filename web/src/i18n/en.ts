@@ -1,4 +1,5 @@
 import type { Problem } from "../api/useAction";
+import type { InvitedPhones, Registration } from "../generated/graphql";
 
 /** All texts of the client in English; other languages have the same type. */
 export const en = {
@@ -7,7 +8,12 @@ export const en = {
 
   signIn: {
     heading: "Sign in",
-    lead: "By a code that we send to your phone. If you are new here, this registers you.",
+    lead: {
+      OPEN: "By a code that we send to your phone. If you are new here, this registers you.",
+      INVITED:
+        "By a code that we send to your phone. If you are new here, you need an invitation code.",
+      CLOSED: "By a code that we send to your phone. New people cannot register here now.",
+    } satisfies Record<Registration, string>,
     phone: "Phone number",
     phoneHint: "With its country code: +7\u00a0999\u00a0123\u00a045\u00a067.",
     country: (name: string, code: string) => `Without one, it is read as in ${name} (${code}).`,
@@ -15,10 +21,16 @@ export const en = {
     send: "Send me a code",
     ended: "You were signed out: this session has ended. Sign in again to go on.",
     invited: (code: string) => `You were invited with the code ${code}. Sign in to apply it.`,
+    haveCode: "I have an invitation code",
   },
   code: {
     heading: "Enter the code",
-    sentTo: (phone: string) => `We sent it to ${phone}.`,
+    sentTo: {
+      OPEN: (phone: string) => `We sent it to ${phone}.`,
+      INVITED: (phone: string) =>
+        `We sent it to ${phone} if this number is registered or your invitation code works.`,
+      CLOSED: (phone: string) => `We sent it to ${phone} if this number is registered.`,
+    } satisfies Record<Registration, unknown>,
     field: (length: number) => `Code of ${String(length)} digits`,
     simulated: "SMS are simulated on this server. Your code:",
     confirm: "Continue",
@@ -31,6 +43,9 @@ export const en = {
   invitation: {
     heading: "Invite people",
     lead: "Give your code to others, or let them scan it.",
+    left: (count: number) =>
+      count === 1 ? "It can be applied once more." : `It can be applied ${String(count)} more times.`,
+    usedUp: "Your code is used up: nobody else can apply it.",
     yourCode: "Your invitation code",
     copy: "Copy the link",
     copied: "The link is copied.",
@@ -40,11 +55,28 @@ export const en = {
     link: "Invitation link",
     qr: "QR code of the invitation link",
   },
+  renewCode: {
+    start: "Get a new code",
+    sure: "Get a new invitation code?",
+    lead: "Your present code, its link and its QR code stop working at once. The people who applied it stay invited. You can get 3 new codes a day.",
+    confirm: "Replace my code",
+    keep: "Keep my code",
+    renewed: (code: string) => `Your new code is ${code}. The former one does not work any more.`,
+  },
+  invitationField: {
+    label: "Invitation code",
+    hint: "6 letters and digits.",
+    seen: {
+      FULL: "If the code belongs to a person, they will see your phone number, your name if you set one, and when you applied the code.",
+      MASKED:
+        "If the code belongs to a person, they will see the first and last digits of your phone number, or your name if you set one, and when you applied the code.",
+      HIDDEN:
+        "If the code belongs to a person, they will see your name if you set one, and when you applied the code, but not your phone number.",
+    } satisfies Record<InvitedPhones, string>,
+  },
   apply: {
     heading: "Were you invited?",
-    lead: "Whoever owns the code will see your phone number. You can apply one code, once.",
-    field: "Invitation code",
-    hint: "6 letters and digits",
+    lead: "You can apply one code, once.",
     apply: "Apply the code",
     dismiss: "Not now",
     applied: (code: string) => `You were invited with the code ${code}.`,
@@ -53,13 +85,26 @@ export const en = {
     heading: "People you invited",
     none: "Nobody has applied your code yet. Whoever does appears here.",
     more: "Show more",
-    joined: (phone: string) => `${phone} has just applied your code.`,
+    joined: (label: string) => `${label} has just applied your code.`,
   },
 
   account: {
     heading: "Account",
     signedInAs: "Signed in as",
     signOut: "Sign out",
+  },
+  yourName: {
+    heading: "Your name",
+    seen: {
+      FULL: "The person whose code you applied reads it in place of your phone number, which they can still see.",
+      MASKED: "The person whose code you applied reads it in place of the digits of your phone number.",
+      HIDDEN: "The person whose code you applied reads it. They do not see your phone number.",
+    } satisfies Record<InvitedPhones, string>,
+    field: "Name",
+    hint: "Up to 64 characters. Leave it empty to have none.",
+    save: "Save",
+    saved: (name: string) => `Your name is now ${name}.`,
+    removed: "You have no name now.",
   },
   sessions: {
     heading: "Where you are signed in",
@@ -97,7 +142,9 @@ export const en = {
     TooManyRequestsError: ({ limit }, { until }) =>
       limit === "BLOCKED"
         ? "This account is blocked. Write to those who run this service."
-        : `Too many attempts. Try again ${until}.`,
+        : limit === "RENEWALS"
+          ? `You have had too many new codes. Get another one ${until}.`
+          : `Too many attempts. Try again ${until}.`,
     SmsNotSentError: () => "The SMS could not be sent. Try again in a minute.",
     InvalidCodeError: ({ attemptsLeft }) =>
       attemptsLeft === 0

@@ -1,29 +1,29 @@
 import { type SubmitEvent, useState } from "react";
 
-import { ApplyInviteDocument } from "../generated/graphql";
+import { ApplyInviteDocument, type InvitedPhones } from "../generated/graphql";
 import { ask } from "../api/client";
 import { useAction } from "../api/useAction";
 import { useTexts } from "../i18n";
 import { Button } from "../components/Button";
-import { Field } from "../components/Field";
 import { Heading } from "../components/Heading";
-import { forgetInvitation } from "../router";
-import { compact } from "../userInput";
+import { InvitationField } from "../components/InvitationField";
+import { setInvitation } from "../router";
 
 interface ApplyInviteProps {
   applied: string | null;
   /** The code of the invitation link that opened the page. */
   invitation: string | null;
+  invitedPhones: InvitedPhones;
 }
 
 /** Applies another client's invitation code, once. */
-export function ApplyInvite({ applied, invitation }: ApplyInviteProps) {
+export function ApplyInvite({ applied, invitation, invitedPhones }: ApplyInviteProps) {
   const { apply: texts } = useTexts();
   const [code, setCode] = useState(invitation ?? "");
   const { run, busy, problem } = useAction(async () => {
     const answer = await ask(ApplyInviteDocument, { invitationCode: code });
     if (answer.__typename !== "InviteApplied") return answer;
-    forgetInvitation();
+    setInvitation(null);
     return null;
   });
 
@@ -43,19 +43,12 @@ export function ApplyInvite({ applied, invitation }: ApplyInviteProps) {
       <form onSubmit={submit}>
         <Heading isMain={invitation !== null}>{texts.heading}</Heading>
         <p className="lead">{texts.lead}</p>
-        <Field
-          className="code"
-          label={texts.field}
-          hint={texts.hint}
+        <InvitationField
+          invitedPhones={invitedPhones}
           problem={problem}
-          autoComplete="off"
-          autoCapitalize="characters"
-          spellCheck={false}
           required
           value={code}
-          onChange={(text) => {
-            setCode(compact(text).toUpperCase().slice(0, 6));
-          }}
+          onChange={setCode}
         />
         <div className="row">
           <Button type="submit" className={invitation ? "primary" : ""} busy={busy}>
@@ -66,7 +59,7 @@ export function ApplyInvite({ applied, invitation }: ApplyInviteProps) {
               className="plain"
               onClick={() => {
                 setCode("");
-                forgetInvitation();
+                setInvitation(null);
               }}
             >
               {texts.dismiss}

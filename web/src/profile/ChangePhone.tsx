@@ -7,7 +7,7 @@ import { PhoneProof } from "../signin/PhoneProof";
 
 /** Moves the account to another number. */
 export function ChangePhone() {
-  const { changePhone: texts } = useTexts();
+  const { changePhone: texts, code } = useTexts();
   const [changed, setChanged] = useState<string | null>(null);
 
   async function confirm(phone: string, code: string) {
@@ -18,5 +18,13 @@ export function ChangePhone() {
   }
 
   if (changed !== null) return <p role="status">{texts.changed(changed)}</p>;
-  return <PhoneProof step="change-phone" lead={texts.lead} label={texts.phone} confirm={confirm} />;
+  return (
+    <PhoneProof
+      step="change-phone"
+      lead={texts.lead}
+      label={texts.phone}
+      sentTo={code.sentTo.OPEN}
+      confirm={confirm}
+    />
+  );
 }

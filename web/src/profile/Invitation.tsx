@@ -5,8 +5,15 @@ import { Button } from "../components/Button";
 import { Qr } from "../components/Qr";
 import { invitationLink } from "../router";
 
+interface InvitationProps {
+  code: string;
+  /** How often the code may still be applied; null means without limit. */
+  left: number | null;
+  isMain: boolean;
+}
+
 /** This person's invitation code, as text, link and QR code. */
-export function Invitation({ code, isMain }: { code: string; isMain: boolean }) {
+export function Invitation({ code, left, isMain }: InvitationProps) {
   const { invitation: texts } = useTexts();
   const [copied, setCopied] = useState<boolean | null>(null);
   const url = invitationLink(code);
@@ -21,9 +28,22 @@ export function Invitation({ code, isMain }: { code: string; isMain: boolean }) 
     }
   }
 
+  if (left === 0) {
+    return (
+      <>
+        <p className="lead">{texts.usedUp}</p>
+        <dl>
+          <dt>{texts.yourCode}</dt>
+          <dd className="code">{code}</dd>
+        </dl>
+      </>
+    );
+  }
   return (
     <>
-      <p className="lead">{texts.lead}</p>
+      <p className="lead">
+        {texts.lead} {left !== null && texts.left(left)}
+      </p>
       <Qr text={url} label={texts.qr} />
       <dl>
         <dt>{texts.yourCode}</dt>

@@ -47,11 +47,11 @@ export function Invited() {
       </h2>
       {error && !invited ? <LoadError retry={refetch} /> : <ProblemMessage problem={more.problem} />}
       {invited?.totalCount === 0 && <p className="lead">{texts.none}</p>}
-      <p role="status">{latest && texts.joined(latest.clientInvited.phone ?? "")}</p>
+      <p role="status">{latest && texts.joined(latest.clientInvited.label)}</p>
       <ul className="list">
         {invited?.edges.map(({ node }) => (
           <li key={node.id}>
-            <span className="phone">{node.phone}</span>
+            <bdi>{node.label}</bdi>
             <time dateTime={node.invitedAt}>{dateTime(node.invitedAt, language)}</time>
           </li>
         ))}
@@ -67,6 +67,7 @@ export function Invited() {
 
 function withFirst(joined: InvitedFragment, before: InvitedClientsQuery): InvitedClientsQuery {
   if (!before.me) return before;
+  const { invitationsLeft } = before.me;
   const { totalCount, edges, pageInfo } = before.me.invitedClients;
   if (edges.some(({ node }) => node.id === joined.id)) return before;
   const invitedClients = {
@@ -74,5 +75,6 @@ function withFirst(joined: InvitedFragment, before: InvitedClientsQuery): Invite
     edges: [{ node: joined }, ...edges],
     pageInfo,
   };
-  return { me: { ...before.me, invitedClients } };
+  const left = invitationsLeft && invitationsLeft - 1;
+  return { me: { ...before.me, invitationsLeft: left, invitedClients } };
 }

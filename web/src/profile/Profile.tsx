@@ -3,18 +3,19 @@ import { useEffect } from "react";
 
 import { MeDocument } from "../generated/graphql";
 import { useTexts } from "../i18n";
-import { LoadError } from "../components/LoadError";
 import { Heading } from "../components/Heading";
+import { Loading } from "../components/Loading";
 import { Account } from "./Account";
 import { ApplyInvite } from "./ApplyInvite";
 import { Invitation } from "./Invitation";
 import { Invited } from "./Invited";
+import { RenewCode } from "./RenewCode";
 
 /** The page of a signed-in person. */
 export function Profile({ invitation }: { invitation: string | null }) {
   const texts = useTexts();
   const { data, error, refetch } = useQuery(MeDocument);
-  const me = data?.me;
+  const { me, config: rules } = data ?? {};
 
   useEffect(() => {
     function look() {
@@ -26,32 +27,32 @@ export function Profile({ invitation }: { invitation: string | null }) {
     };
   }, [refetch]);
 
-  if (!me) {
-    return (
-      <section className="card narrow">
-        {error ? (
-          <LoadError retry={refetch} />
-        ) : (
-          <p className="lead" aria-busy="true">
-            {texts.loading}
-          </p>
-        )}
-      </section>
-    );
-  }
-  const apply = <ApplyInvite applied={me.someoneInvitationCode} invitation={invitation} />;
+  if (!me || !rules) return <Loading error={error} retry={refetch} />;
+  const apply = (
+    <ApplyInvite
+      applied={me.someoneInvitationCode}
+      invitation={invitation}
+      invitedPhones={rules.invitedPhones}
+    />
+  );
   const isInvited = invitation !== null && me.someoneInvitationCode === null;
   return (
     <div className="profile">
       {isInvited && apply}
       <section className="card">
         <Heading isMain={!isInvited}>{texts.invitation.heading}</Heading>
-        <Invitation code={me.invitationCode} isMain={!isInvited} />
+        <Invitation
+          key={me.invitationCode}
+          code={me.invitationCode}
+          left={me.invitationsLeft}
+          isMain={!isInvited}
+        />
+        <RenewCode />
       </section>
       <div className="column">
         {!isInvited && apply}
         <Invited />
-        <Account phone={me.phone} />
+        <Account me={me} invitedPhones={rules.invitedPhones} />
       </div>
     </div>
   );

@@ -1,4 +1,4 @@
-import { type SubmitEvent, useEffect, useRef, useState } from "react";
+import { type ReactNode, type SubmitEvent, useEffect, useRef, useState } from "react";
 
 import { type Problem, useAction } from "../api/useAction";
 import { useTexts } from "../i18n";
@@ -14,20 +14,32 @@ const DEAD: Problem = { __typename: "InvalidCodeError", attemptsLeft: 0 };
 interface CodeFormProps {
   titled: boolean;
   sent: SentCode;
+  lead: string;
+  /** Makes the field that is shown once the invitation code is refused: the digits still work. */
+  invitationField: ((problem: Problem | null) => ReactNode) | undefined;
   confirm: (code: string) => Promise<Problem | null>;
   resend: () => Promise<Problem | null>;
   back: () => void;
 }
 
 /** A field for the code, which is submitted with its last digit. */
-export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps) {
+export function CodeForm({ titled, sent, lead, invitationField, ...actions }: CodeFormProps) {
+  const { confirm, resend, back } = actions;
   const { code: texts } = useTexts();
   const [code, setCode] = useState("");
   const [again, setAgain] = useState(false);
   const field = useRef<HTMLInputElement>(null);
-  const confirming = useAction(confirm);
+  const [corrects, setCorrects] = useState(false); // the invitation code
+  const confirming = useAction(async (typed: string) => {
+    const problem = await confirm(typed);
+    if (problem?.__typename === "InvalidCodeError") clear();
+    if (problem && isAboutInvitation(problem)) setCorrects(true);
+    return problem;
+  });
   const resending = useAction(resend);
   const alive = useCountdown(sent.expires) > 0;
+  const problem = alive ? confirming.problem : DEAD;
+  const refusal = problem && isAboutInvitation(problem) ? problem : null;
 
   useEffect(() => {
     field.current?.focus();
@@ -37,7 +49,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
   function enter(text: string) {
     const typed = digits(text).slice(0, sent.codeLength);
     setCode(typed);
-    if (typed.length === sent.codeLength) void confirming.run(typed).then(clear);
+    if (typed.length === sent.codeLength) void confirming.run(typed);
   }
 
   function clear() {
@@ -60,7 +72,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
   return (
     <form onSubmit={submit}>
       {titled && <h1>{texts.heading}</h1>}
-      <p className="lead">{texts.sentTo(sent.phone)}</p>
+      <p className="lead">{lead}</p>
       {alive && sent.smsCode !== null && (
         <p className="notice">
           {texts.simulated} <strong className="sms">{sent.smsCode}</strong>
@@ -69,7 +81,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
       <Field
         className="digits"
         label={texts.field(sent.codeLength)}
-        problem={resending.problem ?? (alive ? confirming.problem : DEAD)}
+        problem={resending.problem ?? (refusal ? null : problem)}
         inputMode="numeric"
         autoComplete="one-time-code"
         pattern={`\\d{${String(sent.codeLength)}}`}
@@ -79,6 +91,7 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
         onChange={enter}
         ref={field}
       />
+      {corrects && invitationField?.(refusal)}
       <Button type="submit" className="primary" busy={confirming.busy}>
         {texts.confirm}
       </Button>
@@ -91,6 +104,14 @@ export function CodeForm({ titled, sent, confirm, resend, back }: CodeFormProps)
       </div>
     </form>
   );
+}
+
+function isAboutInvitation(problem: Problem): boolean {
+  return problem.__typename === "TooManyRequestsError"
+    ? problem.limit === "INVITATIONS"
+    : ["InvitationCodeNotFoundError", "InvitationUsedUpError", "InvitationRequiredError"].includes(
+        problem.__typename,
+      );
 }
 
 function Resend({ at, ...button }: { at: number; busy: boolean; onClick: () => void }) {

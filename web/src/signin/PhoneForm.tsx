@@ -1,4 +1,4 @@
-import { type SubmitEvent, useState } from "react";
+import { type ReactNode, type SubmitEvent, useState } from "react";
 
 import { type Problem, useAction } from "../api/useAction";
 import { countryName, useLanguage, useTexts } from "../i18n";
@@ -12,9 +12,11 @@ interface PhoneFormProps {
   lead: string;
   label: string;
   send: (phone: string) => Promise<Problem | null>;
+  /** More fields. */
+  children: ReactNode;
 }
 
-export function PhoneForm({ heading, lead, label, send }: PhoneFormProps) {
+export function PhoneForm({ heading, lead, label, send, children }: PhoneFormProps) {
   const { signIn: texts } = useTexts();
   const [phone, setPhone] = useState("");
   const { run, busy, problem } = useAction(send);
@@ -48,6 +50,7 @@ export function PhoneForm({ heading, lead, label, send }: PhoneFormProps) {
         value={phone}
         onChange={setPhone}
       />
+      {children}
       <Button type="submit" className="primary" busy={busy}>
         {texts.send}
       </Button>

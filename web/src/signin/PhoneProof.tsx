@@ -1,4 +1,4 @@
-import { useRef, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 
 import { RequestCodeDocument } from "../generated/graphql";
 import { ask } from "../api/client";
@@ -15,11 +15,18 @@ interface PhoneProofProps {
   heading?: string;
   lead: string;
   label: string;
+  /** The sentence that says where the code went. */
+  sentTo: (phone: string) => string;
+  /** Makes a server that registers only invited people send a code to a stranger. */
+  invitationCode?: string;
+  /** Makes the field for the invitation code, with the refusal of it if there is one. */
+  invitationField?: (problem: Problem | null) => ReactNode;
   confirm: (phone: string, code: string) => Promise<Problem | null>;
 }
 
 /** Asks for a phone number and for the code sent to it, which proves that the person holds the phone. */
-export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofProps) {
+export function PhoneProof({ step, heading, lead, label, ...proof }: PhoneProofProps) {
+  const { sentTo, invitationCode = "", invitationField, confirm } = proof;
   const [sent, setSent] = useState(() => stored(step));
   const last = useRef<SentCode | null>(null); // the code of the number that the person went back from
 
@@ -29,9 +36,10 @@ export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofPr
   }
 
   async function send(phone: string): Promise<Problem | null> {
+    const given = { phone, invitationCode: invitationCode || null };
     // The token of a signed-in person lets the server send a code to a number that is not registered.
     const anonymous = step === "sign-in";
-    const answer = await ask(RequestCodeDocument, { phone }, { anonymous });
+    const answer = await ask(RequestCodeDocument, given, { anonymous });
     if (answer.__typename !== "CodeSent") return answer;
     const { expiresIn, resendIn, smsCode, codeLength } = answer;
     const moments = { expires: inSeconds(expiresIn), resend: inSeconds(resendIn) };
@@ -55,11 +63,19 @@ export function PhoneProof({ step, heading, lead, label, confirm }: PhoneProofPr
     return problem;
   }
 
-  if (!sent) return <PhoneForm heading={heading} lead={lead} label={label} send={start} />;
+  if (!sent) {
+    return (
+      <PhoneForm heading={heading} lead={lead} label={label} send={start}>
+        {invitationField?.(null)}
+      </PhoneForm>
+    );
+  }
   return (
     <CodeForm
       titled={heading !== undefined}
       sent={sent}
+      lead={sentTo(sent.phone)}
+      invitationField={invitationField}
       confirm={(code) => guess(sent, code)}
       resend={() => send(sent.phone)}
       back={() => {
