@@ -14,15 +14,17 @@ from connect_hub.security.networks import widest
 
 
 class Turns:
-    """Lets one request of each network proceed, and then those of the others."""
+    """Lets one request proceed at each round of the event loop, the networks one after another."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by network
+        self._gate = asyncio.Lock()
 
     @asynccontextmanager
     async def take(self, address: str) -> AsyncIterator[None]:
         """Wait for the turn of a client's network; it ends with the context."""
         lock = self._locks.setdefault(widest(address), asyncio.Lock())
         async with lock:
-            await asyncio.sleep(0)  # all that is ready goes first
+            async with self._gate:  # one of all networks, after everything else that is ready
+                await asyncio.sleep(0)
             yield
