@@ -123,6 +123,17 @@ async def test_an_endpoint_gets_only_its_types(
     assert receiver.requests[0].content["data"]["reason"] == "signed_out"
 
 
+async def test_endpoints_are_known_before_the_first_request_is_served(
+    hub: Hub, settings: Settings, receiver: Receiver
+) -> None:
+    await registered(receiver.url)
+    await pass_time(2 * DAY)  # in which no server ran
+    async with sending_to(settings, receiver.url):
+        assert await fetch("SELECT FROM webhook_endpoint WHERE seen_at > now() - interval '1 hour'")
+        await hub.person()
+        await receiver.wait_for(2)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
