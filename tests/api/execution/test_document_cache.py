@@ -136,7 +136,7 @@ def test_plans_for_values_of_conditions_are_limited(documents: Documents) -> Non
     for values in product([True, False], repeat=8):
         text = f"query ({declared}) {{ {fields} }}"
         prepared = _ask(documents, text, variables=dict(zip(names, values, strict=True)))
-    assert len(prepared.plans) == 16
+    assert len(prepared.plans.compiled) == 16
 
 
 def test_new_documents_do_not_evict_documents_that_were_used_again(documents: Documents) -> None:

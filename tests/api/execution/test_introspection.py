@@ -7,6 +7,7 @@ import pytest
 from graphql import ExecutionResult, get_introspection_query, parse
 
 from connect_hub.api import execution
+from connect_hub.api.execution.executor import Plans
 from connect_hub.api.execution.query_limits import MAX_INTROSPECTED
 from connect_hub.api.schema import schema
 from connect_hub.api.strawberry_internals import CoreExecutor, core_schema
@@ -54,7 +55,7 @@ async def test_introspection_results_equal_those_of_graphql_core(text: str) -> N
     request: Any = {"raw_variable_values": {"yes": True, "name": "Client"}}
     document = parse(text)
     plain = CoreExecutor.build(core_schema(schema), document, **request)
-    ours = execution.build_executor(core_schema(schema), document, {}, **request)
+    ours = execution.build_executor(core_schema(schema), document, Plans(), **request)
     assert await _result(ours) == await _result(plain)
 
 

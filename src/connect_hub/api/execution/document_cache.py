@@ -4,7 +4,6 @@ from collections import OrderedDict
 from sys import getsizeof
 from typing import NamedTuple
 
-from connect_hub.api.execution.compiler import CompiledOperation
 from connect_hub.api.execution.prepared_document import PreparedDocument
 
 BUDGET = 6 * 1024 * 1024  # bytes, by the estimates below
@@ -57,12 +56,13 @@ class DocumentCache:
         if self._entries:
             text = next(reversed(self._entries))
             entry = self._entries[text]
-            if len(entry.prepared.plans) != entry.plan_count:
+            if len(entry.prepared.plans.compiled) != entry.plan_count:
                 self.cost -= self._entries.pop(text).cost
                 self._put(text, entry.prepared)
 
     def _put(self, text: str, prepared: PreparedDocument) -> None:
-        entry = self._entries[text] = _Entry(prepared, len(prepared.plans), _cost(text, prepared))
+        plan_count = len(prepared.plans.compiled)
+        entry = self._entries[text] = _Entry(prepared, plan_count, _cost(text, prepared))
         self.cost += entry.cost
         while self.cost > self._budget:
             self.cost -= self._entries.popitem(last=False)[1].cost
@@ -70,7 +70,7 @@ class DocumentCache:
 
 def _cost(text: str, prepared: PreparedDocument) -> int:
     """Estimate the memory of a document and its plans in bytes."""
-    compiled = [plan for plan in prepared.plans.values() if isinstance(plan, CompiledOperation)]
+    compiled = [plan for plan in prepared.plans.compiled.values() if plan]
     return (
         _PER_DOCUMENT
         + _PER_BYTE * getsizeof(text)

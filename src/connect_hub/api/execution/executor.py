@@ -1,8 +1,8 @@
 """Builds the executor of a request; an operation is compiled when it is first used."""
 
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from graphql import (
     DirectiveNode,
@@ -20,23 +20,26 @@ from graphql.execution.values import VariableValues
 from connect_hub.api.execution.compiler import CompiledOperation, Compiler
 from connect_hub.api.execution.fallback import FallbackExecutor
 from connect_hub.api.execution.plan_execution import PlanExecution
+from connect_hub.api.execution.resolvers import NO_VARIABLES
 
 
-class ConditionalOperation(NamedTuple):
-    """An operation whose directives use variables: there is one plan for each of their values."""
+class Operation(NamedTuple):
+    """An operation, and the variables that its directives use: each of their values has a plan."""
 
-    operation: OperationDefinitionNode
-    conditions: tuple[str, ...]  # the variables that directives use
+    node: OperationDefinitionNode
+    conditions: tuple[str, ...]
 
 
-Plans = dict[Any, CompiledOperation | ConditionalOperation | None]
-"""The plans of one document, by operation name, or by the name and the values of its conditions.
+@dataclass(slots=True)
+class Plans:
+    """The operations of one document by their names, and the plans that were compiled so far."""
 
-None stands for an operation that plans do not support.
-"""
+    operations: dict[str | None, Operation] = field(default_factory=dict)
+    # By name and values of the conditions. None: plans do not support the operation.
+    compiled: dict[tuple[Any, ...], CompiledOperation | None] = field(default_factory=dict)
 
-MAX_PLANS = 16  # kept for one document; further values of conditions are compiled each time
-_NO_VARIABLES = VariableValues({}, {})
+
+MAX_PLANS = 16  # kept for values of conditions in one document: there may be 2²⁰
 
 
 def build_executor(
@@ -54,43 +57,28 @@ def build_executor(
         An object with `operation` and `execute_operation()`: a PlanExecution or graphql-core's
         executor. If the request is invalid, a list of errors.
     """
-    build_fallback = partial(FallbackExecutor.build, schema, document, **request)
+    build_fallback: Any = partial(FallbackExecutor.build, schema, document, **request)
     name = request.get("operation_name")
-    if name not in plans:
+    if name not in plans.operations:
         executor = build_fallback()
         if isinstance(executor, list):
             return executor
-        conditions = _conditions(executor)
-        plans[name] = (
-            ConditionalOperation(executor.operation, conditions)
-            if conditions
-            else _compile(executor)
-        )
-    plan = plans[name]
-    variables = plan and _coerce_variables(schema, plan.operation, request)
-    if isinstance(plan, ConditionalOperation) and variables:
-        plan = _plan_for_values(plan, plans, name, variables, build_fallback)
-    if isinstance(plan, CompiledOperation) and variables:
-        return PlanExecution(plan, variables, request.get("context_value"), build_fallback)
-    return build_fallback()
-
-
-def _plan_for_values(
-    conditional: ConditionalOperation,
-    plans: Plans,
-    name: str | None,
-    variables: VariableValues,
-    build_fallback: Callable[[], Any],
-) -> CompiledOperation | None:
-    """Return the plan for the values of the conditions, and keep a few: there may be 2²⁰."""
-    values = {condition: variables.coerced.get(condition) for condition in conditional.conditions}
+        plans.operations[name] = Operation(executor.operation, _conditions(executor))
+    operation, conditions = plans.operations[name]
+    variables = _coerce_variables(schema, operation, request)
+    if variables is None:
+        return build_fallback()
+    values = {condition: variables.coerced.get(condition) for condition in conditions}
     key = name, *values.values()
-    if key in plans:
-        return cast("CompiledOperation | None", plans[key])
-    plan = _compile(build_fallback(), values)
-    if len(plans) < MAX_PLANS:
-        plans[key] = plan
-    return plan
+    if key in plans.compiled:
+        compiled = plans.compiled[key]
+    else:
+        compiled = _compile(build_fallback(), values)
+        if not conditions or len(plans.compiled) < MAX_PLANS:
+            plans.compiled[key] = compiled
+    if compiled is None:
+        return build_fallback()
+    return PlanExecution(compiled, variables, request.get("context_value"), build_fallback)
 
 
 def _conditions(executor: Executor[Any]) -> tuple[str, ...]:
@@ -113,13 +101,11 @@ class _DirectiveVariables(Visitor):
                 self.names[argument.value.name.value] = None
 
 
-def _compile(
-    executor: Executor[Any], conditions: Mapping[str, Any] | None = None
-) -> CompiledOperation | None:
+def _compile(executor: Executor[Any], conditions: dict[str, Any]) -> CompiledOperation | None:
     """Compile an operation; the plan keeps nothing of the request but the values of conditions."""
     executor.context_value = None
     executor.async_helpers = None  # type: ignore[assignment]  # avoids a reference cycle
-    executor.variable_values = VariableValues({}, dict(conditions or {}))
+    executor.variable_values = VariableValues({}, conditions)
     return Compiler(executor).compile()
 
 
@@ -128,7 +114,7 @@ def _coerce_variables(
 ) -> VariableValues | None:
     """Coerce the variables of a request; None if one is invalid, which graphql-core reports."""
     if not operation.variable_definitions:
-        return _NO_VARIABLES
+        return NO_VARIABLES
     inputs = request.get("raw_variable_values") or {}
     values = get_variable_values(schema, operation.variable_definitions, inputs, max_errors=1)
     return None if isinstance(values, list) else values

@@ -1,6 +1,7 @@
 """Executes plans; graphql-core finishes those that bail out."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
@@ -63,16 +64,12 @@ class PlanExecution:
 async def execute(executor: Any) -> ExecutionResult:
     """Execute an operation by an executor that `build_executor` returned."""
     is_mutation = executor.operation.operation is OperationType.MUTATION
-    if isinstance(executor, PlanExecution) or is_mutation:
-        return await _result(executor)
-    async with SharedConnectionScope():  # graphql-core runs the resolvers of a query concurrently
-        return await _result(executor)
-
-
-async def _result(executor: Any) -> ExecutionResult:
-    result = executor.execute_operation()
-    completed: ExecutionResult = await result if isawaitable(result) else result
-    return completed
+    # graphql-core runs the resolvers of a query concurrently.
+    is_shared = not (is_mutation or isinstance(executor, PlanExecution))
+    async with SharedConnectionScope() if is_shared else nullcontext():
+        result = executor.execute_operation()
+        completed: ExecutionResult = await result if isawaitable(result) else result
+        return completed
 
 
 class ReplayMiddleware:

@@ -20,7 +20,7 @@ class PreparedDocument:
     """A document that is parsed, within the limits and valid."""
 
     document: DocumentNode
-    plans: Plans = field(default_factory=dict)
+    plans: Plans = field(default_factory=Plans)
     _first_fields: dict[str | None, str] = field(default_factory=dict)  # by operation name
 
     def first_field(self, operation: OperationDefinitionNode) -> str:

@@ -12,6 +12,7 @@ from graphql import (
     VariableNode,
     get_argument_values,
 )
+from graphql.execution.values import VariableValues
 from strawberry import ID
 
 from connect_hub.api.execution.plans import BailOut, Completed, Plan
@@ -25,7 +26,7 @@ from connect_hub.api.strawberry_internals import (
     resolver_of,
 )
 
-_VARIABLES_INDEX = GraphQLResolveInfo._fields.index("variable_values")  # the context comes next
+NO_VARIABLES = VariableValues({}, {})
 _SCALARS = {str, int, float, bool, ID}  # Strawberry passes arguments of these types unconverted
 
 
@@ -52,10 +53,9 @@ class ResolverField(NamedTuple):
         """Return the info for one execution of a plan."""
 
         def build_raw_info() -> Any:
-            info: Any = self.info
-            variables = execution.variable_values.coerced
-            before, after = info[:_VARIABLES_INDEX], info[_VARIABLES_INDEX + 2 :]
-            return info._make((*before, variables, execution.context, *after))
+            return self.info._replace(
+                variable_values=execution.variable_values, context=execution.context
+            )
 
         def read_selection() -> list[Selected]:
             return [field.selected_by(execution) for field in self.below]
@@ -123,24 +123,22 @@ def resolver_plan(field: ResolverField, complete: Plan) -> Plan:
 def argument_coercion(
     field: GraphQLField, definition: StrawberryField, node: FieldNode
 ) -> Callable[[Any], dict[str, Any]]:
-    """Return a function that coerces the arguments; it does so only once if none is a variable."""
+    """Return a function that coerces the arguments; without variables, they are coerced now.
+
+    Raises:
+        GraphQLError: an argument is invalid.
+    """
     names = [argument.python_name for argument in definition.arguments]
     python_names = dict(zip(field.args, names, strict=True))
 
-    def coerce(execution: Any) -> dict[str, Any]:
-        values = get_argument_values(field, node, execution.variable_values)
+    def coerce(variables: VariableValues) -> dict[str, Any]:
+        values = get_argument_values(field, node, variables)
         return {python_names[name]: value for name, value in values.items()}
 
-    constant: dict[str, Any] | None = None
-
-    def coerce_once(execution: Any) -> dict[str, Any]:
-        nonlocal constant
-        if constant is None:
-            constant = coerce(execution)
-        return dict(constant)
-
-    uses_variables = any(isinstance(each.value, VariableNode) for each in node.arguments or ())
-    return coerce if uses_variables else coerce_once
+    if any(isinstance(each.value, VariableNode) for each in node.arguments or ()):
+        return lambda execution: coerce(execution.variable_values)
+    constant = coerce(NO_VARIABLES)
+    return lambda _execution: dict(constant)
 
 
 async def _handle(error: Exception, field: ResolverField, execution: Any) -> Any:

@@ -2,86 +2,51 @@
 
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    FragmentsOnCompositeTypesRule,
-    GraphQLError,
-    GraphQLSchema,
-    KnownArgumentNamesRule,
-    KnownDirectivesRule,
-    KnownFragmentNamesRule,
-    KnownTypeNamesRule,
-    MaxIntrospectionDepthRule,
-    NoFragmentCyclesRule,
-    NoSchemaIntrospectionCustomRule,
-    NoUndefinedVariablesRule,
-    NoUnusedFragmentsRule,
-    NoUnusedVariablesRule,
-    PossibleFragmentSpreadsRule,
-    SingleFieldSubscriptionsRule,
-    UniqueArgumentNamesRule,
-    UniqueFragmentNamesRule,
-    UniqueInputFieldNamesRule,
-    UniqueVariableNamesRule,
-    ValuesOfCorrectTypeRule,
-    VariablesAreInputTypesRule,
-    VariablesInAllowedPositionRule,
-    specified_rules,
-    validate,
-)
-from graphql.validation import (
-    ASTValidationRule,
-    DeferStreamDirectiveLabel,
-    DeferStreamDirectiveOnRootField,
-    DeferStreamDirectiveOnValidOperationsRule,
-    StreamDirectiveOnListField,
-    UniqueDirectivesPerLocationRule,
-)
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, specified_rules, validate
+from graphql import validation as rules
 
 from connect_hub.api.execution.query_limits import MAX_ERRORS
 
-Rules = list[type[ASTValidationRule]]
+Rule = type[rules.ASTValidationRule]
 
 # The schema has no @defer and no @stream, so KnownDirectivesRule rejects both. The rules about them
 # add nothing, and one of them raises an exception where a union's fields are selected.
-INCREMENTAL_RULES: set[type[ASTValidationRule]] = {
-    DeferStreamDirectiveLabel,
-    DeferStreamDirectiveOnRootField,
-    DeferStreamDirectiveOnValidOperationsRule,
-    StreamDirectiveOnListField,
+INCREMENTAL_RULES: set[Rule] = {
+    rules.DeferStreamDirectiveLabel,
+    rules.DeferStreamDirectiveOnRootField,
+    rules.DeferStreamDirectiveOnValidOperationsRule,
+    rules.StreamDirectiveOnListField,
 }
 
-# Rules by the tokens that they are about. Names, keywords and punctuation cannot be escaped, so
-# these rules find nothing in a text that contains none of the tokens.
-_RULES_ABOUT: dict[tuple[str, ...], set[type[ASTValidationRule]]] = {
-    ("$",): {
-        NoUndefinedVariablesRule,
-        NoUnusedVariablesRule,
-        UniqueVariableNamesRule,
-        VariablesAreInputTypesRule,
-        VariablesInAllowedPositionRule,
-    },
-    ("@",): {KnownDirectivesRule, UniqueDirectivesPerLocationRule},
-    ("...", "fragment"): {
-        FragmentsOnCompositeTypesRule,
-        KnownFragmentNamesRule,
-        NoFragmentCyclesRule,
-        NoUnusedFragmentsRule,
-        PossibleFragmentSpreadsRule,
-        UniqueFragmentNamesRule,
-    },
-    ("(",): {
-        KnownArgumentNamesRule,
-        UniqueArgumentNamesRule,
-        UniqueInputFieldNamesRule,
-        ValuesOfCorrectTypeRule,
-    },
-    ("subscription",): {SingleFieldSubscriptionsRule},
-    ("__",): {MaxIntrospectionDepthRule, NoSchemaIntrospectionCustomRule},
+# The tokens that a rule is about. Names, keywords and punctuation cannot be escaped, so the rule
+# finds nothing in a text that contains none of its tokens.
+_SPREADS = "...", "fragment"
+_TOKENS_OF_RULES: dict[Rule, tuple[str, ...]] = {
+    rules.NoUndefinedVariablesRule: ("$",),
+    rules.NoUnusedVariablesRule: ("$",),
+    rules.UniqueVariableNamesRule: ("$",),
+    rules.VariablesAreInputTypesRule: ("$",),
+    rules.VariablesInAllowedPositionRule: ("$",),
+    rules.KnownDirectivesRule: ("@",),
+    rules.UniqueDirectivesPerLocationRule: ("@",),
+    rules.FragmentsOnCompositeTypesRule: _SPREADS,
+    rules.KnownFragmentNamesRule: _SPREADS,
+    rules.NoFragmentCyclesRule: _SPREADS,
+    rules.NoUnusedFragmentsRule: _SPREADS,
+    rules.PossibleFragmentSpreadsRule: _SPREADS,
+    rules.UniqueFragmentNamesRule: _SPREADS,
+    rules.KnownArgumentNamesRule: ("(",),
+    rules.UniqueArgumentNamesRule: ("(",),
+    rules.UniqueInputFieldNamesRule: ("(",),
+    rules.ValuesOfCorrectTypeRule: ("(",),
+    rules.SingleFieldSubscriptionsRule: ("subscription",),
+    rules.MaxIntrospectionDepthRule: ("__",),
+    rules.NoSchemaIntrospectionCustomRule: ("__",),
 }
+_IN_EVERY_TEXT = ("",)
 
 
-class _KnownTypeNames(KnownTypeNamesRule):
+class _KnownTypeNames(rules.KnownTypeNamesRule):
     """Without suggestions: comparing an unknown name with all types takes milliseconds."""
 
     def __init__(self, context: Any) -> None:
@@ -95,13 +60,13 @@ class Validator:
     def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         self._schema = schema
         self._hide_suggestions = not introspection
-        self._rules: Rules = [
-            _KnownTypeNames if rule is KnownTypeNamesRule else rule
+        self._rules: list[Rule] = [
+            _KnownTypeNames if rule is rules.KnownTypeNamesRule else rule
             for rule in specified_rules
             if rule not in INCREMENTAL_RULES
         ]
         if not introspection:
-            self._rules.append(NoSchemaIntrospectionCustomRule)
+            self._rules.append(rules.NoSchemaIntrospectionCustomRule)
 
     def validate(self, document: DocumentNode, text: str) -> list[GraphQLError]:
         """Return up to MAX_ERRORS errors; one more says that validation was aborted."""
@@ -114,13 +79,13 @@ class Validator:
         )
         return [_without_cause(error) for error in errors]
 
-    def _rules_for(self, text: str) -> Rules:
+    def _rules_for(self, text: str) -> list[Rule]:
         """Return the rules that can find an error in a text."""
-        rules = self._rules
-        for tokens, rules_about in _RULES_ABOUT.items():
-            if not any(token in text for token in tokens):
-                rules = [rule for rule in rules if rule not in rules_about]
-        return rules
+        return [
+            rule
+            for rule in self._rules
+            if any(token in text for token in _TOKENS_OF_RULES.get(rule, _IN_EVERY_TEXT))
+        ]
 
 
 def _without_cause(error: GraphQLError) -> GraphQLError:

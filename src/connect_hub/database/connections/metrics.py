@@ -13,6 +13,6 @@ async def observe() -> None:
     """Record the metrics every second; runs until cancelled."""
     while True:
         pool = await current_pool()
-        metrics.POOL.labels("idle").set(pool.idle_count)
-        metrics.POOL.labels("used").set(pool.open_count - pool.idle_count)
+        metrics.POOL.labels("idle").set(len(pool.idle))
+        metrics.POOL.labels("used").set(len(pool.open) - len(pool.idle))
         await asyncio.sleep(INTERVAL.total_seconds())

@@ -14,8 +14,7 @@ import asyncpg
 
 from connect_hub import background
 
-_CANCEL_TIMEOUT = timedelta(seconds=5)
-_CLOSE_TIMEOUT = timedelta(seconds=5)
+_TIMEOUT = timedelta(seconds=5).total_seconds()  # to cancel a statement, to close a connection
 
 
 class ConnectionPool:
@@ -29,22 +28,12 @@ class ConnectionPool:
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], *, size: int) -> None:
+        self.open: set[asyncpg.Connection] = set()  # without those that have expired
+        self.idle: list[asyncpg.Connection] = []  # the last used is used next: its caches are warm
         self._connect = connect
         self._unopened = size
-        self._idle: list[asyncpg.Connection] = []  # the last used is used next: its caches are warm
-        self._reusable: set[asyncpg.Connection] = set()  # all that are open and have not expired
         self._waiters: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
         self._is_closed = False
-
-    @property
-    def open_count(self) -> int:
-        """How many connections are open and have not expired."""
-        return len(self._reusable)
-
-    @property
-    def idle_count(self) -> int:
-        """How many connections wait for a statement."""
-        return len(self._idle)
 
     async def acquire(self) -> asyncpg.Connection:
         """Wait for a connection.
@@ -55,19 +44,20 @@ class ConnectionPool:
         """
         if self._is_closed:
             raise asyncpg.InterfaceError("The pool is closed.")
-        while self._idle:
-            connection = self._idle.pop()
+        while self.idle:
+            connection = self.idle.pop()
             if not connection.is_closed():
                 return connection
-            self._forget(connection)
+            self.open.discard(connection)
+            self._unopened += 1
         if self._unopened:
             self._unopened -= 1
             return await self._open()
         return await self._wait() or await self._open()
 
-    async def release(self, connection: asyncpg.Connection) -> None:
-        """Hand a connection to the next waiter, or keep it."""
-        if connection in self._reusable and _is_clean(connection):
+    async def release(self, connection: asyncpg.Connection | None) -> None:
+        """Hand a connection to the next waiter, or keep it; None is the right to open one."""
+        if connection is None or (connection in self.open and _is_clean(connection)):
             self._hand_over(connection)
         else:
             background.spawn(self._close(connection))
@@ -75,7 +65,7 @@ class ConnectionPool:
     async def release_cancelled(self, connection: asyncpg.Connection) -> None:
         """Release a connection when PostgreSQL has cancelled the statement that runs on it."""
         try:
-            async with asyncio.timeout(_CANCEL_TIMEOUT.total_seconds()):
+            async with asyncio.timeout(_TIMEOUT):
                 await connection.execute("SELECT")  # asyncpg first waits for the cancellation
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 (after any, it is closed)
             connection.terminate()
@@ -89,28 +79,22 @@ class ConnectionPool:
         Args:
             witness: the connection that showed the need. Nothing happens if it has expired already.
         """
-        if witness is None or witness in self._reusable:
-            self._reusable.clear()
-            idle, self._idle = self._idle, []
+        if witness is None or witness in self.open:
+            self.open.clear()
+            idle, self.idle = self.idle, []
             for connection in idle:
                 background.spawn(self._close(connection))
 
     async def close(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, also those in use, sooner than Tortoise stops waiting for it."""
         self._is_closed = True
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(asyncpg.InterfaceError("The pool is closed."))
-        closing = [connection.close() for connection in self._reusable]
-        self._reusable.clear()
-        self._idle.clear()
+        closing = [connection.close(timeout=_TIMEOUT) for connection in self.open]
+        self.open.clear()
+        self.idle.clear()
         await asyncio.gather(*closing, return_exceptions=True)
-
-    def terminate(self) -> None:
-        """Close all connections at once."""
-        self._is_closed = True
-        for connection in self._reusable:
-            connection.terminate()
 
     async def _wait(self) -> asyncpg.Connection | None:
         """Wait for a connection, or for the right to open one."""
@@ -120,7 +104,7 @@ class ConnectionPool:
             connection: asyncpg.Connection | None = await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():  # it was its turn just now
-                self._return_unused(waiter.result())
+                await self.release(waiter.result())
             raise
         return connection
 
@@ -130,24 +114,14 @@ class ConnectionPool:
         except BaseException:
             self._hand_over(None)
             raise
-        self._reusable.add(connection)
+        self.open.add(connection)
         return connection
 
     async def _close(self, connection: asyncpg.Connection) -> None:
-        self._reusable.discard(connection)
+        self.open.discard(connection)
         with suppress(Exception):
-            await connection.close(timeout=_CLOSE_TIMEOUT.total_seconds())
+            await connection.close(timeout=_TIMEOUT)
         self._hand_over(None)
-
-    def _forget(self, connection: asyncpg.Connection) -> None:
-        self._reusable.discard(connection)
-        self._unopened += 1
-
-    def _return_unused(self, connection: asyncpg.Connection | None) -> None:
-        if connection:
-            background.spawn(self.release(connection))
-        else:
-            self._hand_over(None)
 
     def _hand_over(self, connection: asyncpg.Connection | None) -> None:
         """Wake the first waiter with a connection; with None, it opens one."""
@@ -157,7 +131,7 @@ class ConnectionPool:
                 waiter.set_result(connection)
                 return
         if connection:
-            self._idle.append(connection)
+            self.idle.append(connection)
         else:
             self._unopened += 1
 
