@@ -14,7 +14,8 @@ import asyncpg
 
 from connect_hub import background
 
-_TIMEOUT = timedelta(seconds=5).total_seconds()  # to cancel a statement, to close a connection
+_CANCEL_TIMEOUT = timedelta(seconds=5)
+_CLOSE_TIMEOUT = timedelta(seconds=5)
 
 
 class ConnectionPool:
@@ -65,7 +66,7 @@ class ConnectionPool:
     async def release_cancelled(self, connection: asyncpg.Connection) -> None:
         """Release a connection when PostgreSQL has cancelled the statement that runs on it."""
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(_CANCEL_TIMEOUT.total_seconds()):
                 await connection.execute("SELECT")  # asyncpg first waits for the cancellation
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 (after any, it is closed)
             connection.terminate()
@@ -91,7 +92,9 @@ class ConnectionPool:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(asyncpg.InterfaceError("The pool is closed."))
-        closing = [connection.close(timeout=_TIMEOUT) for connection in self.open]
+        closing = [
+            connection.close(timeout=_CLOSE_TIMEOUT.total_seconds()) for connection in self.open
+        ]
         self.open.clear()
         self.idle.clear()
         await asyncio.gather(*closing, return_exceptions=True)
@@ -120,7 +123,7 @@ class ConnectionPool:
     async def _close(self, connection: asyncpg.Connection) -> None:
         self.open.discard(connection)
         with suppress(Exception):
-            await connection.close(timeout=_TIMEOUT)
+            await connection.close(timeout=_CLOSE_TIMEOUT.total_seconds())
         self._hand_over(None)
 
     def _hand_over(self, connection: asyncpg.Connection | None) -> None:
