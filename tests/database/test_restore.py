@@ -1,6 +1,7 @@
 """Every way to restore our tables, and every search_path: all rows as they were, all rules kept."""
 
 import subprocess
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,24 @@ async def test_tables_are_copied(
     await target.close()
     assert await rows(url) == await rows(full)
     await _check_rules(url)
+
+
+async def test_more_clients_are_restored_than_postgresql_has_memory_for_locks(
+    postgres: str,
+) -> None:
+    url = await create(postgres)
+    connection = await asyncpg.connect(**parse_url(url))
+    slots = await connection.fetchval(
+        "SELECT current_setting('max_locks_per_transaction')::int"
+        " * (current_setting('max_connections')::int + 50)"
+    )
+    records = [(uuid4(), f"+7999{n:07}", f"{n:06}") for n in range(2 * slots)]
+    await connection.copy_records_to_table(
+        "client",
+        records=[(*record, datetime.now(UTC)) for record in records],
+        columns=["id", "phone", "invitation_code", "created_at"],
+    )
+    await connection.close()
 
 
 async def test_a_ring_is_not_restored(postgres: str) -> None:

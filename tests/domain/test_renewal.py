@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from asyncpg import UniqueViolationError
+from tortoise.connection import get_connection
 from tortoise.exceptions import IntegrityError
 
-from connect_hub.database.connections import fetch
+from connect_hub.database.connections import fetch, transaction
 from connect_hub.database.models import Client, RetiredCode
 from connect_hub.settings import Settings
 from tests.support.hub import Hub, changed, pass_time
@@ -92,6 +94,24 @@ async def test_a_retired_code_is_never_issued_again(hub: Hub) -> None:
             await fetch(sql, former, other.id)
     with pytest.raises(IntegrityError):
         await RetiredCode.create(code=former, client_id=other.id, retired_at="2026-01-01")
+
+
+async def test_a_code_cannot_be_taken_while_its_client_replaces_it(hub: Hub) -> None:
+    owner, other = await hub.people(2)
+    former = owner.invitation_code
+    async with transaction():
+        await fetch("UPDATE client SET invitation_code = 'AAAAAA' WHERE id = $1", owner.id)
+        take = "UPDATE client SET invitation_code = $1 WHERE id = $2"
+        taking = asyncio.create_task(_separately(take, former, other.id))
+        await asyncio.sleep(0.2)
+    with pytest.raises(UniqueViolationError):
+        await taking
+
+
+async def _separately(sql: str, *values: object) -> None:
+    """Run a statement outside the transaction of the task that started this one."""
+    async with get_connection("default").acquire_connection() as connection:
+        await connection.execute(sql, *values)
 
 
 async def test_the_former_code_is_refused_once_the_renewal_is_answered(hub: Hub) -> None:
