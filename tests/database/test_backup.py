@@ -11,7 +11,7 @@ from tests.support.documentation import TEXT, section
 from tests.support.processes import serving
 
 
-def test_the_documented_lines_let_no_other_user_read_what_is_secret(tmp_path: Path) -> None:
+def test_documented_backup_lines_keep_secrets_from_other_users(tmp_path: Path) -> None:
     backup = section("Backup and restore").partition("pg_dump`")[0]
     assert re.search(r"^umask 077\b(?s:.*)^\$PG/pg_dump ", backup, re.MULTILINE)
     made = re.findall(r"^(?:install|touch|printf|cp) .*\.env\b.*$", TEXT, re.MULTILINE)
@@ -48,7 +48,9 @@ def data_only(programs: str, dump: Path, where: str) -> list[str]:
     return [f"cd {dump.parent} && {programs}/{line}" for line in restored]
 
 
-def test_a_backup_of_a_running_server_restores_into_a_new_one(folder: Path, tmp_path: Path) -> None:
+def test_backup_of_a_running_server_is_restored_into_a_new_one(
+    folder: Path, tmp_path: Path
+) -> None:
     dump = tmp_path / "hub.dump"
     with serving(folder / "old") as old:
         client = old.register()
@@ -67,7 +69,7 @@ def test_a_backup_of_a_running_server_restores_into_a_new_one(folder: Path, tmp_
         assert new.knows(again)
 
 
-def test_the_data_of_a_backup_restores_into_a_migrated_database(
+def test_data_of_a_backup_is_restored_into_a_migrated_database(
     folder: Path, tmp_path: Path
 ) -> None:
     dump = tmp_path / "hub.dump"

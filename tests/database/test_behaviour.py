@@ -102,7 +102,7 @@ def refused(command: str, said: str, **settings: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOOKALIKES)
-def test_lookalike_is_refused_in_one_line(
+def test_lookalike_is_rejected_in_one_line(
     database: Database, migrated: Database, folder: Path, name: str
 ) -> None:
     lookalike, said = LOOKALIKES[name]
@@ -134,7 +134,9 @@ def test_disabled_trigger_is_found(migrated: Database, folder: Path, trigger: st
     assert run("doctor", DATA_DIR=str(folder), **migrated.settings).returncode == 0
 
 
-def test_urls_of_two_databases_are_refused(postgres: str, migrated: Database, folder: Path) -> None:
+def test_urls_of_two_databases_are_rejected(
+    postgres: str, migrated: Database, folder: Path
+) -> None:
     other = f"{migrated.name}_other"
     databases.execute(postgres, f"CREATE DATABASE {other} OWNER {migrated.name}")
     settings = migrated.settings | {"DIRECT_DATABASE_URL": f"{migrated.url}&dbname={other}"}
@@ -164,7 +166,7 @@ def test_pool_in_transaction_mode_serves_with_a_direct_url(
     ],
     ids=["silently", "refusing"],
 )
-def test_pool_in_statement_mode_is_refused_even_with_a_direct_url(
+def test_pool_in_statement_mode_is_rejected_even_with_a_direct_url(
     database: Database, folder: Path, lookalike: Lookalike, said: str
 ) -> None:
     with imitating(database.socket, lookalike) as port:

@@ -106,7 +106,7 @@ async def test_migration_may_take_longer_than_the_transaction_timeout(
     assert (done.returncode, done.stderr) == (0, ""), done
 
 
-def test_codes_applied_at_once_close_no_ring_under_another_default(
+def test_codes_applied_at_once_close_no_ring_under_another_default_isolation_level(
     database: Database, folder: Path
 ) -> None:
     database.execute("ALTER ROLE {name} SET default_transaction_isolation = 'serializable'")
@@ -160,7 +160,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("sql", "said"), [*(OF_SERVE | OF_MIGRATE | OF_ANY).items()])
-def test_a_database_that_cannot_be_used_stops_the_start_in_one_line(
+def test_unusable_database_stops_the_start_with_one_line(
     database: Database, folder: Path, sql: str, said: str
 ) -> None:
     url = f"{database.server}&dbname=postgres"
@@ -179,7 +179,7 @@ def test_a_database_that_cannot_be_used_stops_the_start_in_one_line(
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 @pytest.mark.parametrize("sql", FOREIGN)
-def test_of_a_name_that_is_taken_nothing_is_created(
+def test_nothing_is_created_if_a_name_is_taken(
     database: Database, folder: Path, sql: str, command: str
 ) -> None:
     database.execute(sql)
@@ -191,7 +191,7 @@ def test_of_a_name_that_is_taken_nothing_is_created(
 
 
 @pytest.mark.parametrize("encoding", ["WIN1251", "LATIN1", "SQL_ASCII"])
-def test_a_database_of_another_encoding_is_refused(
+def test_database_of_another_encoding_is_rejected(
     postgres: str, folder: Path, encoding: str
 ) -> None:
     locale = "LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
@@ -205,7 +205,7 @@ def test_a_database_of_another_encoding_is_refused(
 
 
 @pytest.mark.parametrize("command", ["stats", "clients block +79991234567"])
-def test_a_command_on_an_unusable_database_ends_in_one_line(
+def test_command_on_an_unusable_database_prints_one_line(
     database: Database, folder: Path, command: str
 ) -> None:
     environment = {"DATA_DIR": str(folder / "unused"), **database.settings}
@@ -216,7 +216,7 @@ def test_a_command_on_an_unusable_database_ends_in_one_line(
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_a_role_that_may_open_two_connections_can_migrate(database: Database, folder: Path) -> None:
+def test_role_with_a_limit_of_two_connections_can_migrate(database: Database, folder: Path) -> None:
     database.execute("ALTER ROLE {name} CONNECTION LIMIT 2")
     environment = {"DATA_DIR": str(folder / "unused"), **database.settings}
     for command in ("migrate", "stats"):
@@ -224,7 +224,7 @@ def test_a_role_that_may_open_two_connections_can_migrate(database: Database, fo
         assert (done.returncode, done.stderr) == (0, ""), done
 
 
-def test_a_url_of_prisma_serves_from_its_schema_on_one_connection(
+def test_url_of_prisma_serves_from_its_schema_on_one_connection(
     database: Database, folder: Path
 ) -> None:
     url = f"{database.url}&schema=my_hub&connection_limit=1&pgbouncer=true&pool_timeout=2"

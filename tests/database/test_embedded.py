@@ -186,7 +186,7 @@ def free(data_dir: Path) -> bool:
     return False
 
 
-async def test_what_was_written_is_there_after_a_restart(made: Path) -> None:
+async def test_data_survives_a_restart(made: Path) -> None:
     with embedded.running(made):
         await query(made, "CREATE TABLE restarted AS SELECT 42 AS number")
     assert stopped(made)
@@ -194,7 +194,7 @@ async def test_what_was_written_is_there_after_a_restart(made: Path) -> None:
         assert await query(made, "SELECT number FROM restarted") == 42
 
 
-async def test_it_is_safe_by_default(made: Path) -> None:
+async def test_defaults_of_the_embedded_server_are_safe(made: Path) -> None:
     with embedded.running(made):
         assert await query(made, "SHOW fsync") == "on"
         assert await query(made, "SHOW listen_addresses") == ""
@@ -202,7 +202,7 @@ async def test_it_is_safe_by_default(made: Path) -> None:
         assert mode(made) == (0o711 if ROOT else 0o700)
 
 
-async def test_its_locale_is_the_same_on_every_machine(made: Path) -> None:
+async def test_locale_is_the_same_on_every_machine(made: Path) -> None:
     with embedded.running(made):
         locale = "SELECT datlocprovider::text || ' ' || datlocale FROM pg_database LIMIT 1"
         assert await query(made, locale) == "b C.UTF-8"
@@ -210,7 +210,7 @@ async def test_its_locale_is_the_same_on_every_machine(made: Path) -> None:
         assert await query(made, "SHOW timezone") == "UTC"
 
 
-async def test_the_callers_environment_does_not_disturb_it(
+async def test_environment_of_the_caller_is_ignored(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGDATA", "/nowhere")
@@ -220,7 +220,7 @@ async def test_the_callers_environment_does_not_disturb_it(
         assert await query(made, "SHOW port") == "5432"
 
 
-async def test_a_killed_owner_leaves_no_postgresql_and_loses_nothing(made: Path) -> None:
+async def test_killed_owner_leaves_no_postgresql_and_loses_no_data(made: Path) -> None:
     with owner(made) as process:
         assert say(process) == "ready"
         worker = int(say(process, "start a worker\n"))
@@ -235,7 +235,7 @@ async def test_a_killed_owner_leaves_no_postgresql_and_loses_nothing(made: Path)
         assert await query(made, "SELECT number FROM orphaned") == 42
 
 
-async def test_a_killed_guard_takes_postgresql_with_it(made: Path) -> None:
+async def test_killed_guard_stops_postgresql(made: Path) -> None:
     with owner(made) as process:
         assert say(process) == "ready"
         os.kill(guard(made), signal.SIGKILL)
@@ -245,7 +245,7 @@ async def test_a_killed_guard_takes_postgresql_with_it(made: Path) -> None:
         assert await query(made, "SELECT 1") == 1
 
 
-async def test_a_killed_postmaster_loses_nothing_and_keeps_nothing_running(made: Path) -> None:
+async def test_killed_postmaster_loses_no_data_and_leaves_no_process(made: Path) -> None:
     with owner(made) as process:
         assert say(process) == "ready"
         await query(made, "CREATE TABLE crashed AS SELECT 42 AS number")
@@ -258,7 +258,7 @@ async def test_a_killed_postmaster_loses_nothing_and_keeps_nothing_running(made:
         assert await query(made, "SELECT number FROM crashed") == 42
 
 
-async def test_an_interrupted_start_is_started_again(data_dir: Path) -> None:
+async def test_interrupted_first_start_is_repeated(data_dir: Path) -> None:
     for begun in (data_dir / "postgres.new" / "base", data_dir / "postgres" / "postmaster.pid"):
         with owner(data_dir):
             assert eventually(begun.exists)
@@ -277,7 +277,7 @@ async def test_ctrl_c_does_not_reach_postgresql_before_its_owner(made: Path) -> 
         assert stopped(made)
 
 
-async def test_a_folder_is_in_use_while_its_owner_or_any_postgresql_lives(
+async def test_folder_is_in_use_while_its_owner_or_a_postgresql_runs(
     made: Path, data_dir: Path
 ) -> None:
     with owner(made) as process, owner(data_dir) as killed:
@@ -302,7 +302,7 @@ async def test_a_folder_is_in_use_while_its_owner_or_any_postgresql_lives(
         assert await query(data_dir, "SELECT 1") == 1
 
 
-async def test_another_major_is_refused_and_its_data_left_alone(made: Path) -> None:
+async def test_data_of_another_major_version_is_rejected_and_unchanged(made: Path) -> None:
     with embedded.running(made):
         await query(made, "CREATE TABLE kept AS SELECT 42 AS number")
     version = made / "postgres" / "PG_VERSION"
@@ -314,7 +314,7 @@ async def test_another_major_is_refused_and_its_data_left_alone(made: Path) -> N
         assert await query(made, "SELECT number FROM kept") == 42
 
 
-async def test_a_data_dir_may_be_as_long_as_the_refusal_says(
+async def test_data_dir_may_be_as_long_as_the_message_says(
     folder: Path, reachable_wheel: Path
 ) -> None:
     with pytest.raises(StartupError, match=r"too long .* at most 79 bytes"):
@@ -326,13 +326,13 @@ async def test_a_data_dir_may_be_as_long_as_the_refusal_says(
         end(process)
 
 
-def test_a_file_is_no_data_dir(data_dir: Path) -> None:
+def test_file_is_rejected_as_data_dir(data_dir: Path) -> None:
     data_dir.touch()
     with pytest.raises(StartupError, match=r"cannot be used \(File exists: .* choose a folder"):
         start(data_dir)
 
 
-def test_a_foreign_folder_is_refused_and_left_alone(data_dir: Path) -> None:
+def test_folder_with_other_files_is_rejected_and_unchanged(data_dir: Path) -> None:
     foreign = data_dir / "postgres" / "photo"
     foreign.parent.mkdir(parents=True)
     foreign.touch()
@@ -353,7 +353,7 @@ def test_error_line_of_postgresql_is_passed_on(made: Path) -> None:
         settings.truncate(start_of_nonsense)
 
 
-def test_without_the_wheel_the_refusal_says_what_to_install(
+def test_message_says_what_to_install_if_the_wheel_is_missing(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [])
@@ -363,7 +363,7 @@ def test_without_the_wheel_the_refusal_says_what_to_install(
         start(data_dir)
 
 
-def test_an_ordinary_user_runs_it_in_a_folder_of_its_own(
+def test_ordinary_user_can_run_it_in_a_folder_that_they_own(
     folder: Path, reachable_wheel: Path
 ) -> None:
     folder.chmod(0o777)
@@ -374,21 +374,21 @@ def test_an_ordinary_user_runs_it_in_a_folder_of_its_own(
         end(process)
 
 
-def test_a_folder_that_may_not_be_written_is_refused(folder: Path, reachable_wheel: Path) -> None:
+def test_folder_without_write_permission_is_rejected(folder: Path, reachable_wheel: Path) -> None:
     folder.chmod(0o555)
     with owner(folder / "data", reachable_wheel, uid=ORDINARY) as process:
         assert f"cannot be used (Permission denied: {folder}/data)" in say(process)
 
 
 @only_root
-def test_a_user_without_a_name_is_told_so(folder: Path, reachable_wheel: Path) -> None:
+def test_user_without_a_name_gets_a_message(folder: Path, reachable_wheel: Path) -> None:
     folder.chmod(0o777)
     with owner(folder / "data", reachable_wheel, uid=54321) as process:
         assert "initdb refuses user id 54321, which has no name here" in say(process)
 
 
 @only_root
-def test_root_copies_a_wheel_that_postgresql_cannot_reach_once(made: Path, folder: Path) -> None:
+def test_root_copies_an_unreachable_wheel_once(made: Path, folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     for part in wheel():
@@ -403,7 +403,7 @@ def test_root_copies_a_wheel_that_postgresql_cannot_reach_once(made: Path, folde
 
 
 @only_root
-def test_root_is_told_of_a_parent_folder_that_postgresql_cannot_enter(folder: Path) -> None:
+def test_message_names_a_parent_folder_that_postgresql_cannot_enter(folder: Path) -> None:
     folder.chmod(0o700)
     with pytest.raises(StartupError, match="cannot enter"):
         start(folder / "data")

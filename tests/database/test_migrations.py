@@ -179,7 +179,7 @@ OF_THE_FIRST = (
 )
 
 
-async def test_a_first_database_becomes_the_newest_while_its_queries_run(
+async def test_database_of_the_first_release_is_migrated_while_its_queries_run(
     database: str, tmp_path: Path
 ) -> None:
     (tmp_path / "models").mkdir()
@@ -215,7 +215,7 @@ async def test_a_first_database_becomes_the_newest_while_its_queries_run(
     assert counted["sum"] == row["invited"] > 0
 
 
-async def test_migrating_twice_says_nothing_and_changes_nothing_the_second_time(
+async def test_second_migration_changes_nothing_and_logs_nothing(
     database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = _config(database)
@@ -225,7 +225,7 @@ async def test_migrating_twice_says_nothing_and_changes_nothing_the_second_time(
     assert capfd.readouterr() == ("", "")
 
 
-async def test_a_database_of_a_newer_version_is_left_alone(database: str) -> None:
+async def test_database_of_a_newer_version_is_unchanged(database: str) -> None:
     await migrate(_config(database))
     newer = "INSERT INTO aerich (version, app, content) VALUES ('999_x.py', 'models', '{}')"
     async with _serving(database):
@@ -235,7 +235,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: str) -> Non
         assert await is_migrated()
 
 
-async def test_migrating_does_not_disturb_who_is_connected(database: str) -> None:
+async def test_migration_does_not_disturb_connected_clients(database: str) -> None:
     async with _serving(database):
         assert not await is_migrated()
         async with in_transaction() as transaction:
@@ -245,7 +245,7 @@ async def test_migrating_does_not_disturb_who_is_connected(database: str) -> Non
         assert await is_migrated()
 
 
-async def test_a_migration_is_not_bound_by_the_timeouts_for_serving(database: str) -> None:
+async def test_migration_may_take_longer_than_the_timeouts_for_serving(database: str) -> None:
     bounds = "-c%20statement_timeout=1%20-c%20lock_timeout=1"
     assert await migrate(_config(f"{database}&options={bounds}")) == MIGRATIONS
 
@@ -264,7 +264,7 @@ async def test_a_migration_is_not_bound_by_the_timeouts_for_serving(database: st
         ("{server}&options=-c%20nothing=1", "unrecognized configuration parameter"),
     ],
 )
-async def test_an_unreachable_database_is_said_in_a_sentence(
+async def test_unreachable_database_is_reported_in_a_sentence(
     url: str, said: str, postgres: str
 ) -> None:
     with pytest.raises(StartupError, match=said) as refusal:
@@ -274,7 +274,7 @@ async def test_an_unreachable_database_is_said_in_a_sentence(
     assert "hunter2" not in str(refusal.value)
 
 
-async def test_a_user_who_may_not_change_the_database_is_told(database: str) -> None:
+async def test_user_without_permission_to_migrate_gets_a_message(database: str) -> None:
     async with _serving(database):
         await get_connection("default").execute_script("CREATE ROLE reader LOGIN")
 
@@ -282,7 +282,7 @@ async def test_a_user_who_may_not_change_the_database_is_told(database: str) -> 
         await migrate(_config(f"{database}&user=reader"))
 
 
-async def test_a_transaction_left_open_is_rolled_back_at_release(database: str) -> None:
+async def test_open_transaction_is_rolled_back_at_release(database: str) -> None:
     async with _serving(database):
         with suppress(TransactionManagementError):  # at which Tortoise does not roll back
             async with in_transaction() as transaction:
@@ -302,13 +302,13 @@ async def test_a_transaction_left_open_is_rolled_back_at_release(database: str) 
         "SELECT pg_terminate_backend(pg_backend_pid())",
     ],
 )
-async def test_a_database_that_gives_up_is_unavailable(database: str, sql: str) -> None:
+async def test_database_that_times_out_is_unavailable(database: str, sql: str) -> None:
     async with _serving(database):
         with pytest.raises(UNAVAILABLE):
             await get_connection("default").execute_script(sql)
 
 
-async def test_a_wrong_statement_is_not_unavailable(database: str) -> None:
+async def test_wrong_statement_is_an_internal_error(database: str) -> None:
     async with _serving(database):
         with pytest.raises(OperationalError) as error:
             await get_connection("default").execute_script("SELECT nothing")
@@ -316,14 +316,14 @@ async def test_a_wrong_statement_is_not_unavailable(database: str) -> None:
     assert not isinstance(error.value, UNAVAILABLE)
 
 
-async def test_a_migrated_database_is_what_the_models_and_migrations_declare(
+async def test_migrated_database_equals_the_models_and_migrations(
     migrated: asyncpg.Connection, declared: dict[str, str]
 ) -> None:
     assert len(declared) > 20
     assert drift(declared, await _catalogue(migrated)) == []
 
 
-async def test_the_times_of_uses_are_not_compressed(migrated: asyncpg.Connection) -> None:
+async def test_times_of_uses_are_not_compressed(migrated: asyncpg.Connection) -> None:
     """To compress 100,000 of them takes 15 times as long as to store them."""
     sql = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'allowance'::regclass"
     assert await migrated.fetchval(f"{sql} AND attname = 'uses'") == b"e"
@@ -417,7 +417,7 @@ async def test_the_times_of_uses_are_not_compressed(migrated: asyncpg.Connection
         ),
     ],
 )
-async def test_drift_is_noticed(
+async def test_drift_of_the_models_is_detected(
     change: str, noticed: str, migrated: asyncpg.Connection, declared: dict[str, str]
 ) -> None:
     found = drift(declared, await _catalogue_after(change, migrated))
@@ -426,7 +426,7 @@ async def test_drift_is_noticed(
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
-async def test_what_was_made_by_hand_is_missed(
+async def test_missing_handwritten_objects_are_detected(
     name: str, migrated: asyncpg.Connection, declared: dict[str, str]
 ) -> None:
     kind, _, full_name = name.partition(" ")
@@ -450,7 +450,7 @@ async def test_what_was_made_by_hand_is_missed(
         ("count = fields.BigIntField(null=True)", "Success creating migration file"),
     ],
 )
-def test_aerich_makes_a_migration_only_if_the_models_change(
+def test_aerich_writes_a_migration_only_if_the_models_change(
     declaration: str, said: str, tmp_path: Path
 ) -> None:
     for folder in ("src", "migrations"):

@@ -33,7 +33,7 @@ _FILL = """
 
 @pytest.mark.parametrize("is_analyzed", [True, False])
 @pytest.mark.usefixtures("hub")
-async def test_no_statement_of_delivery_and_cleanup_reads_a_whole_table(
+async def test_statements_of_delivery_and_cleanup_read_no_whole_table(
     untriggered: asyncpg.Connection, *, is_analyzed: bool
 ) -> None:
     statements = [

@@ -29,7 +29,7 @@ async def _hot_statements(hub: Hub, sockets: Sockets, monkeypatch: pytest.Monkey
     return {sql for sql in statements if sql != "DELETE FROM sign_in_code"}
 
 
-async def test_each_hot_statement_is_an_index_lookup(
+async def test_each_frequent_statement_is_an_index_lookup(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements = await _hot_statements(hub, sockets, monkeypatch)
@@ -43,7 +43,7 @@ async def test_each_hot_statement_is_an_index_lookup(
             assert "Seq Scan" not in others, f"{sql}\n{lines}"
 
 
-async def test_a_page_is_read_in_order_from_the_index(
+async def test_page_is_read_in_order_from_the_index(
     hub: Hub, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements = await _hot_statements(hub, sockets, monkeypatch)

@@ -173,14 +173,14 @@ REFUSED = [
 
 @pytest.mark.parametrize("sql", REFUSED)
 @pytest.mark.usefixtures("hub")
-async def test_a_stolen_connection_is_refused(sql: str, stolen: asyncpg.Connection) -> None:
+async def test_stolen_connection_may_do_only_what_serving_needs(
+    sql: str, stolen: asyncpg.Connection
+) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await stolen.execute(sql)
 
 
-async def test_a_stolen_connection_cannot_close_a_ring(
-    hub: Hub, stolen: asyncpg.Connection
-) -> None:
+async def test_stolen_connection_cannot_close_a_ring(hub: Hub, stolen: asyncpg.Connection) -> None:
     ann, ben = await hub.people(2)
     await ben.apply(ann.invitation_code)
     with pytest.raises(asyncpg.CheckViolationError, match="invited by this client"):
@@ -204,7 +204,7 @@ async def test_a_stolen_connection_cannot_close_a_ring(
     ],
 )
 @pytest.mark.parametrize("path", ["public", "pg_temp, pg_catalog, public", "pg_temp, public"])
-async def test_a_stolen_connection_cannot_deceive_the_trigger(
+async def test_stolen_connection_cannot_bypass_the_trigger(
     hub: Hub, stolen: asyncpg.Connection, trick: str, path: str
 ) -> None:
     ann, ben = await hub.people(2)
@@ -219,7 +219,7 @@ async def test_a_stolen_connection_cannot_deceive_the_trigger(
         )
 
 
-async def test_the_embedded_server_serves_as_no_superuser(hub: Hub) -> None:
+async def test_embedded_server_does_not_serve_as_superuser(hub: Hub) -> None:
     await hub.person()
     (row,) = await fetch("SELECT usename, usesuper FROM pg_user WHERE usename = current_user")
     assert (row["usename"], row["usesuper"]) == (embedded.APP_USER, False)
@@ -241,7 +241,7 @@ async def test_migrate_creates_the_role_with_the_password_of_its_url(own: Own) -
     assert stored.startswith("SCRAM-SHA-256$4096:")
 
 
-async def test_an_existing_database_of_one_role_gets_a_second_one(own: Own) -> None:
+async def test_existing_database_with_one_role_gets_a_second_role(own: Own) -> None:
     await migrate(own.config(own.name))
     assert await migrated(own) == []
     for _ in range(2):  # the second time changes nothing
@@ -255,7 +255,7 @@ async def test_an_existing_database_of_one_role_gets_a_second_one(own: Own) -> N
         await migrated(own)
 
 
-async def test_a_table_of_a_later_migration_is_granted_at_once(own: Own) -> None:
+async def test_table_of_a_later_migration_is_granted_at_once(own: Own) -> None:
     await migrated(own)
     owner = await asyncpg.connect(**parse_url(own.url(own.name, own.name)))
     application = await asyncpg.connect(**parse_url(own.url(own.application, PASSWORD)))
@@ -265,7 +265,7 @@ async def test_a_table_of_a_later_migration_is_granted_at_once(own: Own) -> None
         await connection.close()
 
 
-async def test_a_hardened_database_is_granted_what_it_takes(own: Own) -> None:
+async def test_hardened_database_is_granted_what_serving_needs(own: Own) -> None:
     await own.owner.execute(
         f"""
         REVOKE ALL ON DATABASE "{own.name}" FROM PUBLIC;
@@ -278,7 +278,7 @@ async def test_a_hardened_database_is_granted_what_it_takes(own: Own) -> None:
         assert server.knows(server.register())
 
 
-async def test_a_role_that_may_not_migrate_serves_a_migrated_database(own: Own) -> None:
+async def test_role_that_cannot_migrate_serves_a_migrated_database(own: Own) -> None:
     settings = own.settings()
     await own.owner.execute(f"CREATE ROLE \"{own.application}\" LOGIN PASSWORD '{PASSWORD}'")
     refused = run("serve", "--port", "0", **settings)
@@ -294,7 +294,7 @@ async def test_a_role_that_may_not_migrate_serves_a_migrated_database(own: Own) 
         assert re.search(r"^privileges +ok ", examined.stdout, re.MULTILINE), examined
 
 
-async def test_one_role_for_both_goes_on_serving_with_a_warning(own: Own) -> None:
+async def test_one_role_for_both_serves_with_a_warning(own: Own) -> None:
     settings = own.settings() | {"DATABASE_URL": own.url(own.name, own.name)}
     with serving(own.folder, port=0, **settings) as server:
         assert server.knows(server.register())
@@ -314,7 +314,7 @@ async def test_one_role_for_both_goes_on_serving_with_a_warning(own: Own) -> Non
         ("GRANT postgres TO {}", "warning +{} is a member of postgres"),
     ],
 )
-async def test_doctor_tells_of_a_role_that_may_too_little_or_too_much(
+async def test_doctor_reports_a_role_with_too_few_or_too_many_privileges(
     own: Own, change: str, told: str
 ) -> None:
     await migrated(own)
@@ -325,19 +325,19 @@ async def test_doctor_tells_of_a_role_that_may_too_little_or_too_much(
     assert re.search(found, examined.stdout, re.MULTILINE), examined.stdout
 
 
-async def test_a_role_that_migrate_may_not_create_is_named(own: Own) -> None:
+async def test_message_names_a_role_that_migrate_cannot_create(own: Own) -> None:
     await own.owner.execute(f"ALTER ROLE {own.name} NOCREATEROLE")
     with pytest.raises(StartupError, match=rf"^The user {own.name} may not change .* create role"):
         await migrated(own)
 
 
-async def test_a_password_that_is_not_ascii_is_refused_in_a_sentence(own: Own) -> None:
+async def test_password_that_is_not_ascii_is_rejected_in_a_sentence(own: Own) -> None:
     with pytest.raises(StartupError, match="not ASCII") as refusal:
         await migrated(own, password="пароль")
     assert "пароль" not in str(refusal.value)
 
 
-async def test_an_embedded_database_of_the_former_release_is_served_and_serves_it_still(
+async def test_embedded_database_of_the_previous_release_works_with_both_releases(
     folder: Path,
 ) -> None:
     data_dir = folder / "former"

@@ -49,7 +49,7 @@ def server(database: Database, folder: Path) -> Iterator[Server]:
     ],
     ids=["role", "database", "rights"],
 )
-def test_writes_are_unavailable_until_the_database_takes_them_again(
+def test_writes_are_unavailable_until_the_database_accepts_them_again(
     server: Server, database: Database, closed: str, opened: str
 ) -> None:
     client = server.register()
@@ -69,7 +69,7 @@ def test_writes_are_unavailable_until_the_database_takes_them_again(
     assert all(map(server.knows, registered))
 
 
-def test_without_requests_a_server_gets_ready_again(server: Server, database: Database) -> None:
+def test_server_becomes_ready_again_without_requests(server: Server, database: Database) -> None:
     database.execute(ON)
     database.disconnect()
     eventually(lambda: server.get("/readyz").status_code == 503)
@@ -77,7 +77,7 @@ def test_without_requests_a_server_gets_ready_again(server: Server, database: Da
     eventually(lambda: server.is_ready)
 
 
-def test_sessions_that_are_read_only_are_replaced_at_the_first_write(
+def test_read_only_sessions_are_replaced_at_the_first_write(
     server: Server, database: Database
 ) -> None:
     """The connections that a pool opened meanwhile stay read-only for as long as they live."""
@@ -104,14 +104,14 @@ def test_sessions_that_are_read_only_are_replaced_at_the_first_write(
         *("58000", "58030"),
     ],
 )
-async def test_what_a_server_that_cannot_serve_says_is_unavailable(code: str) -> None:
+async def test_errors_of_a_database_that_cannot_serve_are_unavailable(code: str) -> None:
     with pytest.raises(UNAVAILABLE):
         await fetch(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
 
 
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("code", ["22012", "23505", "42601", "42P01", "P0001", "XX000"])
-async def test_what_we_did_wrong_is_not_unavailable(code: str) -> None:
+async def test_errors_of_our_own_are_internal_errors(code: str) -> None:
     with pytest.raises(asyncpg.PostgresError) as error:
         await fetch(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
     assert not isinstance(error.value, UNAVAILABLE)

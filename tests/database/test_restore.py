@@ -107,7 +107,7 @@ def contents(dump: Path) -> str:
 
 
 @pytest.mark.parametrize("options", [["--single-transaction"], ["--disable-triggers"]])
-async def test_the_data_alone_is_restored_into_a_migrated_database(
+async def test_data_alone_is_restored_into_a_migrated_database(
     postgres: str, full: str, dump: Path, tmp_path: Path, options: list[str]
 ) -> None:
     url = await create(postgres)
@@ -117,7 +117,7 @@ async def test_the_data_alone_is_restored_into_a_migrated_database(
     await _check_rules(url)
 
 
-async def test_the_data_is_restored_where_another_isolation_level_is_the_default(
+async def test_data_is_restored_under_another_default_isolation_level(
     postgres: str, full: str, dump: Path, tmp_path: Path
 ) -> None:
     url = await create(postgres)
@@ -139,7 +139,7 @@ async def test_the_data_is_restored_where_another_isolation_level_is_the_default
         [[f"--section={section}"] for section in ("pre-data", "data", "post-data")],
     ],
 )
-async def test_all_is_restored_into_an_empty_database(
+async def test_whole_dump_is_restored_into_an_empty_database(
     postgres: str, full: str, dump: Path, steps: list[list[str]]
 ) -> None:
     url = await create(postgres)
@@ -150,9 +150,7 @@ async def test_all_is_restored_into_an_empty_database(
     await _check_rules(url)
 
 
-async def test_a_dump_takes_the_place_of_what_was_there(
-    postgres: str, full: str, dump: Path
-) -> None:
+async def test_dump_replaces_existing_data(postgres: str, full: str, dump: Path) -> None:
     url = await create(postgres)
     await execute(
         url, "INSERT INTO client SELECT gen_random_uuid(), '+79990000009', 'BBBBBB', NULL, now()"
@@ -162,7 +160,7 @@ async def test_a_dump_takes_the_place_of_what_was_there(
     await _check_rules(url)
 
 
-async def test_the_data_is_restored_from_a_script(postgres: str, full: str) -> None:
+async def test_data_is_restored_from_a_script(postgres: str, full: str) -> None:
     url = await create(postgres)
     script = run("pg_dump", full, "--data-only", "--exclude-table=aerich*")
     run("psql", url, "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", text=script)
@@ -206,7 +204,7 @@ async def test_more_clients_are_restored_than_postgresql_has_memory_for_locks(
     await connection.close()
 
 
-async def test_a_ring_is_not_restored(postgres: str) -> None:
+async def test_dump_with_a_ring_is_not_restored(postgres: str) -> None:
     url = await create(postgres)
     connection = await asyncpg.connect(**parse_url(url))
     with pytest.raises(asyncpg.CheckViolationError, match="was invited by this client"):
@@ -220,7 +218,7 @@ async def test_a_ring_is_not_restored(postgres: str) -> None:
     await connection.close()
 
 
-async def test_a_client_that_is_inserted_with_an_inviter_is_counted(postgres: str) -> None:
+async def test_client_inserted_with_an_inviter_is_counted(postgres: str) -> None:
     url = await create(postgres)
     connection = await asyncpg.connect(**parse_url(url))
     await connection.execute(REGISTER, ANN, "+79990000001", "AAAAAA")
@@ -243,13 +241,13 @@ async def test_a_client_that_is_inserted_with_an_inviter_is_counted(postgres: st
 
 
 @pytest.mark.parametrize("schema", ["public", "hub", '"Hub"'])
-async def test_the_rules_hold_whatever_the_search_path_is(postgres: str, schema: str) -> None:
+async def test_rules_hold_with_any_search_path(postgres: str, schema: str) -> None:
     url = await create(postgres, schema=schema)
     for search_path in ("''", "pg_catalog", "public", "pg_temp, public", '"$user", public'):
         await _check_rules(url, schema=schema, search_path=search_path)
 
 
-async def test_the_rules_hold_in_a_schema_that_is_renamed(postgres: str) -> None:
+async def test_rules_hold_in_a_renamed_schema(postgres: str) -> None:
     url = await create(postgres, schema="hub")
     await _check_rules(url, schema="hub")
     await execute(url, "ALTER SCHEMA hub RENAME TO app")

@@ -53,7 +53,7 @@ CA = x509.BasicConstraints(ca=True, path_length=None)
         ),
     ],
 )
-def test_a_url_means_what_it_means_to_libpq(url: str, expected: dict[str, object]) -> None:
+def test_url_means_the_same_as_to_libpq(url: str, expected: dict[str, object]) -> None:
     found = parse_url(url)
 
     assert {name: found[name] for name in expected} == expected
@@ -86,7 +86,7 @@ PROVIDERS = {
 
 
 @pytest.mark.parametrize("url", PROVIDERS.values(), ids=PROVIDERS)
-def test_a_url_of_a_provider_is_accepted_as_it_comes(url: str) -> None:
+def test_urls_of_providers_are_accepted_unchanged(url: str) -> None:
     found = serving_config(_settings(url)).connection
 
     assert found["user"] in {"ann", "postgres.abc"}
@@ -105,7 +105,7 @@ def test_a_url_of_a_provider_is_accepted_as_it_comes(url: str) -> None:
         ("ssl=true&sslmode=verify-ca", {"ssl": "verify-ca"}),
     ],
 )
-def test_what_other_clients_are_told_means_the_same_here(
+def test_parameters_for_other_clients_mean_the_same_here(
     query: str, expected: dict[str, object]
 ) -> None:
     config = serving_config(_settings(f"postgresql://ann@db/hub?{query}"))
@@ -123,11 +123,11 @@ def test_what_other_clients_are_told_means_the_same_here(
         ("postgresql://ann:channel_binding=require@db/hub", False),
     ],
 )
-def test_channel_binding_that_is_required_is_noticed(url: str, *, unbound: bool) -> None:
+def test_required_channel_binding_is_detected(url: str, *, unbound: bool) -> None:
     assert ignores_channel_binding(url) is unbound
 
 
-async def test_a_schema_of_the_url_is_the_one_of_the_session(postgres: str) -> None:
+async def test_schema_of_the_url_is_the_schema_of_the_session(postgres: str) -> None:
     connection = await asyncpg.connect(**parse_url(f'{postgres}&schema=my"%20schema'))
 
     assert await connection.fetchval("SHOW search_path") == '"my"" schema"'
@@ -144,7 +144,7 @@ async def test_a_schema_of_the_url_is_the_one_of_the_session(postgres: str) -> N
         ("postgresql://ann:other@db/hub?password=hunter2", "hunter2"),
     ],
 )
-def test_a_password_is_taken_and_not_shown(url: str, password: str) -> None:
+def test_password_is_used_and_not_shown(url: str, password: str) -> None:
     found = parse_url(url)
 
     assert found["password"]() == password
@@ -152,14 +152,14 @@ def test_a_password_is_taken_and_not_shown(url: str, password: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-full"])
-def test_an_sslmode_is_left_to_asyncpg(mode: str) -> None:
+def test_sslmode_is_passed_to_asyncpg(mode: str) -> None:
     assert parse_url(f"postgresql://ann@db/hub?sslmode={mode}")["ssl"] == mode
 
 
 @pytest.mark.parametrize(
     ("mode", "checks_the_name"), [("require", False), ("verify-ca", False), ("verify-full", True)]
 )
-def test_root_certificates_are_verified_with(
+def test_given_root_certificates_are_used_for_verification(
     mode: str, *, checks_the_name: bool, certificates: Path
 ) -> None:
     url = f"postgresql://ann@db/hub?sslmode={mode}&sslrootcert={certificates}"
@@ -171,7 +171,7 @@ def test_root_certificates_are_verified_with(
     assert len(context.get_ca_certs()) == 1
 
 
-def test_the_root_certificates_of_the_system_are_verified_with() -> None:
+def test_root_certificates_of_the_system_are_used_for_verification() -> None:
     context = parse_url("postgresql://ann@db?sslmode=verify-full&sslrootcert=system")["ssl"]
 
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
@@ -242,7 +242,7 @@ def test_the_root_certificates_of_the_system_are_verified_with() -> None:
         ("postgresql://ann:hunter2@db/hub?connection_limit=0", "1 to 1000 as connection_limit"),
     ],
 )
-def test_a_wrong_url_is_refused_in_a_sentence_without_the_password(url: str, said: str) -> None:
+def test_wrong_url_is_rejected_in_a_sentence_without_the_password(url: str, said: str) -> None:
     with pytest.raises(StartupError) as refusal:
         serving_config(_settings(url))
 
@@ -254,7 +254,7 @@ def test_a_wrong_url_is_refused_in_a_sentence_without_the_password(url: str, sai
     assert "hunter" not in repr((refusal.value.__cause__, refusal.value.__context__))
 
 
-def test_the_configuration_bounds_every_wait_and_hides_the_password() -> None:
+def test_configuration_limits_every_wait_and_hides_the_password() -> None:
     config = serving_config(_settings("postgresql://ann:hunter2@db/hub"))
 
     found = config.connection
@@ -283,7 +283,7 @@ def test_documentation_names_what_pgbouncer_must_ignore() -> None:
     assert set(documented[1].split(",")) == settings.keys() - accepted
 
 
-def test_what_the_url_says_wins_over_our_bounds() -> None:
+def test_limits_in_the_url_override_ours() -> None:
     url = "postgresql://ann@db/hub?application_name=x&connect_timeout=3&options=-c%20jit=on"
 
     found = serving_config(_settings(url)).connection
@@ -294,7 +294,7 @@ def test_what_the_url_says_wins_over_our_bounds() -> None:
     assert found["server_settings"]["lock_timeout"] == "5000"
 
 
-def test_without_a_url_the_embedded_database_is_used(tmp_path: Path) -> None:
+def test_embedded_database_is_used_without_a_url(tmp_path: Path) -> None:
     config = serving_config(Settings(_env_file=None, database_url=None, data_dir=tmp_path))
 
     found = config.connection
@@ -302,7 +302,7 @@ def test_without_a_url_the_embedded_database_is_used(tmp_path: Path) -> None:
     assert (found["user"], found["database"]) == ("connect_hub", "postgres")
 
 
-async def test_postgresql_takes_what_was_read(postgres: str) -> None:
+async def test_postgresql_accepts_the_parsed_parameters(postgres: str) -> None:
     url = f"{postgres}&application_name=hub%201&options=-c%20search_path=a\\%20,b"
 
     connection = await asyncpg.connect(**parse_url(url))
@@ -312,7 +312,7 @@ async def test_postgresql_takes_what_was_read(postgres: str) -> None:
     await connection.close()
 
 
-async def test_of_several_hosts_the_one_that_takes_writes_is_used(postgres: str) -> None:
+async def test_host_that_accepts_writes_is_used_among_several(postgres: str) -> None:
     url = postgres.replace("host=", "host=/nowhere,") + "&target_session_attrs=read-write"
     connection = await asyncpg.connect(**parse_url(url))
     assert await connection.fetchval("SELECT 1") == 1
