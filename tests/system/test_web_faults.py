@@ -74,6 +74,18 @@ async def test_first_load_without_an_answer_ends_after_15_seconds(
     await expect(ann.page.get_by_role("heading", name="Invite people")).to_be_visible()
 
 
+async def test_sign_in_page_without_an_answer_can_be_asked_for_again(visit: Visit) -> None:
+    ann = await visit("about:blank")
+    await ann.page.clock.install()
+    await hang(ann.page, "Config")
+    await ann.page.goto("/i/ABC234")
+    await gives_up_after_15_seconds(ann, "[aria-busy=true]:not(button)")
+    await ann.check_page()
+    await ann.page.unroute_all()
+    await ann.page.get_by_role("button", name="Try again").click()
+    await expect(ann.invitation_field()).to_have_value("ABC234")
+
+
 @pytest.mark.parametrize("operation", ["InvitedClients", "Sessions"])
 async def test_list_without_an_answer_can_be_asked_for_again(visit: Visit, operation: str) -> None:
     ann = await visit()

@@ -33,7 +33,8 @@ LOOKS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    with serving(folder / "open", **ROOMY, INVITATIONS_PER_CLIENT=str(LIMIT)) as server:
+    settings = {**ROOMY, "INVITATIONS_PER_CLIENT": str(LIMIT), "UNKNOWN_INVITATIONS": "3/day"}
+    with serving(folder / "open", **settings) as server:
         yield server
 
 
@@ -156,6 +157,9 @@ async def test_person_whose_code_is_refused_may_register_without_it(visit: Visit
     ben = await visit("/i/ZZZZZZ")
     await ben.type_code(await ben.ask_for_code())
     await is_refused(ben, UNKNOWN)
+    for reason in (UNKNOWN, UNKNOWN, "Too many attempts. Try again in 24 hours."):
+        await ben.page.keyboard.press("Enter")
+        await is_refused(ben, reason)
     await ben.invitation_field().fill("")
     await ben.page.keyboard.press("Enter")
     await expect(ben.page.get_by_role("heading", name="Were you invited?")).to_be_visible()

@@ -1,4 +1,5 @@
 import { useTexts } from "../i18n";
+import { Heading } from "./Heading";
 import { LoadError } from "./LoadError";
 
 /** What a page shows until the server has answered. */
@@ -7,7 +8,10 @@ export function Loading({ error, retry }: { error: unknown; retry: () => Promise
   return (
     <section className="card narrow">
       {error ? (
-        <LoadError retry={retry} />
+        <>
+          <Heading>{texts.notLoaded}</Heading>
+          <LoadError retry={retry} />
+        </>
       ) : (
         <p className="lead" aria-busy="true">
           {texts.loading}

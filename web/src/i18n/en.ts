@@ -134,6 +134,7 @@ export const en = {
   signInAgain: "Sign in again",
   notFound: { heading: "There is no such page", home: "To the start" },
   loading: "Loading…",
+  notLoaded: "This page did not load",
   retry: "Try again",
   problems: {
     Failure: () => "The server cannot be reached right now. Check your connection and try again.",

@@ -136,6 +136,7 @@ export const ru: Texts = {
   signInAgain: "Войти снова",
   notFound: { heading: "Такой страницы нет", home: "На главную" },
   loading: "Загрузка…",
+  notLoaded: "Страница не загрузилась",
   retry: "Повторить",
   problems: {
     Failure: () => "Сервер сейчас недоступен. Проверьте подключение и попробуйте ещё раз.",
