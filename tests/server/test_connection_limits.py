@@ -159,6 +159,30 @@ def test_long_path_is_rejected(direct: Server) -> None:
         assert _read(connection).startswith("HTTP/1.1 414 ")
 
 
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        (400, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+        (400, b"\x16\x03\x01 no HTTP\r\n\r\n"),
+        (414, b"GET /" + b"a" * 2_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        (431, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 33_000 + b"\r\n\r\n"),
+    ],
+)
+def test_rejected_request_is_logged_once_with_its_network(
+    direct: Server, status: int, request_: bytes
+) -> None:
+    eventually(lambda: _is_served(direct))
+    before = len(direct.logged)
+    with ExitStack() as connections:
+        connection = _opened(direct, connections)
+        connection.sendall(request_)
+        assert _read(connection).startswith(f"HTTP/1.1 {status} ")
+    lines = [line for line in direct.logged[before:] if line["event"] != "request"]
+    assert [(line["event"], line["status"], line["network"]) for line in lines] == [
+        ("request rejected", status, "127.0.0.1")
+    ]
+
+
 def test_rejections_of_one_full_network_are_logged_once(proxied: Server) -> None:
     with ExitStack() as connections:
         for block in range(4 * LIMIT):  # in one /56

@@ -56,6 +56,12 @@ def configure() -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("uvicorn.error").addFilter(_names_a_fault)
+
+
+def _names_a_fault(record: logging.LogRecord) -> bool:
+    """Drop uvicorn's line about invalid HTTP; `request rejected` names the network too."""
+    return record.msg != "Invalid HTTP request received."
 
 
 def log_request(*, path: str, operation: str, **fields: object) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -31,8 +32,11 @@ _REJECTIONS = {
         "Too many connections are open, or requests unfinished; send yours again in a while.",
     ),
 }
+_LOGGED_ONCE = {429, 503}  # by ConnectionLimits, since there may be thousands
 _CHECK_INTERVAL = timedelta(seconds=5)
 _BODY_HEADERS = {b"transfer-encoding", b"content-length"}
+
+log = structlog.get_logger()
 
 
 class LimitedHTTPProtocol(HttpToolsProtocol):
@@ -53,6 +57,7 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
     _stalled_since = 0.0
     _timer: asyncio.TimerHandle
     _slot: ExitStack  # of the connection, in ConnectionLimits
+    _network = "local"  # of the client or proxy, for the log
     _pending_bytes: PendingBytes
     _request_bytes = 0  # of the request that has not ended
 
@@ -67,6 +72,7 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         self._pending_bytes = PendingBytes(limits)
         self._slot = ExitStack()
         address = limits.addresses.of_connection(self.client)
+        self._network = address or (self.client or ("local",))[0]
         if not limits.has_room():
             self._reject(503)
         elif address and not limits.has_capacity(address):
@@ -213,6 +219,8 @@ class LimitedHTTPProtocol(HttpToolsProtocol):
         if not self._is_waiting_for_client or (self._in_body and self.cycle.response_started):
             self.transport.abort()  # the client would take it for the response to another request
             return
+        if status not in _LOGGED_ONCE:
+            log.info("request rejected", status=status, network=self._network)
         reason, text = _REJECTIONS[status]
         headers = {
             "Content-Type": "text/plain; charset=utf-8",
