@@ -10,16 +10,23 @@ _STATE = """
     CASE WHEN ended_at IS NOT NULL THEN 'ended' WHEN expires_at <= now() THEN 'expired'
          WHEN uses >= max_uses THEN 'used up' ELSE 'live' END
 """
+# Of many codes drawn at once, some are taken. They are left out.
 _CREATE = """
     INSERT INTO campaign (id, code, uses, max_uses, created_at, expires_at, note)
-    SELECT gen_random_uuid(), code, 0, $2, now(), $3, $4 FROM unnest($1::text[]) AS code
+    SELECT gen_random_uuid(), code, 0, $2, now(), $3, $4
+    FROM (SELECT DISTINCT unnest($1::text[]) AS code) AS drawn
+    WHERE NOT EXISTS (SELECT FROM client WHERE invitation_code = drawn.code)
+    AND NOT EXISTS (SELECT FROM campaign WHERE campaign.code = drawn.code)
+    AND NOT EXISTS (SELECT FROM retired_code WHERE retired_code.code = drawn.code)
+    RETURNING code
 """
+_BATCH = 1_000  # codes of one statement, during which nobody else takes a code
 
 
 async def create(
     *, count: int, max_uses: int | None, expires_at: datetime | None, note: str | None
 ) -> list[str]:
-    """Create several campaigns, or none of them, and return their codes.
+    """Create several campaigns, and return their codes.
 
     Args:
         count: how many.
@@ -28,11 +35,14 @@ async def create(
         note: for the operator.
     """
 
-    async def store(codes: list[str]) -> list[str]:
-        await fetch(_CREATE, codes, max_uses, expires_at, note)
-        return codes
+    async def store(drawn: list[str]) -> list[str]:
+        rows = await fetch(_CREATE, drawn, max_uses, expires_at, note)
+        return [row["code"] for row in rows]
 
-    return await invitation_codes.draw(store, count=count)
+    codes: list[str] = []
+    while missing := count - len(codes):
+        codes += await invitation_codes.draw(store, count=min(missing, _BATCH))
+    return codes
 
 
 async def list_all() -> list[Row]:
