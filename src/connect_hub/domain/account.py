@@ -11,7 +11,7 @@ from connect_hub import sms
 from connect_hub.database.connections import fetch, timeout_reserving, transaction
 from connect_hub.database.models import ERASED_COLUMNS, Client
 from connect_hub.domain import codes, events, failures, phone_numbers, sessions
-from connect_hub.domain.events import EndReason, origin_value
+from connect_hub.domain.events import EndReason, origin_values
 from connect_hub.domain.refusals import PhoneAlreadyRegistered
 from connect_hub.domain.viewer import Viewer
 from connect_hub.security.keys import Keys
@@ -107,7 +107,7 @@ async def erase(client: Client) -> None:
     """Erase a client's personal data, and end its sessions."""
     async with transaction():
         await codes.delete(client.phone)
-        await fetch(_ERASE, client.id, origin_value())
+        await fetch(_ERASE, client.id, *origin_values())
         ended = await sessions.end_all(client, reason=EndReason.DELETED)
         await events.erase_origins(client.id)
     log.info("client deleted", client=str(client.id), sessions=ended)
@@ -136,7 +136,7 @@ _UNBLOCK = f"""
 async def block(client: Client) -> int:
     """Block a client from signing in, end its sessions, and return how many."""
     async with transaction():
-        await fetch(_BLOCK, client.id, origin_value())
+        await fetch(_BLOCK, client.id, *origin_values())
         ended = await sessions.end_all(client, reason=EndReason.BLOCKED)
     log.info("client blocked", client=str(client.id), sessions=ended)
     return ended
@@ -144,5 +144,5 @@ async def block(client: Client) -> int:
 
 async def unblock(client: Client) -> None:
     """Let a client sign in again."""
-    await fetch(_UNBLOCK, client.id, origin_value())
+    await fetch(_UNBLOCK, client.id, *origin_values())
     log.info("client unblocked", client=str(client.id))

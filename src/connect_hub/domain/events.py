@@ -17,6 +17,7 @@ from connect_hub.settings import EVENT_TYPES
 from connect_hub.webhooks.endpoints import IS_CONFIGURED
 
 _MAX_DEVICE_LENGTH = 120  # characters
+_ORIGIN_VALUES = 5  # of `origin_values`
 
 
 class Actor(StrEnum):
@@ -68,20 +69,20 @@ def write(event_type: str, *, source: str, origin: int, client: str = "id", data
     Args:
         event_type: one of EVENT_TYPES.
         source: name of the CTE.
-        origin: number of the parameter that `origin_value` fills.
+        origin: number of the first parameter that `origin_values` fills.
         client: column of the source that has the client's id.
         data: SQL of names and values beyond the client, made of columns of the source.
     """
     if event_type not in EVENT_TYPES:
         raise ValueError(event_type)
     name = event_type.replace(".", "_")
-    value = f"(${origin}::text[])"
+    values = ", ".join(f"${origin + place}::text" for place in range(_ORIGIN_VALUES))
     return f"""
     {name}_event AS (
         INSERT INTO event (id, type, client_id, data, created_at,
                            actor, request_id, address, device, trace)
         SELECT gen_random_uuid(), '{event_type}', {client}, jsonb_build_object({data}), now(),
-               {value}[1], {value}[2], {value}[3], {value}[4], {value}[5]
+               {values}
         FROM {source} RETURNING id
     ), {name}_delivery AS (
         INSERT INTO webhook_delivery (id, event_id, endpoint, created_at, attempts, due_at)
@@ -103,14 +104,14 @@ def write_session_ended(*, source: str, reason: str, origin: int) -> str:
     return write("session.ended", source=source, client="client_id", data=data, origin=origin)
 
 
-def origin_value(actor: Actor | None = None) -> list[str | None]:
+def origin_values(actor: Actor | None = None) -> tuple[str | None, ...]:
     """Return the origin of this task's changes, as the statements of `write` take it.
 
     Args:
         actor: overrides the origin's.
     """
     now = origin.get()()
-    return [actor or now.actor, now.request_id, now.address, now.device, tracing.traceparent()]
+    return actor or now.actor, now.request_id, now.address, now.device, tracing.traceparent()
 
 
 _ERASE = "UPDATE event SET address = NULL, device = NULL WHERE client_id = $1"

@@ -62,7 +62,7 @@ async def apply_invite(client: Client, code: str, *, keys: Keys, settings: Setti
                 client.id,
                 *invitation,
                 settings.invitations_per_client,
-                events.origin_value(),
+                *events.origin_values(),
             )
     except InvitationUsedUp:
         await rate_limits.refund(hits)

@@ -17,7 +17,7 @@ from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import CLIENT_COLUMNS, Client, Session
 from connect_hub.database.queries import hydrate
 from connect_hub.domain import events
-from connect_hub.domain.events import Actor, origin_value
+from connect_hub.domain.events import Actor, origin_values
 from connect_hub.domain.refusals import InvalidRefreshToken
 from connect_hub.domain.viewer import EXPIRES_AT, FROM_ACTIVE_SESSION
 from connect_hub.observability import metrics
@@ -85,8 +85,8 @@ async def refresh(
         _REFRESH, session_id, generation, *lifetimes, address, _REUSE_WINDOW, branch
     )
     if not refreshed:
-        origin = origin_value(Actor.SYSTEM)  # either holder may be the thief
-        if await fetch(_END_REPLAYED, session_id, generation, _REUSE_WINDOW, branch, origin):
+        origin = origin_values(Actor.SYSTEM)  # either holder may be the thief
+        if await fetch(_END_REPLAYED, session_id, generation, _REUSE_WINDOW, branch, *origin):
             metrics.REFRESH_REUSE.labels("session ended").inc()
             log.warning("refresh token replayed, session ended", client=client_id, session=session)
         raise InvalidRefreshToken

@@ -14,7 +14,7 @@ from connect_hub.database.connections import fetch
 from connect_hub.database.models import Client, Session
 from connect_hub.database.queries import hydrate
 from connect_hub.domain import events
-from connect_hub.domain.events import EndReason, origin_value
+from connect_hub.domain.events import EndReason, origin_values
 from connect_hub.domain.refusals import InvalidCode, ReauthenticationRequired, SessionNotFound
 from connect_hub.domain.viewer import Viewer
 from connect_hub.settings import Settings
@@ -48,13 +48,13 @@ _TRIM = f"""
     WITH displaced AS (
         SELECT id FROM session WHERE client_id = $1 AND (id = $2 OR id = ANY (ARRAY(
             SELECT id FROM session WHERE client_id = $1 AND id IS DISTINCT FROM $2
-            ORDER BY last_used_at DESC, id OFFSET $4
+            ORDER BY last_used_at DESC, id OFFSET $3
         ))) ORDER BY id FOR UPDATE
     ), deleted AS (
         DELETE FROM session USING displaced WHERE session.id = displaced.id
         RETURNING session.id, client_id, expires_at
     ), ended AS (SELECT * FROM deleted WHERE expires_at > now()),
-    {events.write_session_ended(source="ended", reason="'displaced'", origin=3)}
+    {events.write_session_ended(source="ended", reason="'displaced'", origin=4)}
     SELECT id FROM deleted
 """
 
@@ -89,14 +89,14 @@ async def start(
         settings.session_lifetime,
         events.printable_device(device),
         address,
-        origin_value(),
+        *origin_values(),
     )
     if not rows:
         raise InvalidCode(attempts_left=0)
     session = hydrate(Session, rows[0], _client=client)
     log.info("signed in", client=str(client.id), session=str(session.id))
     if replaces or await fetch(_FIND_SURPLUS, client.id, MAX_SESSIONS):
-        for displaced in await fetch(_TRIM, client.id, replaces, origin_value(), MAX_SESSIONS):
+        for displaced in await fetch(_TRIM, client.id, replaces, MAX_SESSIONS, *origin_values()):
             log.info("session ended", client=str(client.id), session=str(displaced["id"]))
     return session
 
@@ -143,7 +143,7 @@ async def end(viewer: Viewer, session: str | None) -> UUID:
     client_id = viewer.client.id
     is_own = session_id == viewer.session_id
     reason = EndReason.SIGNED_OUT if is_own else EndReason.ENDED_ELSEWHERE
-    if not await fetch(_END, session_id, client_id, reason, origin_value()):
+    if not await fetch(_END, session_id, client_id, reason, *origin_values()):
         raise SessionNotFound
     log.info("session ended", client=str(client_id), session=str(session_id))
     return session_id
@@ -184,7 +184,7 @@ async def sign_out(client: Client) -> int:
 
 async def end_all(client: Client, *, reason: EndReason, keep: UUID | None = None) -> int:
     """End all sessions of a client except the one to keep, and return how many."""
-    (row,) = await fetch(_END_ALL, client.id, keep, reason, origin_value())
+    (row,) = await fetch(_END_ALL, client.id, keep, reason, *origin_values())
     count: int = row["count"]
     return count
 

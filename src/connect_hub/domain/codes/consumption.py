@@ -10,7 +10,7 @@ from connect_hub.database.models import Client
 from connect_hub.database.queries import hydrate
 from connect_hub.domain import events, invitation_codes, rate_limits
 from connect_hub.domain.codes.verification import VerifiedCode
-from connect_hub.domain.events import origin_value
+from connect_hub.domain.events import origin_values
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.observability import metrics
 
@@ -98,10 +98,10 @@ async def consume_for_registration(
         InvitationCodeNotFound, InvitationUsedUp: nothing has changed.
     """
     if applied_code is None:
-        values = uuid4(), invitation_code, origin_value()
+        values = uuid4(), invitation_code, *origin_values()
         rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, *values)
     else:
-        new = uuid4(), invitation_code, applied_code, max_uses, origin_value()
+        new = uuid4(), invitation_code, applied_code, max_uses, *origin_values()
         with invitation_codes.refusals():
             rows = await _consume(_CONSUME_FOR_INVITED_REGISTRATION, verified, *new)
     return hydrate(Client, rows[0], applied_code=applied_code) if rows else None
@@ -132,7 +132,7 @@ async def consume_for_phone_change(verified: VerifiedCode, client: Client) -> bo
         False: another client has the phone, the client's phone has changed in the meantime, or the
         code was consumed.
     """
-    values = client.id, client.phone, origin_value()
+    values = client.id, client.phone, *origin_values()
     return bool(await _consume(_CONSUME_FOR_PHONE_CHANGE, verified, *values))
 
 

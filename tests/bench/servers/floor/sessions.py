@@ -49,7 +49,7 @@ async def register(request: Request) -> Response:
     asked = await variables_of(request)
     async with request.app.state.pool.acquire() as database:
         verified, hits = await _verify(database, asked["phone"], asked["code"])
-        new = uuid4(), new_code(), ORIGIN
+        new = uuid4(), new_code(), *ORIGIN
         client = await database.fetchrow(statements.REGISTER, *verified, *new)
         await refund(database, hits)
         return answer({"register": await _start(database, client)})
@@ -94,7 +94,7 @@ def _digits(phone: str, code: Any) -> str:
 async def _start(database: Any, client: Any) -> dict[str, Any]:
     identity = client["id"], client["phone"], uuid4(), token_bytes(16)
     session = await database.fetchrow(
-        statements.START_SESSION, *identity, *LIVES, None, ADDRESS, ORIGIN
+        statements.START_SESSION, *identity, *LIVES, None, ADDRESS, *ORIGIN
     )
     await database.fetch(statements.FIND_SURPLUS, client["id"], MAX_SESSIONS)
     return _signed_in(client, session)

@@ -36,7 +36,7 @@ async def apply_invite(request: Request) -> Response:
         hits = await consume(database, unknown_invitation_codes=client["phone"])
         owner = await database.fetchrow(statements.BY_CODE, code)
         await database.fetchrow(
-            statements.APPLY, client["id"], owner["id"], None, code, None, ORIGIN
+            statements.APPLY, client["id"], owner["id"], None, code, None, *ORIGIN
         )
         await refund(database, hits)
     return answer({"applyInvite": {"client": {**shown(client), "someoneInvitationCode": code}}})
