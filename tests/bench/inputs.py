@@ -55,6 +55,13 @@ def registrations(bench: Bench) -> Iterator[Input]:
     return _with_codes(bench.url, bench.keys, _phones("+7910"))
 
 
+def invited_registrations(bench: Bench) -> Iterator[Input]:
+    """Register phones that are unknown, each with an invitation code."""
+    owners = cycle(data.invitation_codes(bench.url, bench.newcomers(_OWNERS)))
+    for asked in _with_codes(bench.url, bench.keys, _phones("+7912")):
+        yield Input(asked.variables | {"invitation": next(owners)})
+
+
 def code_requests(bench: Bench) -> Iterator[Input]:
     """Request codes for phones that are unknown."""
     for phones in _phones("+7911"):

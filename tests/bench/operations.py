@@ -44,6 +44,13 @@ REGISTER = Operation(
     f" register(phone: $phone, code: $code) {{ {_SIGNED_IN} }} }}",
     _TOKENS,
 )
+REGISTER_WITH_INVITATION = Operation(
+    "register_with_invitation",
+    "mutation Register($phone: String!, $code: String!, $invitation: String!) {"
+    " register(phone: $phone, code: $code, invitationCode: $invitation) {"
+    f" {_SIGNED_IN} }} }}",
+    _TOKENS,
+)
 REFRESH = Operation(
     "refresh",
     "mutation Refresh($refresh_token: String!) {"

@@ -50,10 +50,17 @@ OPERATIONS = {
     "apply_invite": "`applyInvite`",
 }
 
+PER_SECOND = {
+    "register_with_invitation": "`register` with an invitation code",
+    "register": "`register`",
+    "apply_invite": "`applyInvite` meanwhile",
+}
+
 
 def tables(result: Mapping[str, float | str]) -> str:
     """Write what there is of the result."""
-    return "\n".join([*_servers(result), "", *_operations(result), "", *_limits(result)])
+    parts = _servers, _operations, _per_second, _limits
+    return "\n\n".join("\n".join(part(result)) for part in parts)
 
 
 def comparison(result: Mapping[str, float | str], earlier: Mapping[str, float | str]) -> str:
@@ -87,6 +94,14 @@ def _operations(result: Mapping[str, float | str]) -> Iterator[str]:
             ratios = [f"{name}_to_floor", f"{name}_to_mercurius"]
             cells = [str(result.get(figure, "")) for figure in (*cpus, *ratios)]
             yield f"| {title} | {' | '.join(cells)} |"
+
+
+def _per_second(result: Mapping[str, float | str]) -> Iterator[str]:
+    yield "| over 8 connections, while 8 others apply codes | a second |"
+    yield "|---|---|"
+    for name, title in PER_SECOND.items():
+        if f"{name}_per_s" in result:
+            yield f"| {title} | {result[f'{name}_per_s']} |"
 
 
 def _limits(result: Mapping[str, float | str]) -> Iterator[str]:
