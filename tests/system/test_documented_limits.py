@@ -33,6 +33,7 @@ def numbers(cell: str) -> list[int]:
         ],
         "levels of fields": [query_limits.MAX_DEPTH, query_limits.MAX_INTROSPECTION_DEPTH],
         "aliases and repeated fields": [query_limits.MAX_ALIASES],
+        "characters of an alias": [query_limits.MAX_ALIAS],
         "repeated fields without a selection in fragments": [query_limits.MAX_REPEATED_LEAVES],
         "directives": [query_limits.MAX_DIRECTIVES],
         "rows in all of its lists": [

@@ -28,6 +28,7 @@ MAX_DEPTH = 8  # nested fields
 MAX_INTROSPECTION_DEPTH = 16  # nested fields below __schema and __type
 MAX_INTROSPECTED = 7000  # fields in the result below __schema and __type
 MAX_ALIASES = 15  # and repeated fields; validation compares each pair
+MAX_ALIAS = 64  # characters; the response repeats an alias for each object of a list
 MAX_REPEATED_LEAVES = 60  # repeated fields without a selection, by fragments; cheap to compare
 MAX_LISTED = 200  # rows of all lists together
 MAX_LISTED_BESIDE_INTROSPECTION = 20  # plans do not support it, and without one a row costs more
@@ -47,6 +48,7 @@ class Cost:
     depth: int = 0
     introspection_depth: int = 0
     aliases: int = 0
+    alias_length: int = 0
     directives: int = 0
     listed: int = 0
     repeated_leaves: int = 0
@@ -61,6 +63,7 @@ class Cost:
         self.depth = max(self.depth, other.depth)
         self.introspection_depth = max(self.introspection_depth, other.introspection_depth)
         self.aliases += other.aliases
+        self.alias_length = max(self.alias_length, other.alias_length)
         self.directives += other.directives
         self.listed += other.listed
         self.repeated_leaves += other.repeated_leaves
@@ -104,6 +107,7 @@ def _messages(
         (cost.depth, MAX_DEPTH, "levels of fields"),
         (cost.introspection_depth, MAX_INTROSPECTION_DEPTH, "levels of introspection"),
         (cost.aliases, MAX_ALIASES, "aliases and repeated fields"),
+        (cost.alias_length, MAX_ALIAS, "characters in an alias"),
         (cost.repeated_leaves, MAX_REPEATED_LEAVES, "repeated fields in fragments"),
         (cost.listed, MAX_LISTED, "rows in all of its lists"),
         (
@@ -142,6 +146,8 @@ class _Costs:
                 cost.add_fragment(self.of_selection(node.selection_set))
             elif not isinstance(node, FieldNode):
                 raise TypeError(node)
+            elif node.alias and len(node.alias.value) > MAX_ALIAS:
+                cost.alias_length = len(node.alias.value)
             elif node.selection_set:
                 self._add_object(cost, node, node.selection_set)
             elif node.alias:
