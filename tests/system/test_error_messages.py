@@ -13,7 +13,7 @@ ERRORS = re.compile(r"(\w+Error|Close|_response|PlainTextResponse)")  # are crea
 REASONS = {
     "InterfaceError",
     "NotAnsweredError",
-    "_LeftOutError",
+    "LeftOutError",
     "NotSentError",
     "RuntimeError",
     "UnsupportedNumberError",
