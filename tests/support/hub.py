@@ -300,10 +300,11 @@ _OLDER = [
         ),
     }.items()
 ] + [
-    """UPDATE allowance SET uses = ARRAY(
-           SELECT at - make_interval(secs => $1)
-           FROM unnest(uses) WITH ORDINALITY AS use (at, place) ORDER BY place
-       )"""
+    f"""UPDATE {table} SET {column} = ARRAY(
+            SELECT at - make_interval(secs => $1)
+            FROM unnest({column}) WITH ORDINALITY AS use (at, place) ORDER BY place
+        ) WHERE {column} IS NOT NULL"""
+    for table, column in {"allowance": "uses", "sign_in_code": "guess_hits"}.items()
 ]
 
 

@@ -116,9 +116,10 @@ class Session(Model):
 
 
 class SignInCode(Model):
-    """The latest code sent to a phone: the data that it is computed from, never the code."""
+    """A code that was sent to a phone: the data that it is computed from, never the code."""
 
-    phone = fields.CharField(max_length=16, primary_key=True)  # E.164
+    # The phone (E.164). That of a bound code is followed by a space and a hash of its request's id.
+    phone = fields.CharField(max_length=64, primary_key=True)
     # names the key of SECRET_KEY, which has several in a rotation
     key_id = fields.CharField(max_length=8)
     nonce = fields.BinaryField()
@@ -128,6 +129,9 @@ class SignInCode(Model):
     sends = fields.SmallIntField()
     guesses = fields.SmallIntField()
     gateway: str | None = fields.TextField(null=True)  # that accepted the latest message
+    # The guesses that a bound code has of its own: their rate limit, and their times in it.
+    guess_limit = fields.BinaryField(null=True)
+    guess_hits: list[datetime] | None = ArrayField(element_type="timestamptz", null=True)
 
     __repr__ = object.__repr__  # Tortoise's would show the phone
 

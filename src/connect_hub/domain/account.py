@@ -30,6 +30,7 @@ async def change_phone(  # noqa: PLR0913 (the arguments of a sign-in, the viewer
     number: str,
     code: str,
     *,
+    request_id: str | None,
     address: str,
     language: str,
     sender: sms.SmsSender,
@@ -44,6 +45,7 @@ async def change_phone(  # noqa: PLR0913 (the arguments of a sign-in, the viewer
         viewer: the signed-in client.
         number: the new phone number as typed.
         code: the code as typed.
+        request_id: of `request_code`, if the code is bound.
         address: the network of the request.
         language: the language of the notice.
         sender: sends the notice.
@@ -58,7 +60,9 @@ async def change_phone(  # noqa: PLR0913 (the arguments of a sign-in, the viewer
     client = viewer.client
     phone = phone_numbers.parse(number, country=settings.default_country)
     with failures.log_refusals("changePhone", phone, address=address, keys=keys):
-        verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
+        verified = await codes.verify(
+            phone, code, request_id=request_id, address=address, keys=keys, settings=settings
+        )
         async with transaction():
             moved = await codes.consume_for_phone_change(verified, client)
             reason, keep = EndReason.PHONE_CHANGED, viewer.session_id

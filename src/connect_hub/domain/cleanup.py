@@ -7,6 +7,7 @@ from random import uniform
 import structlog
 
 from connect_hub.database.connections import fetch
+from connect_hub.domain import codes
 from connect_hub.domain.sms_pumping import PERIOD
 from connect_hub.observability import metrics
 
@@ -23,8 +24,10 @@ _SWEEP = """
     DELETE FROM {table} WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM {table} WHERE {expired} ORDER BY {column}
         LIMIT {batch_size} FOR UPDATE SKIP LOCKED
-    )) RETURNING 1
+    )) RETURNING {returned}
 """
+# A bound code that expires gives back the guesses that it did not need.
+_RETURNED = {"sign_in_code": "guess_limit, guess_hits[guesses + 1 :] AS unused"}
 # Each table with the column of its index, and the condition of the rows that are deleted.
 _EXPIRED = {
     "sign_in_code": ("expires_at", "expires_at < now() AND resend_at < now()"),
@@ -60,6 +63,8 @@ async def sweep_once(*, events_kept: timedelta) -> bool:
     full = False
     for table in _EXPIRED:
         deleted = await fetch(_statement(table, events_kept=events_kept))
+        if table in _RETURNED:
+            await codes.refund_unused(deleted)
         if deleted and table == "webhook_delivery":
             metrics.WEBHOOKS_DROPPED.inc(len(deleted))
             log.error("undelivered events dropped", deliveries=len(deleted))
@@ -71,8 +76,13 @@ async def sweep_once(*, events_kept: timedelta) -> bool:
 def _statement(table: str, *, events_kept: timedelta) -> str:
     column, expired = _EXPIRED[table]
     kept_since = f"now() - interval '{events_kept.total_seconds()} s'"
-    expired = expired.format(kept_since=kept_since)
-    return _SWEEP.format(table=table, column=column, expired=expired, batch_size=BATCH_SIZE)
+    return _SWEEP.format(
+        table=table,
+        column=column,
+        expired=expired.format(kept_since=kept_since),
+        batch_size=BATCH_SIZE,
+        returned=_RETURNED.get(table, "1"),
+    )
 
 
 async def sweep(*, events_kept: timedelta) -> None:

@@ -26,8 +26,9 @@ _EXPORT = """
             SELECT coalesce(jsonb_agg(to_jsonb(session) - 'nonce' - 'parent'), '[]')
             FROM session WHERE client_id = $1
         ),
-        'sign_in_code', (
-            SELECT to_jsonb(sign_in_code) - 'nonce' - 'key_id' FROM sign_in_code WHERE phone = $2
+        'sign_in_codes', (
+            SELECT coalesce(jsonb_agg(to_jsonb(sign_in_code) - 'nonce' - 'key_id'), '[]')
+            FROM sign_in_code WHERE split_part(phone, ' ', 1) = $2
         ),
         'limits', (
             SELECT coalesce(jsonb_object_agg(action, uses), '{}')

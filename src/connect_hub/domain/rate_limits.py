@@ -4,6 +4,9 @@ Each limit of one subject is a row of the table `allowance`, which stores the ti
 hits. The rate "10 per day" has room if the tenth-latest hit is a day old, so there is no counter.
 One upsert checks and writes under the row's lock, by the database's clock. A limit without hits
 has no row.
+
+The times of one limit differ, so that a refund removes one hit. They increase too, where hits were
+reserved for a later time or the clock was set back.
 """
 
 from collections.abc import Iterable
@@ -103,16 +106,20 @@ _CONSUME = """
         FROM requested WHERE NOT EXISTS (SELECT FROM refused) ORDER BY key
         ON CONFLICT (key) DO UPDATE SET (uses, refused_until, expires_at) = (
             SELECT
-                CASE WHEN free_at > at THEN current.uses
+                CASE WHEN free_at > now THEN current.uses
                      ELSE (current.uses || at)
                           [greatest(cardinality(current.uses) + 2 - max_count, 1) :] END,
-                CASE WHEN free_at > at THEN free_at END,
-                CASE WHEN free_at > at THEN current.expires_at ELSE at + max_period END
+                CASE WHEN free_at > now THEN free_at END,
+                CASE WHEN free_at > now THEN current.expires_at ELSE at + max_period END
             FROM (
-                SELECT clock_timestamp() AS at, max_count, max_period,
-                       allowance_free_at(current.uses, counts, periods) AS free_at
-                FROM requested WHERE requested.key = excluded.key
-            ) AS checked
+                SELECT *, greatest(now, current.uses[cardinality(current.uses)]
+                                        + interval '1 microsecond') AS at
+                FROM (
+                    SELECT clock_timestamp() AS now, max_count, max_period,
+                           allowance_free_at(current.uses, counts, periods) AS free_at
+                    FROM requested WHERE requested.key = excluded.key
+                ) AS checked
+            ) AS dated
         )
         RETURNING key, uses[cardinality(uses)] AS at, refused_until
     )
@@ -160,9 +167,14 @@ async def remaining(limit: RateLimit) -> int:
 _REFUND = """
     WITH locked AS (
         SELECT key, uses FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE
+    ), refunded AS (
+        SELECT key, array_agg(at) AS times, bool_or(at IS NULL) AS is_all
+        FROM unnest($1::bytea[], $2::timestamptz[]) AS hit (key, at) GROUP BY key
     ), rest AS (
-        SELECT key, CASE WHEN at IS NULL THEN '{}' ELSE array_remove(uses, at) END AS uses
-        FROM locked JOIN unnest($1::bytea[], $2::timestamptz[]) AS hit (key, at) USING (key)
+        SELECT key, CASE WHEN is_all THEN '{}' ELSE ARRAY(
+            SELECT at FROM unnest(uses) AS at WHERE at <> ALL (times) ORDER BY at
+        ) END AS uses
+        FROM locked JOIN refunded USING (key)
     ), emptied AS (
         DELETE FROM allowance USING rest WHERE allowance.key = rest.key AND rest.uses = '{}'
     )

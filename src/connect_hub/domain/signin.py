@@ -56,15 +56,18 @@ class SentCode:
 
     phone: str  # in E.164
     code: str | None  # None unless sending is simulated
+    request_id: str | None  # None: the code is not bound to its request
     length: int  # digits
     expires_at: datetime
-    resend_at: datetime  # when the phone may request a code again
+    resend_at: datetime  # when the request may have a code sent again
     now: datetime  # by the same clock
 
 
 async def request_code(  # noqa: PLR0913 (a class for these arguments would be one more concept)
     number: str,
     *,
+    bind: bool,
+    request_id: str | None,
     address: str,
     language: str,
     invitation_code: str | None,
@@ -80,6 +83,8 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
 
     Args:
         number: the phone number as typed.
+        bind: whether the code of a new request works only together with the request's id.
+        request_id: of the request whose code is sent again, if any.
         invitation_code: somebody else's invitation code as typed, if any.
         address: the network of the request.
         language: the language of the message.
@@ -99,7 +104,9 @@ async def request_code(  # noqa: PLR0913 (a class for these arguments would be o
         phone, *attempt.limits, address=address, keys=keys, settings=settings
     )
     try:
-        code = await codes.issue(phone, keys=keys, settings=settings)
+        code = await codes.issue(
+            phone, request_id=request_id, bind=bind, keys=keys, settings=settings
+        )
         throttle_hits = await _check_traffic(code, address=address, keys=keys, settings=settings)
     except TooManyRequests:
         await rate_limits.refund(hits.all)
@@ -132,6 +139,7 @@ def _sent(code: codes.IssuedCode, *, shown: str | None, now: datetime) -> SentCo
     return SentCode(
         phone=code.phone.e164,
         code=shown,
+        request_id=code.request_id,
         length=len(code.digits),
         expires_at=code.expires_at,
         resend_at=code.resend_at,
@@ -173,6 +181,7 @@ async def register(  # noqa: PLR0913 (as above)
     number: str,
     code: str,
     *,
+    request_id: str | None,
     invitation_code: str | None,
     hook: RegistrationHook | None,
     address: str,
@@ -185,6 +194,7 @@ async def register(  # noqa: PLR0913 (as above)
     Args:
         number: the phone number as typed.
         code: the code as typed.
+        request_id: of `request_code`, if the code is bound.
         invitation_code: somebody else's invitation code as typed, if any.
         hook: may refuse the registration; no connection may be held while it is asked.
         address: the network of the request.
@@ -206,7 +216,9 @@ async def register(  # noqa: PLR0913 (as above)
     phone = phone_numbers.parse(number, country=settings.default_country)
     applied_code = None if invitation_code is None else invitation_codes.parse(invitation_code)
     with failures.log_refusals("register", phone, address=address, keys=keys):
-        verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
+        verified = await codes.verify(
+            phone, code, request_id=request_id, address=address, keys=keys, settings=settings
+        )
 
         async def check() -> None:
             if hook:
@@ -272,8 +284,24 @@ _by_phone = PreparedQuery(
 )
 
 
-async def login(number: str, code: str, *, address: str, keys: Keys, settings: Settings) -> Client:
+async def login(  # noqa: PLR0913 (as above)
+    number: str,
+    code: str,
+    *,
+    request_id: str | None,
+    address: str,
+    keys: Keys,
+    settings: Settings,
+) -> Client:
     """Find the client of a verified phone.
+
+    Args:
+        number: the phone number as typed.
+        code: the code as typed.
+        request_id: of `request_code`, if the code is bound.
+        address: the network of the request.
+        keys: compute the expected code.
+        settings: the limits.
 
     Raises:
         InvalidPhone, InvalidCode, TooManyRequests
@@ -282,7 +310,9 @@ async def login(number: str, code: str, *, address: str, keys: Keys, settings: S
     """
     phone = phone_numbers.parse(number, country=settings.default_country)
     with failures.log_refusals("login", phone, address=address, keys=keys):
-        verified = await codes.verify(phone, code, address=address, keys=keys, settings=settings)
+        verified = await codes.verify(
+            phone, code, request_id=request_id, address=address, keys=keys, settings=settings
+        )
         return await _find_client(verified)
 
 

@@ -37,6 +37,29 @@ _MAX_PER_NETWORK = 3
 log = structlog.get_logger()
 
 
+def count_send(prefix: str, period: str, *, source: str = "") -> str:
+    """Return the statement that counts a code sent to a block of numbers, and returns its traffic.
+
+    Args:
+        prefix: SQL of the block.
+        period: SQL of PERIOD.
+        source: a FROM clause; without its rows, nothing is counted.
+    """
+    return f"""
+        INSERT INTO number_block AS block (prefix, since, sent, confirmed, alarms)
+        SELECT {prefix}, now(), 1, 0, 0 {source}
+        ON CONFLICT (prefix) DO UPDATE SET (since, sent, confirmed, alarmed_at) = (
+            SELECT since, sent + 1, confirmed, alarmed_at
+            FROM (VALUES
+                (true, block.since, block.sent, block.confirmed, block.alarmed_at),
+                (false, now(), 0, 0, NULL)
+            ) AS period (current, since, sent, confirmed, alarmed_at)
+            WHERE current = (greatest(block.since, block.alarmed_at) > now() - {period}::interval)
+        )
+        RETURNING prefix, sent, confirmed, alarmed_at
+    """
+
+
 @dataclass(frozen=True)
 class Traffic:
     """The codes sent to one block of numbers within a period."""

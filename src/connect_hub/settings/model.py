@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         timedelta(seconds=60),
         timedelta(seconds=120),
     )
+    request_id: Literal["optional", "required"] = "optional"
     guesses_per_code: int = Field(default=3, ge=1, le=100)
     guesses_per_phone: Rates = (Rate(10, timedelta(days=1)), Rate(100, timedelta(days=180)))
     guesses_per_address: Rates = (Rate(30, timedelta(hours=1)),)

@@ -3,7 +3,7 @@
 # ruff: noqa: SLF001 - the floor sends the very statements of the domain
 
 from connect_hub.domain import invitations, rate_limits, session_refresh, sessions, viewer
-from connect_hub.domain.codes import consumption, issuing, verification
+from connect_hub.domain.codes import consumption, issuing, shared, verification
 
 VIEWER = f"""
     SELECT client.id, client.phone, client.invitation_code,
@@ -39,7 +39,7 @@ CONSUME_CODE = consumption._CONSUME
 START_SESSION = sessions._START
 FIND_SURPLUS = sessions._FIND_SURPLUS
 REGISTER = consumption._CONSUME_FOR_REGISTRATION
-ISSUE = issuing._ISSUE
+ISSUE = shared._SEND
 RECORD_SENT = issuing._RECORD_SENT
 OF_SESSION = session_refresh._READ
 REFRESH = session_refresh._REFRESH

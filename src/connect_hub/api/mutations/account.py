@@ -6,7 +6,7 @@ import strawberry
 from strawberry import field
 
 from connect_hub.api import errors
-from connect_hub.api.arguments import Code, Info, Phone
+from connect_hub.api.arguments import Code, Info, Phone, RequestId, given_request_id
 from connect_hub.api.types import Client
 from connect_hub.domain import account
 from connect_hub.domain.phone_numbers import PhoneNumber
@@ -57,7 +57,9 @@ class AccountMutations:
         description="Change the viewer's phone number. The code was sent to the new number. Needs a"
         " bearer token from a sign-in within the last 10 minutes."
     )
-    async def change_phone(self, info: Info, phone: Phone, code: Code) -> ChangePhoneResult | None:
+    async def change_phone(
+        self, info: Info, phone: Phone, code: Code, request_id: RequestId = strawberry.UNSET
+    ) -> ChangePhoneResult | None:
         """Change the viewer's phone."""
         context, services = info.context, info.context.services
         viewer = await context.signed_in()
@@ -65,6 +67,7 @@ class AccountMutations:
             viewer,
             phone,
             code,
+            request_id=given_request_id(request_id, services),
             address=context.address,
             language=context.language,
             sender=services.sender,

@@ -8,7 +8,17 @@ import strawberry
 from strawberry import field
 
 from connect_hub.api import errors
-from connect_hub.api.arguments import Code, Info, OptionalInvitationCode, Phone, given
+from connect_hub.api.arguments import (
+    Bind,
+    Code,
+    Info,
+    OptionalInvitationCode,
+    Phone,
+    RequestId,
+    ResendRequestId,
+    given,
+    given_request_id,
+)
 from connect_hub.api.context import Context
 from connect_hub.api.mutations.tokens import SignedIn
 from connect_hub.api.seconds import seconds_down, seconds_up
@@ -31,6 +41,10 @@ class CodeSent:
         description="The code, if the server simulates SMS, which lets anyone sign in with any"
         " number. Null if an SMS was sent."
     )
+    request_id: strawberry.ID | None = field(
+        description="The id of this request, which `login`, `register` and `changePhone` take"
+        " together with the code: keep it secret. Null if the code is not bound to this request."
+    )
     code_length: int = field(
         description="The number of digits: 4, or 8 while the phone number is under attack."
     )
@@ -45,6 +59,7 @@ class CodeSent:
         return cls(
             phone=PhoneNumber(sent.phone),
             sms_code=sent.code,
+            request_id=None if sent.request_id is None else strawberry.ID(sent.request_id),
             code_length=sent.length,
             expires_at=sent.expires_at,
             expires_in=seconds_down(sent.expires_at - sent.now),
@@ -100,6 +115,8 @@ class SignInMutations:
         info: Info,
         phone: Phone,
         invitation_code: OptionalInvitationCode = strawberry.UNSET,
+        bind: Bind = False,
+        request_id: ResendRequestId = strawberry.UNSET,
     ) -> RequestCodeResult | None:
         """Send a code by SMS."""
         context, services = info.context, info.context.services
@@ -107,6 +124,8 @@ class SignInMutations:
             context.notice = SIMULATION_NOTICE
         sent = await signin.request_code(
             phone,
+            bind=bind or services.settings.request_id == "required",
+            request_id=given(request_id),
             address=context.address,
             language=context.language,
             invitation_code=given(invitation_code),
@@ -127,6 +146,7 @@ class SignInMutations:
         phone: Phone,
         code: Code,
         invitation_code: OptionalInvitationCode = strawberry.UNSET,
+        request_id: RequestId = strawberry.UNSET,
     ) -> RegisterResult | None:
         """Create a client and a session."""
         context, services = info.context, info.context.services
@@ -135,6 +155,7 @@ class SignInMutations:
             client = await signin.register(
                 phone,
                 code,
+                request_id=given_request_id(request_id, services),
                 invitation_code=given(invitation_code),
                 hook=services.registration_hook,
                 device=context.device,
@@ -145,13 +166,16 @@ class SignInMutations:
             return await _start_session(client, context)
 
     @strawberry.mutation(description="Sign in with a confirmed phone number.")
-    async def login(self, info: Info, phone: Phone, code: Code) -> LoginResult | None:
+    async def login(
+        self, info: Info, phone: Phone, code: Code, request_id: RequestId = strawberry.UNSET
+    ) -> LoginResult | None:
         """Create a session."""
         context, services = info.context, info.context.services
         async with ConnectionScope():
             client = await signin.login(
                 phone,
                 code,
+                request_id=given_request_id(request_id, services),
                 address=context.address,
                 keys=services.keys,
                 settings=services.settings,

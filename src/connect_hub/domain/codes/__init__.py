@@ -1,6 +1,8 @@
 """Sign-in codes.
 
-- `issuing`: which code is sent to a phone, and how long the phone waits for the next one
+- `requests`: the request that a code belongs to; a `shared` code belongs to its phone
+- `issuing`: which code is sent for a request, a `bound` or a `shared` one, and the next wait
+- `guess_limits`: how many wrong guesses a code and a phone accept
 - `verification`: the comparison of a typed code, and what a wrong guess costs
 - `consumption`: the use of a verified code, which works once
 - `digits`: the digits of a code, expected and typed
@@ -12,6 +14,7 @@ from connect_hub.domain.codes.consumption import (
     consume_for_registration,
     delete,
 )
+from connect_hub.domain.codes.guess_limits import refund_unused
 from connect_hub.domain.codes.issuing import IssuedCode, cancel_send, issue, record_sent
 from connect_hub.domain.codes.verification import VerifiedCode, release, verify
 
@@ -25,6 +28,7 @@ __all__ = [
     "delete",
     "issue",
     "record_sent",
+    "refund_unused",
     "release",
     "verify",
 ]

@@ -1,6 +1,7 @@
 """The use of a verified code, which works once: concurrent callers cannot use it twice.
 
-Each use is one statement, which deletes the code and does what the code was typed for.
+Each use is one statement, which deletes the code and does what the code was typed for. The guesses
+that the code had reserved and did not need are refunded, and the right one too.
 """
 
 from uuid import uuid4
@@ -9,18 +10,20 @@ from connect_hub.database.connections import Row, fetch
 from connect_hub.database.models import Client
 from connect_hub.database.queries import hydrate
 from connect_hub.domain import events, invitation_codes, rate_limits
+from connect_hub.domain.codes import guess_limits
 from connect_hub.domain.codes.verification import VerifiedCode
 from connect_hub.domain.events import origin_values
 from connect_hub.domain.refusals import InvalidCode
 from connect_hub.observability import metrics
 
-_CONSUME = """
-    WITH consumed AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 RETURNING phone),
+_UNUSED = "RETURNING guess_limit, guess_hits[guesses :] AS unused"
+_CONSUME = f"""
+    WITH consumed AS (DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2 {_UNUSED}),
     counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
     )
-    SELECT FROM consumed
+    SELECT guess_limit, unused FROM consumed
 """
 
 
@@ -39,38 +42,38 @@ async def consume(verified: VerifiedCode) -> None:
 _CONSUME_FOR_REGISTRATION = f"""
     WITH consumed AS (
         DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
-        AND NOT EXISTS (SELECT FROM client WHERE phone = $1)
-        RETURNING phone
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $4)
+        {_UNUSED}
     ), counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
     ), registered AS (
         INSERT INTO client (id, phone, invitation_code, created_at)
-        SELECT $4, phone, $5, now() FROM consumed
+        SELECT $5, $4, $6, now() FROM consumed
         RETURNING *
-    ), {events.write("client.registered", source="registered", origin=6)}
-    SELECT * FROM registered
+    ), {events.write("client.registered", source="registered", origin=7)}
+    SELECT * FROM registered, consumed
 """
 
 
 # Nothing changes if nobody has the applied code. If it is used up, the triggers raise an error.
 _CONSUME_FOR_INVITED_REGISTRATION = f"""
-    WITH invitation AS ({invitation_codes.FIND.format(code="$6")}), consumed AS (
+    WITH invitation AS ({invitation_codes.FIND.format(code="$7")}), consumed AS (
         DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
-        AND NOT EXISTS (SELECT FROM client WHERE phone = $1) AND EXISTS (SELECT FROM invitation)
-        RETURNING phone
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $4) AND EXISTS (SELECT FROM invitation)
+        {_UNUSED}
     ), counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
     ), registered AS (
         INSERT INTO client
             (id, phone, invitation_code, created_at, inviter_id, applied_invitation_code)
-        SELECT $4, phone, $5, now(), inviter_id, code FROM consumed, invitation
-        RETURNING *, check_invitations_left(inviter_id, $7)
+        SELECT $5, $4, $6, now(), inviter_id, code FROM consumed, invitation
+        RETURNING *, check_invitations_left(inviter_id, $8)
     ), invited AS (SELECT registered.*, campaign_id FROM registered, invitation),
-    {events.write("client.registered", source="registered", origin=8)},
-    {events.write("client.invited", source="invited", data=invitation_codes.EVENT, origin=8)}
-    SELECT * FROM registered
+    {events.write("client.registered", source="registered", origin=9)},
+    {events.write("client.invited", source="invited", data=invitation_codes.EVENT, origin=9)}
+    SELECT * FROM registered, consumed
 """
 
 
@@ -97,13 +100,13 @@ async def consume_for_registration(
         UniqueViolationError: the new invitation code is taken, and nothing has changed.
         InvitationCodeNotFound, InvitationUsedUp: nothing has changed.
     """
+    new = verified.phone.e164, uuid4(), invitation_code
     if applied_code is None:
-        values = uuid4(), invitation_code, *origin_values()
-        rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, *values)
+        rows = await _consume(_CONSUME_FOR_REGISTRATION, verified, *new, *origin_values())
     else:
-        new = uuid4(), invitation_code, applied_code, max_uses, *origin_values()
+        values = *new, applied_code, max_uses, *origin_values()
         with invitation_codes.refusals():
-            rows = await _consume(_CONSUME_FOR_INVITED_REGISTRATION, verified, *new)
+            rows = await _consume(_CONSUME_FOR_INVITED_REGISTRATION, verified, *values)
     return hydrate(Client, rows[0], applied_code=applied_code) if rows else None
 
 
@@ -111,17 +114,17 @@ async def consume_for_registration(
 _CONSUME_FOR_PHONE_CHANGE = f"""
     WITH consumed AS (
         DELETE FROM sign_in_code WHERE phone = $1 AND nonce = $2
-        AND NOT EXISTS (SELECT FROM client WHERE phone = $1 AND id <> $4)
-        RETURNING phone
+        AND NOT EXISTS (SELECT FROM client WHERE phone = $4 AND id <> $5)
+        {_UNUSED}
     ), counted AS (
         UPDATE number_block SET confirmed = confirmed + 1
         WHERE prefix = $3 AND EXISTS (SELECT FROM consumed)
     ), moved AS (
-        UPDATE client SET phone = consumed.phone FROM consumed WHERE id = $4 AND client.phone = $5
+        UPDATE client SET phone = $4 FROM consumed WHERE id = $5 AND client.phone = $6
         RETURNING id
-    ), changed AS (SELECT id FROM moved WHERE $1 <> $5),
-    {events.write("client.phone_changed", source="changed", origin=6)}
-    SELECT FROM moved
+    ), changed AS (SELECT id FROM moved WHERE $4 <> $6),
+    {events.write("client.phone_changed", source="changed", origin=7)}
+    SELECT guess_limit, unused FROM moved, consumed
 """
 
 
@@ -132,19 +135,20 @@ async def consume_for_phone_change(verified: VerifiedCode, client: Client) -> bo
         False: another client has the phone, the client's phone has changed in the meantime, or the
         code was consumed.
     """
-    values = client.id, client.phone, *origin_values()
+    values = verified.phone.e164, client.id, client.phone, *origin_values()
     return bool(await _consume(_CONSUME_FOR_PHONE_CHANGE, verified, *values))
 
 
 async def _consume(sql: str, verified: VerifiedCode, *values: object) -> list[Row]:
     phone = verified.phone
-    rows = await fetch(sql, phone.e164, verified.nonce, phone.block, *values)
-    if rows:
+    rows = await fetch(sql, verified.key, verified.nonce, phone.block, *values)
+    for row in rows:
         metrics.SMS_CONFIRMED.labels(verified.gateway or "unknown", phone.country).inc()
-        await rate_limits.refund([*verified.hits, verified.throttle_hit])
+        unused = guess_limits.reserved_hits(row["guess_limit"], row["unused"])
+        await rate_limits.refund([*verified.hits, verified.throttle_hit, *unused])
     return rows
 
 
 async def delete(phone: str | None) -> None:
-    """Delete the code of a phone, if it has one."""
-    await fetch("DELETE FROM sign_in_code WHERE phone = $1", phone)
+    """Delete the codes of a phone, if it has any."""
+    await fetch("DELETE FROM sign_in_code WHERE split_part(phone, ' ', 1) = $1", phone)

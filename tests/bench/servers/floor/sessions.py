@@ -49,7 +49,7 @@ async def register(request: Request) -> Response:
     asked = await variables_of(request)
     async with request.app.state.pool.acquire() as database:
         verified, hits = await _verify(database, asked["phone"], asked["code"])
-        new = uuid4(), new_code(), *ORIGIN
+        new = asked["phone"], uuid4(), new_code(), *ORIGIN
         client = await database.fetchrow(statements.REGISTER, *verified, *new)
         await refund(database, hits)
         return answer({"register": await _start(database, client)})
