@@ -8,6 +8,12 @@ import { CodeForm } from "./CodeForm";
 import { PhoneForm } from "./PhoneForm";
 import { store, stored, type SentCode } from "./sentCode";
 
+export interface TypedCode {
+  phone: string;
+  requestId: string | null;
+  code: string;
+}
+
 interface PhoneProofProps {
   /** What the person proves the phone for; each purpose has its own stored step. */
   step: "sign-in" | "change-phone";
@@ -21,7 +27,7 @@ interface PhoneProofProps {
   invitationCode?: string;
   /** Makes the field for the invitation code, with the refusal of it if there is one. */
   invitationField?: (problem: Problem | null) => ReactNode;
-  confirm: (phone: string, code: string) => Promise<Problem | null>;
+  confirm: (given: TypedCode) => Promise<Problem | null>;
 }
 
 /** Asks for a phone number and for the code sent to it, which proves that the person holds the phone. */
@@ -35,31 +41,34 @@ export function PhoneProof({ step, heading, lead, label, ...proof }: PhoneProofP
     setSent(next);
   }
 
-  async function send(phone: string): Promise<Problem | null> {
-    const given = { phone, invitationCode: invitationCode || null };
+  /** Ask for a code; the request that is named has its code sent again. */
+  async function send(phone: string, requestId: string | null): Promise<Problem | null> {
+    const given = { phone, requestId, invitationCode: invitationCode || null };
     // The token of a signed-in person lets the server send a code to a number that is not registered.
     const anonymous = step === "sign-in";
     const answer = await ask(RequestCodeDocument, given, { anonymous });
     if (answer.__typename !== "CodeSent") return answer;
     const { expiresIn, resendIn, smsCode, codeLength } = answer;
     const moments = { expires: inSeconds(expiresIn), resend: inSeconds(resendIn) };
-    show({ phone: answer.phone, smsCode, codeLength, ...moments });
+    const code = { smsCode, codeLength, requestId: answer.requestId };
+    show({ phone: answer.phone, ...code, ...moments });
     return null;
   }
 
   async function start(phone: string) {
-    const problem = await send(phone);
-    const live = problem && stillLive(problem, phone, last.current);
-    if (!live) return problem;
-    show(live);
+    const former = last.current?.phone === phone ? last.current : null;
+    const problem = await send(phone, former?.requestId ?? null);
+    if (problem?.__typename !== "TooManyRequestsError" || !former) return problem;
+    if (secondsUntil(former.expires) === 0) return problem;
+    show({ ...former, resend: inSeconds(problem.retryIn) }); // its code still works
     return null;
   }
 
-  async function guess({ phone, ...others }: SentCode, code: string) {
-    const problem = await confirm(phone, code);
+  async function guess(sent: SentCode, code: string) {
+    const problem = await confirm({ phone: sent.phone, requestId: sent.requestId, code });
     if (problem === null) store(step, null);
     else if (problem.__typename === "InvalidCodeError" && problem.attemptsLeft === 0)
-      show({ phone, ...others, smsCode: null, expires: 0 });
+      show({ ...sent, smsCode: null, expires: 0 });
     return problem;
   }
 
@@ -77,24 +86,11 @@ export function PhoneProof({ step, heading, lead, label, ...proof }: PhoneProofP
       lead={sentTo(sent.phone)}
       invitationField={invitationField}
       confirm={(code) => guess(sent, code)}
-      resend={() => send(sent.phone)}
+      resend={() => send(sent.phone, sent.requestId)}
       back={() => {
         last.current = sent;
         show(null);
       }}
     />
   );
-}
-
-/** Find the code that still works although sending another one was refused. */
-function stillLive(problem: Problem, phone: string, last: SentCode | null): SentCode | null {
-  if (problem.__typename !== "TooManyRequestsError") return null;
-  const { limit, liveCode, retryIn } = problem;
-  const resend = inSeconds(retryIn);
-  if (liveCode) {
-    const { codeLength, expiresIn } = liveCode;
-    return { phone, smsCode: null, codeLength, expires: inSeconds(expiresIn), resend };
-  }
-  if (limit === "RESEND_WAIT" || last?.phone !== phone) return null;
-  return secondsUntil(last.expires) > 0 ? { ...last, resend } : null;
 }

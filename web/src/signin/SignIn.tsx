@@ -16,7 +16,7 @@ import { InvitationField } from "../components/InvitationField";
 import { Loading } from "../components/Loading";
 import { setInvitation } from "../router";
 import { isInvitationCode } from "../userInput";
-import { PhoneProof } from "./PhoneProof";
+import { PhoneProof, type TypedCode } from "./PhoneProof";
 
 /** The page of a person who is not signed in. */
 export function SignIn({ invitation }: { invitation: string | null }) {
@@ -51,18 +51,17 @@ function SignInForm({ invitation, rules }: { invitation: string | null; rules: R
     if (text === "" || isInvitationCode(text)) setInvitation(text || null);
   }
 
-  async function confirm(phone: string, code: string) {
-    const given = { phone, code };
+  async function confirm(given: TypedCode) {
     const login = await ask(LoginDocument, given, { anonymous: true });
-    if (login.__typename === "ClientNotFoundError") return register(phone, code);
+    if (login.__typename === "ClientNotFoundError") return register(given);
     if (login.__typename !== "SignedIn") return login;
     session.signIn(tokensOf(login));
     return null;
   }
 
-  async function register(phone: string, code: string) {
-    const given = { phone, code, invitationCode: invitationCode || null };
-    const answer = await ask(RegisterDocument, given, { anonymous: true });
+  async function register(given: TypedCode) {
+    const all = { ...given, invitationCode: invitationCode || null };
+    const answer = await ask(RegisterDocument, all, { anonymous: true });
     if (answer.__typename !== "SignedIn") return answer;
     session.signIn(tokensOf(answer));
     setInvitation(null); // only now, since the page must not render before the sign-in has cleared the store

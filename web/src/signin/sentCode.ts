@@ -5,6 +5,8 @@ export interface SentCode {
   phone: string;
   /** The code itself, if the server only simulates SMS. */
   smsCode: string | null;
+  /** Only together with this does the code work, so nobody else can guess at it. */
+  requestId: string | null;
   codeLength: number;
   expires: number;
   resend: number;
