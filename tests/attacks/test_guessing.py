@@ -1,58 +1,21 @@
 """Attackers, simulated: what they try, and how many guesses reach the comparison with a code."""
 
 import asyncio
-import os
-import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from hmac import compare_digest
-from itertools import cycle
 from math import exp, lgamma, log
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from connect_hub.database.connections import fetch
-from connect_hub.domain.codes import verification
 from connect_hub.security.keys import Keys, new_secret
 from connect_hub.settings import Rate, Settings
+from tests.attacks.comparisons import Comparisons, Pair
 from tests.support.hub import APPLY_INVITE, CLIENT, Hub, Person, pass_time, wrong
-from tests.support.processes import Server, eventually, serving
 
 PHONE = "+79991234567"
 HOUR, DAY = 3600, 86400
-
-
-@dataclass
-class Comparisons:
-    """Guesses that were compared with a code, by the code's length; the truth, not the answers."""
-
-    wrong: Counter[int] = field(default_factory=Counter)
-    right: Counter[int] = field(default_factory=Counter)
-
-    @contextmanager
-    def growing(self) -> Iterator[Callable[[int], int]]:
-        """Return how many wrong guesses of a length were added within the block."""
-        before = self.wrong.copy()
-        yield lambda length: self.wrong[length] - before[length]
-
-
-@pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
-    counts = Comparisons()
-
-    def counted(typed: bytes, right: bytes) -> bool:
-        is_right = compare_digest(typed, right)
-        (counts.right if is_right else counts.wrong)[len(right)] += 1
-        return is_right
-
-    monkeypatch.setattr(verification, "compare_digest", counted)
-    return counts
 
 
 def _names(answers: list[Any]) -> Counter[str]:
@@ -327,98 +290,6 @@ def _outside(low: int, high: int, *, mean: float) -> float:
 
 # On two worker processes, each with its own connections to the database; half of the requests of
 # a burst go to each. Left to the system, one of them often takes all.
-
-_COUNT_COMPARISONS = """
-import hmac, os
-
-def counted(typed, right, compare=hmac.compare_digest):
-    if right.isdigit():
-        os.write(FILE, b"%d\\n" % len(right))
-    return compare(typed, right)
-
-FILE = os.open(os.environ["COMPARISONS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-hmac.compare_digest = counted
-"""  # Python imports sitecustomize before anything else, so in the workers too
-
-
-class InTurn(httpx.AsyncBaseTransport):
-    """Sends requests to several transports in turn."""
-
-    def __init__(self, transports: list[httpx.AsyncHTTPTransport]) -> None:
-        self._all = transports
-        self._next = cycle(transports)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await next(self._next).handle_async_request(request)
-
-    async def aclose(self) -> None:
-        for transport in self._all:
-            await transport.aclose()
-
-
-@dataclass
-class Pair:
-    """Two workers that get requests in turn, and their logs."""
-
-    hub: Hub
-    notes: Path
-
-    def compared(self) -> Counter[int]:
-        """Return how many guesses they compared with codes, by length."""
-        return Counter(int(line) for line in self.notes.read_text().splitlines())
-
-
-@pytest.fixture(scope="module")
-def two_workers(postgres: str, folder: Path) -> Iterator[Server]:
-    if not Path("/proc/self/stat").exists():
-        pytest.skip("finds workers in /proc")
-    (folder / "sitecustomize.py").write_text(_COUNT_COMPARISONS)
-    settings = {
-        "DATABASE_URL": postgres,
-        "SECRET_KEY": new_secret(),
-        "TRUSTED_PROXIES": "127.0.0.1",
-        "RESEND_AFTER": "0 s",
-        "SENDS_PER_PHONE": "20/hour",
-        "SENDS_PER_ADDRESS": "30/hour",
-        "SENDS_TOTAL": "40/hour",
-        "GUESSES_PER_CODE": "20",
-        "GUESSES_PER_PHONE": "30/day",
-        "GUESSES_PER_ADDRESS": "25/hour",
-        "PYTHONPATH": f"{folder}:{Path(verification.__file__).parents[3]}",
-        "COMPARISONS": str(folder / "comparisons"),
-    }
-    with serving(folder / "pair", "--workers", "2", port=0, **settings) as server:
-        eventually(lambda: len(server.workers) == 2)
-        yield server
-        assert {line["level"] for line in server.logged} == {"info"}
-
-
-@pytest.fixture
-async def pair(two_workers: Server, hub: Hub, folder: Path) -> AsyncIterator[Pair]:
-    """Open half of the connections to each worker; every table is empty."""
-    del hub
-    (folder / "comparisons").write_text("")
-    transports = []
-    for stopped in two_workers.workers:  # the other worker accepts all connections meanwhile
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            transports.append(await _connected(f"http://127.0.0.1:{two_workers.port}/healthz"))
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{two_workers.port}", transport=InTurn(transports), timeout=30
-    ) as http:
-        yield Pair(Hub(http), folder / "comparisons")
-
-
-async def _connected(url: str) -> httpx.AsyncHTTPTransport:
-    """Open 25 connections; the server keeps them for 5 s."""
-    limits = httpx.Limits(max_connections=25, max_keepalive_connections=25)
-    transport = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
-    asked = httpx.Request("GET", url)
-    for answer in await asyncio.gather(*(transport.handle_async_request(asked) for _ in range(25))):
-        await answer.aread()
-    return transport
 
 
 async def test_sends_to_a_phone_are_limited_exactly_by_two_workers(pair: Pair) -> None:

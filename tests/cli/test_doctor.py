@@ -41,7 +41,7 @@ def test_all_checks_pass_beside_a_running_server(server: Server) -> None:
     assert returncode == 0
     assert set(found.values()) == {"ok"}
     assert list(found) == [
-        *("settings", "sms", "behaviour", "database", "encoding", "schema", "session"),
+        *("settings", "sms", "codes", "behaviour", "database", "encoding", "schema", "session"),
         *("connections", "writes", "clock", "migrations", "privileges", "triggers"),
         *("webhooks", "rings", "campaigns", "counts"),
     ]
@@ -99,6 +99,22 @@ def test_what_a_day_may_cost_is_shown(server: Server, total: str, state: str, de
 def test_gateway_without_a_limit_of_its_cost_is_found(server: Server) -> None:
     gateway = {"SMS_URLS": "json://localhost/?:to={phone}"}
     assert examined(server, **gateway) == (1, {"settings": "FAILED"})
+
+
+@pytest.mark.parametrize(
+    ("setting", "sms_urls", "state"),
+    [
+        ("optional", "json://localhost/?:to={phone}", "warning"),
+        ("required", "json://localhost/?:to={phone}", "ok"),
+        ("optional", "simulated://", "ok"),
+    ],
+)
+def test_codes_that_are_not_bound_are_a_warning_beside_a_gateway(
+    server: Server, setting: str, sms_urls: str, state: str
+) -> None:
+    settings = {"SMS_URLS": sms_urls, "SENDS_TOTAL": "100/hour", "REQUEST_ID": setting}
+    returncode, found = examined(server, **settings)
+    assert (returncode, found["codes"]) == (0, state)
 
 
 def test_env_file_that_others_may_read_is_a_warning(server: Server, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _findings() -> list[Finding]:
     async def check_database() -> list[Finding]:
         return [finding async for finding in _check_database(settings)]
 
-    found = [_check_settings(settings), _check_sms(settings)]
+    found = [_check_settings(settings), _check_sms(settings), _check_codes(settings)]
     try:
         return found + run_with_database(check_database, migrated=False)
     except StartupError as error:
@@ -90,6 +90,16 @@ def _check_simulation(settings: Settings, sender: sms.SmsSender) -> Finding:
     if exposure.is_permitted(settings):
         return Finding("sms", "warning", f"{exposure.SIMULATION_NOTICE} {exposed_by}")
     return Finding("sms", "FAILED", exposure.explain(exposed_by))
+
+
+def _check_codes(settings: Settings) -> Finding:
+    if settings.request_id == "required":
+        return Finding("codes", "ok", "each code is bound to its request")
+    details = "a code is bound to its request if the client asks for that (REQUEST_ID=optional)"
+    if settings.has_gateway:
+        advice = "set REQUEST_ID=required once all clients send requestId (docs/security.md)"
+        return Finding("codes", "warning", f"{details}: {advice}")
+    return Finding("codes", "ok", details)
 
 
 async def _check_database(settings: Settings) -> AsyncIterator[Finding]:
