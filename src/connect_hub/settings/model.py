@@ -68,12 +68,12 @@ class Settings(BaseSettings):
     test_phones: TestPhones = ()
     code_length: int = Field(default=4, ge=4, le=7)
     code_lifetime: Lifetime = timedelta(minutes=5)
+    request_id: Literal["optional", "required"] = "optional"
     resend_after: Durations = (
         timedelta(seconds=30),
         timedelta(seconds=60),
         timedelta(seconds=120),
     )
-    request_id: Literal["optional", "required"] = "optional"
     guesses_per_code: int = Field(default=3, ge=1, le=100)
     guesses_per_phone: Rates = (Rate(10, timedelta(days=1)), Rate(100, timedelta(days=180)))
     guesses_per_address: Rates = (Rate(30, timedelta(hours=1)),)
