@@ -5,6 +5,7 @@ import pytest
 from connect_hub.database.connections import fetch, transaction
 from tests.support.hub import CLIENT, ME, Hub, counted_statements
 from tests.support.plans import plan
+from tests.support.requests import bound
 from tests.support.sockets import Sockets
 
 PAGE = "query($after: String) { me { invitedClients(after: $after) { pageInfo { endCursor } } } }"
@@ -19,6 +20,10 @@ async def _hot_statements(hub: Hub, sockets: Sockets, monkeypatch: pytest.Monkey
             await socket.event()
         await fetch("DELETE FROM sign_in_code")
         await owner.sign_in()
+        request = await bound(hub, owner.phone)
+        await fetch("UPDATE sign_in_code SET resend_at = now()")
+        await request.resend()
+        await request.login()
         await owner.refresh()
         await owner.sessions()
         await owner.end_others()
@@ -26,7 +31,8 @@ async def _hot_statements(hub: Hub, sockets: Sockets, monkeypatch: pytest.Monkey
         first = await hub.data(PAGE, token=owner.token)
         after = first["me"]["invitedClients"]["pageInfo"]["endCursor"]
         await hub.data(PAGE, token=owner.token, after=after)
-    return {sql for sql in statements if sql != "DELETE FROM sign_in_code"}
+    of_the_test = {"DELETE FROM sign_in_code", "UPDATE sign_in_code SET resend_at = now()"}
+    return set(statements) - of_the_test
 
 
 async def test_each_frequent_statement_is_an_index_lookup(

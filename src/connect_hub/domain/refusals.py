@@ -24,7 +24,7 @@ class CountryNotServed(Refusal):
 class Limit(Enum):
     """Which limit a request exceeded; the values are the descriptions in the GraphQL schema."""
 
-    RESEND_WAIT = "The wait before the next code is sent to this phone."
+    RESEND_WAIT = "The wait before the code of a request is sent again."
     SENDS = "Codes sent to this phone."
     NETWORK = "Codes requested from this network."
     SERVER = "Codes sent by this server, in total or to similar numbers."

@@ -50,7 +50,7 @@ class CodeSent:
     )
     expires_at: datetime = field(description="When the code stops working.")
     expires_in: int = field(description="The seconds until then, rounded down.")
-    resend_at: datetime = field(description="When the next code may be requested.")
+    resend_at: datetime = field(description="When the code may be sent again.")
     resend_in: int = field(description="The seconds until then, rounded up.")
 
     @classmethod
