@@ -164,17 +164,18 @@ async def remaining(limit: RateLimit) -> int:
 
 
 # This locks rows in the order of their keys, as `consume` does, so that the two cannot deadlock.
+# No time differs from all times of an array with NULL, which stands for all hits.
 _REFUND = """
     WITH locked AS (
         SELECT key, uses FROM allowance WHERE key = ANY ($1) ORDER BY key FOR UPDATE
-    ), refunded AS (
-        SELECT key, array_agg(at) AS times, bool_or(at IS NULL) AS is_all
-        FROM unnest($1::bytea[], $2::timestamptz[]) AS hit (key, at) GROUP BY key
     ), rest AS (
-        SELECT key, CASE WHEN is_all THEN '{}' ELSE ARRAY(
-            SELECT at FROM unnest(uses) AS at WHERE at <> ALL (times) ORDER BY at
-        ) END AS uses
-        FROM locked JOIN refunded USING (key)
+        SELECT key, ARRAY(
+            SELECT at FROM unnest(uses) AS at WHERE at <> ALL (ARRAY(
+                SELECT hit_at FROM unnest($1::bytea[], $2::timestamptz[]) AS hit (hit_key, hit_at)
+                WHERE hit_key = key
+            )) ORDER BY at
+        ) AS uses
+        FROM locked
     ), emptied AS (
         DELETE FROM allowance USING rest WHERE allowance.key = rest.key AND rest.uses = '{}'
     )
