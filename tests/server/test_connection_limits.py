@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -108,8 +108,9 @@ def test_connections_leave_files_for_the_database(folder: Path) -> None:
         body = b'{"query": "mutation { requestCode(phone: \\"+79991230000\\") { __typename } }"}'
         answer = _answer(opened[0], _head(len(body)) + body)
         assert '"CodeSent"' in answer
-        with suppress(InvalidStatus), _websocket(server):
-            pytest.fail("A WebSocket is a connection too.")
+        # The server may reset the connection before the client has read the 503.
+        with pytest.raises((WebSocketException, OSError, EOFError)), _websocket(server):
+            pass
         opened[0].close()
         eventually(lambda: _is_served(server))
         line, *_ = server.lines("too many connections")
