@@ -17,7 +17,7 @@ BATCH_SIZE = 1000  # rows of a table
 
 log = structlog.get_logger()
 
-# SKIP LOCKED leaves rows that a request uses or that another replica deletes at the same time.
+# SKIP LOCKED leaves rows that a request uses or that another server deletes at the same time.
 # The statements have no parameters: PostgreSQL would expect a third of the rows to be older than
 # `now() - $1`, and would read the whole table instead of the index.
 _SWEEP = """
