@@ -24,9 +24,9 @@ from connect_hub.api.mutations.tokens import SignedIn
 from connect_hub.api.seconds import seconds_down, seconds_up
 from connect_hub.database.connections import ConnectionScope
 from connect_hub.database.models import Client
-from connect_hub.domain import sessions, signin
+from connect_hub.domain import code_sending, sessions, signin
+from connect_hub.domain.code_sending import SentCode
 from connect_hub.domain.phone_numbers import PhoneNumber
-from connect_hub.domain.signin import SentCode
 from connect_hub.sms.exposure import SIMULATION_NOTICE
 
 
@@ -122,7 +122,7 @@ class SignInMutations:
         context, services = info.context, info.context.services
         if services.sender.simulated:
             context.notice = SIMULATION_NOTICE
-        sent = await signin.request_code(
+        sent = await code_sending.request_code(
             phone,
             bind=bind or services.settings.request_id == "required",
             request_id=given(request_id),
