@@ -45,7 +45,7 @@ def _selection(field: GraphQLField) -> str:
 def _fields(type_: GraphQLNamedType) -> str:
     if isinstance(type_, GraphQLUnionType):
         return " ".join(f"... on {each} {{ {_fields(each)} }}" for each in type_.types)
-    fields: dict[str, GraphQLField] = type_.fields  # type: ignore[attr-defined]
+    fields: dict[str, GraphQLField] = type_.fields  # type: ignore[attr-defined]  # of an object type
     return " ".join(f"{name} {_selection(field)}" for name, field in fields.items())
 
 

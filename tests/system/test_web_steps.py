@@ -217,7 +217,7 @@ async def test_invitation_field_takes_a_code_as_pasted(visit: Visit) -> None:
     for pasted in (
         "\u200babc-234\n",
         "ABC 234 ",
-        "ＡＢＣ２３４",  # noqa: RUF001
+        "ＡＢＣ２３４",  # noqa: RUF001 (full-width on purpose)
         "abc\u30fc234\ufe0f",
         "ABC٢٣٤",
         "«abc234».",

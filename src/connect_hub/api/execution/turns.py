@@ -1,8 +1,8 @@
 """Turns: the expensive requests of one network are handled one at a time.
 
 A document that is not cached, and an operation without a plan, take up to 15 ms of processor time.
-The event loop serves whoever is ready. So a single address with hundreds of connections could let
-everybody else wait for seconds.
+The event loop runs all tasks that are ready. So a single address with hundreds of connections could
+let everybody else wait for seconds.
 """
 
 import asyncio
